@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * array.h - a view and the block it keeps alive
+ *
+ *     nds_array *a;
+ *     nds_array_create(&a, "frames", NDS_FLOAT64, 2, (int64_t[]){480, 640},
+ *                      NULL);
+ *     nds_fill(nds_array_view(a), nds_float(1));
+ *     nds_array_close(a);               // the name and the data stay
+ *     nds_array_unlink("frames");
+ *
+ * Stock NumPy maps the same array: numpy.load("/dev/shm/frames",
+ * mmap_mode="r+").
+ *
+ * What goes wrong: heap arrays are private (a child of fork gets a copy);
+ * shareable and named ones are one memory for all, and two writers need the
+ * array's lock. A killed process leaves no lock held and no nameless memory;
+ * a name with NDS_UNTIL_UNLINKED stays until somebody unlinks it.
+ */
+#ifndef NDSHARE_ARRAY_H
+#define NDSHARE_ARRAY_H
+
+#include <ndshare/block.h>
+#include <ndshare/view.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct nds_array nds_array;
+
+typedef struct nds_array_options {
+    size_t size;           /* sizeof(nds_array_options) */
+    enum nds_reach reach;  /* nds_array_new: NDS_HEAP or NDS_SHAREABLE */
+    char order;            /* 'C' (0) or 'F' */
+    bool uninitialised;    /* heap and recycled memory may hold old bytes */
+    unsigned mode_bits;    /* named: 0 = 0600; set by fchmod, not umask */
+    enum nds_lifetime lifetime;
+    int64_t capacity;      /* elements it may grow to along axis 0 (C) or the
+                              last axis (F), in all; 0 = exactly shape */
+    bool replace;          /* named: take over a name in use, atomically */
+} nds_array_options;
+
+/* An array of zeros without a name. opts NULL: heap, C order. */
+NDS_API int nds_array_new(nds_array **out, const nds_dtype *dtype, int ndim,
+                          const int64_t *shape,
+                          const nds_array_options *opts);
+/* Over memory of the caller's, which must outlive it; `done` (may be NULL) is
+ * called with ctx when the last array over it closes. */
+NDS_API int nds_array_from_memory(nds_array **out, const nds_view *v,
+                                  void (*done)(void *ctx), void *ctx);
+
+/*
+ * nds_array_create - make a named shared array of zeros
+ *
+ *   out     the handle, NULL on failure               [caller closes]
+ *   name    1..200 bytes of A-Z a-z 0-9 . _ -, not beginning with a dot
+ *   dtype   element type
+ *   ndim    0..NDS_MAX_NDIM; shape: ndim extents, in elements, each >= 0
+ *
+ * Errors     NDS_EEXIST name taken; NDS_ESHAPE product overflows; NDS_ENOSPC
+ *            no room (bytes wanted and free are in the message)
+ * Threads    MT-safe
+ * Processes  MP-safe; of two racing creators one gets NDS_EEXIST
+ * Fork       handle valid in the child
+ * Crash      killed at any instruction: the name is complete or absent
+ */
+NDS_API int nds_array_create(nds_array **out, const char *name,
+                             const nds_dtype *dtype, int ndim,
+                             const int64_t *shape,
+                             const nds_array_options *opts);
+/* Waits up to timeout_ns for the name to appear. NDS_ENOENT, NDS_ETIMEDOUT
+ * (only if it waited), NDS_EPERM, NDS_ENOTOURS, NDS_ELAYOUT. */
+NDS_API int nds_array_attach(nds_array **out, const char *name,
+                             enum nds_mode mode, int64_t timeout_ns);
+/* Gives a nameless shareable array a name. */
+NDS_API int nds_array_publish(nds_array *a, const char *name,
+                              const nds_array_options *opts);
+NDS_API int nds_array_unlink(const char *name);
+
+/*
+ * nds_array_map_file - raw elements in a file, as numpy.memmap
+ *
+ *   mode    NDS_READ, NDS_READWRITE, NDS_CREATE (shape needed), NDS_COPY
+ *   off     bytes from the start of the file to element 0
+ *   shape   NULL (ndim 1): all that the file holds after off
+ *
+ * NDS_READWRITE grows a file that is too short (sparse), never shrinks it.
+ */
+NDS_API int nds_array_map_file(nds_array **out, const char *path,
+                               enum nds_mode mode, const nds_dtype *dtype,
+                               int ndim, const int64_t *shape, char order,
+                               int64_t off);
+/* A raw block as an array: NDS_EBUFFER if it is too small. Takes a count. */
+NDS_API int nds_array_from_block(nds_array **out, nds_block *b,
+                                 const nds_dtype *dtype, int ndim,
+                                 const int64_t *shape, char order,
+                                 int64_t off);
+
+/* .npy: mapped (mode as above; NDS_CREATE not), or copied to the heap. */
+NDS_API int nds_npy_map(nds_array **out, const char *path, enum nds_mode mode);
+NDS_API int nds_npy_load(nds_array **out, const char *path);
+/* Writes beside the path, then renames: readers see the old file or the new. */
+NDS_API int nds_npy_save(const nds_view *v, const char *path);
+
+/* Each handle is closed once; the memory goes with its last handle. */
+NDS_API void nds_array_close(nds_array *a);
+NDS_API int nds_array_get(nds_array **out, nds_array *a); /* another handle */
+
+NDS_API const nds_view *nds_array_view(const nds_array *a); /* lends */
+NDS_API void *nds_array_data(const nds_array *a);
+NDS_API nds_block *nds_array_block(const nds_array *a); /* lends */
+NDS_API const char *nds_array_name(const nds_array *a); /* "" if none */
+
+/* Views that keep the block alive. */
+NDS_API int nds_array_slice(nds_array **out, nds_array *a, const char *text);
+NDS_API int nds_array_reshape(nds_array **out, nds_array *a, int ndim,
+                              const int64_t *shape); /* copies if it must */
+NDS_API int nds_array_transpose(nds_array **out, nds_array *a,
+                                const int *axes);
+NDS_API int nds_array_readonly(nds_array **out, nds_array *a);
+/* Wraps any view derived from nds_array_view(a). */
+NDS_API int nds_array_wrap(nds_array **out, nds_array *a, const nds_view *v);
+/* A fresh C-order copy (opts NULL: on the heap). */
+NDS_API int nds_array_copy(nds_array **out, const nds_view *v,
+                           const nds_array_options *opts);
+
+/* Writes a file-backed array through to the disk (msync). */
+NDS_API int nds_array_flush(nds_array *a);
+
+/*
+ * nds_array_freeze - nobody can write it any more through this process
+ *
+ * Shareable: the writable mapping is replaced by a read-only one; then it
+ * crosses by reference everywhere. Heap: only this handle becomes read-only.
+ * NDS_EBUSY while other handles of this process view the same block.
+ */
+NDS_API int nds_array_freeze(nds_array *a);
+
+/* Along axis 0 (C order; last axis for F) up to the capacity: in place, under
+ * the lock, shape_gen raised. Beyond it: NDS_ENOSPC. */
+NDS_API int nds_array_resize(nds_array *a, int64_t extent);
+/* Takes over a shape another process set. */
+NDS_API int nds_array_refresh(nds_array *a);
+
+/*
+ * The array's own lock, of named and shareable arrays. NDS_EOWNERDEAD: you
+ * hold it, the last holder died; look at the data, then unlock or poison.
+ * Unlocking raises data_gen. NDS_EPERM for read-only attachments.
+ */
+NDS_API int nds_array_lock(nds_array *a, int64_t timeout_ns);
+NDS_API int nds_array_unlock(nds_array *a);
+NDS_API int nds_array_poison(nds_array *a);
+/* Says that data changed without the lock: raises data_gen, wakes waiters. */
+NDS_API int nds_array_changed(nds_array *a);
+NDS_API int nds_array_generation(const nds_array *a, uint64_t *data_gen);
+/* Waits until data_gen > after. */
+NDS_API int nds_array_wait_changed(nds_array *a, uint64_t after,
+                                   int64_t timeout_ns);
+
+/*
+ * Typed arrays and values with a lock: multiprocessing.Array and Value.
+ *
+ *   code   c b B h H i I l L q Q f d (u: UCS-4 characters)
+ *   locked false: no lock is ever taken by get and set
+ */
+typedef struct nds_typed nds_typed;
+NDS_API int nds_typed_new(nds_typed **out, char code, int64_t count,
+                          bool locked);
+NDS_API int nds_typed_from(nds_typed **out, char code, const nds_view *init,
+                           bool locked); /* copies init, any shape */
+NDS_API void nds_typed_close(nds_typed *t);
+NDS_API int64_t nds_typed_count(const nds_typed *t);
+NDS_API char nds_typed_code(const nds_typed *t);
+NDS_API int nds_typed_get(nds_typed *t, int64_t i, nds_scalar *out);
+NDS_API int nds_typed_set(nds_typed *t, int64_t i, nds_scalar value);
+/* As Python's list slice [start:stop]; NDS_INDEX_MISSING allowed. The text is
+ * what print(arr[start:stop]) shows: "[1.0, 1.0]" [caller frees]. */
+NDS_API int nds_typed_str(nds_typed *t, int64_t start, int64_t stop,
+                          char **text);
+NDS_API int nds_typed_lock(nds_typed *t, int64_t timeout_ns);
+NDS_API int nds_typed_unlock(nds_typed *t);
+NDS_API nds_array *nds_typed_array(nds_typed *t); /* lends */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * block.h - bytes with an owner and a reach
+ *
+ *     nds_block *b;
+ *     nds_block_create_raw(&b, "MyMemory", 80000, 0600);
+ *     memset(nds_block_data(b), 0, nds_block_nbytes(b));
+ *     nds_block_close(b);
+ *     nds_name_unlink("MyMemory");
+ *
+ * A raw block is a name and a byte count, exactly what Python's
+ * SharedMemory(name, create=True, size=n) makes and attaches: no header, no
+ * locks, no sweep. Arrays (array.h) stand on the other kinds of block.
+ *
+ * What goes wrong: a file truncated by someone else gives SIGBUS unless
+ * nds_guard_install() was called. fork: the child has the same memory
+ * (shareable kinds) or a private copy (heap, copy-on-write). A killed
+ * process leaves a raw name behind: raw names live until unlinked.
+ */
+#ifndef NDSHARE_BLOCK_H
+#define NDSHARE_BLOCK_H
+
+#include <ndshare/err.h>
+#include <stdbool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* How memory of others is attached or a file is mapped. */
+enum nds_mode {
+    NDS_READ = 'r',      /* 'r': writes are refused by the kernel */
+    NDS_READWRITE = '+', /* 'r+' */
+    NDS_CREATE = 'w',    /* 'w+': files only; made anew, zero filled */
+    NDS_COPY = 'c'       /* 'c': private copy-on-write */
+};
+
+/* Who can come to share it. */
+enum nds_reach {
+    NDS_HEAP = 0,      /* this process; copy-on-write under fork */
+    NDS_SHAREABLE = 1, /* may be sent, moved, shared, published; no name */
+    NDS_NAMED = 2,
+    NDS_FILE = 3,
+    NDS_RAW = 4,
+    NDS_SYSV = 5
+};
+
+enum nds_lifetime {
+    NDS_UNTIL_UNLINKED = 0, /* as POSIX and Python: the default */
+    NDS_WHILE_USED = 1      /* the name goes with the last user */
+};
+
+typedef struct nds_block nds_block;
+
+NDS_API int nds_block_create_raw(nds_block **out, const char *name,
+                                 size_t nbytes, unsigned mode_bits);
+NDS_API int nds_block_attach_raw(nds_block **out, const char *name,
+                                 enum nds_mode mode);
+/* An existing System V segment, by id; never made by us. */
+NDS_API int nds_block_attach_sysv(nds_block **out, int shmid,
+                                  enum nds_mode mode);
+/* Counted; the last close unmaps. NULL is fine. */
+NDS_API nds_block *nds_block_get(nds_block *b);
+NDS_API void nds_block_close(nds_block *b);
+
+NDS_API void *nds_block_data(const nds_block *b);
+NDS_API size_t nds_block_nbytes(const nds_block *b);
+NDS_API enum nds_reach nds_block_reach(const nds_block *b);
+NDS_API bool nds_block_is_readonly(const nds_block *b);
+/* msync of a file block; nothing to do for the rest. */
+NDS_API int nds_block_flush(nds_block *b);
+
+/* Removes a name of any of our kinds, or a raw block. Memory lives until the
+ * last user closes. NDS_ENOENT, NDS_EPERM. */
+NDS_API int nds_name_unlink(const char *name);
+
+/*
+ * What lives on this machine. `fn` is called once a name; a non-zero return
+ * stops the walk and is returned.
+ */
+typedef struct nds_name_info {
+    size_t size;
+    char name[256];
+    char kind[16];  /* "array" "queue" "mutex" ... "raw" "foreign" */
+    char dtype[256]; /* canonical text, cut with "..." if long */
+    int ndim;
+    int64_t shape[64];
+    char order;       /* 'C' 'F' or 0 */
+    int64_t nbytes;   /* of data */
+    int64_t capacity; /* bytes of data it can grow to */
+    int64_t file_nbytes;
+    enum nds_lifetime lifetime;
+    unsigned mode_bits;
+    unsigned uid;
+    int users;           /* registered live participants */
+    bool others;         /* mapped by somebody we cannot count */
+    uint64_t shape_gen;
+    uint64_t data_gen;
+    char lock_state[64]; /* "free", "held by pid 12", "owner died" */
+    bool superseded;     /* a larger one took the name */
+} nds_name_info;
+NDS_API int nds_name_info_get(const char *name, nds_name_info *out);
+NDS_API int nds_names_walk(bool all, int (*fn)(const nds_name_info *, void *),
+                           void *ctx);
+/* Removes what the dead left. `fn` (may be NULL) hears what and why, also for
+ * names that stay; dry_run removes nothing. Returns names removed or < 0. */
+NDS_API int nds_sweep(bool dry_run,
+                      void (*fn)(const char *name, bool removed,
+                                 const char *why, void *),
+                      void *ctx);
+
+/* Turns SIGBUS inside mappings of ours into NDS_ETRUNCATED of the handle: zero
+ * pages appear there. Chains to the handler that was there. The one call that
+ * sets a signal handler. */
+NDS_API int nds_guard_install(void);
+
+/* Room for new named memory: bytes free in the shared-memory mount. */
+NDS_API int nds_shm_room(uint64_t *total, uint64_t *free_bytes);
+
+/*
+ * Counters of a process tree: after nds_stats_enable() this process and every
+ * child it starts (fork, exec with the environment) count payload bytes that
+ * the library copied between memories on behalf of a transfer.
+ */
+typedef struct nds_stats {
+    size_t size;
+    uint64_t bytes_copied;
+    uint64_t copies;
+} nds_stats;
+NDS_API int nds_stats_enable(void);
+NDS_API int nds_stats_read(nds_stats *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

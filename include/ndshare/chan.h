@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * chan.h - queues and pipes that carry arrays
+ *
+ *     nds_queue *q;
+ *     nds_queue_new(&q, NULL);
+ *     nds_queue_put(q, a, NULL, NDS_FOREVER);        // by value
+ *     nds_queue_get(q, &b, NULL, NDS_FOREVER);       // b NULL: a None item
+ *     nds_array_close(b);
+ *
+ * Any dtype and shape an item, and an optional small tag. By value is a
+ * promise about meaning: frozen, moved and loaned arrays cross by reference,
+ * a heap array by exactly one copy into memory both sides have mapped.
+ *
+ * What goes wrong: an item taken by a process that dies before release comes
+ * back to the front with its delivery count raised (delivery is at least
+ * once); a producer that dies half way leaves nothing visible. First in, first
+ * out holds for each producer. Handles are MT-safe. A child of fork uses the
+ * same handle and is a participant of its own.
+ */
+#ifndef NDSHARE_CHAN_H
+#define NDSHARE_CHAN_H
+
+#include <ndshare/array.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct nds_queue nds_queue;
+typedef struct nds_pipe nds_pipe; /* one end */
+
+/* A few bytes beside an item. */
+typedef struct nds_tag {
+    uint32_t nbytes; /* 0..NDS_TAG_MAX */
+    unsigned char bytes[60];
+} nds_tag;
+#define NDS_TAG_MAX 60
+
+enum nds_redelivery {
+    NDS_REDELIVER = 0, /* to the front, count raised: the default */
+    NDS_DROP = 1,      /* drop and count */
+    NDS_PARK = 2       /* keep aside for an operator */
+};
+
+typedef struct nds_queue_options {
+    size_t size;
+    uint32_t max_items;  /* 0: as many as there are slots */
+    uint64_t max_bytes;  /* payload bytes in flight; 0: a default, see
+                            nds_queue_new; reserved at create for named ones */
+    enum nds_redelivery redelivery;
+    uint32_t max_deliveries; /* then parked; 0: no limit */
+    bool acknowledge;        /* get keeps the item until task_done */
+    unsigned mode_bits;      /* named: 0 = 0600 */
+    enum nds_lifetime lifetime;
+} nds_queue_options;
+
+NDS_API int nds_queue_new(nds_queue **out, const nds_queue_options *opts);
+NDS_API int nds_queue_create(nds_queue **out, const char *name,
+                             const nds_queue_options *opts);
+NDS_API int nds_queue_attach(nds_queue **out, const char *name,
+                             int64_t timeout_ns);
+NDS_API void nds_queue_close(nds_queue *q); /* drops the handle; NULL fine */
+NDS_API int nds_queue_unlink(const char *name);
+
+/* NDS_ECLOSED after nds_queue_shutdown; NDS_EAGAIN / NDS_ETIMEDOUT while full;
+ * NDS_ELIMIT an item larger than the queue can ever hold. */
+NDS_API int nds_queue_put(nds_queue *q, const nds_array *a, const nds_tag *tag,
+                          int64_t timeout_ns);
+/* *a is closed and set NULL on success; shareable memory is not copied. */
+NDS_API int nds_queue_put_move(nds_queue *q, nds_array **a, const nds_tag *tag,
+                               int64_t timeout_ns);
+NDS_API int nds_queue_put_none(nds_queue *q, int64_t timeout_ns);
+NDS_API int nds_queue_put_many(nds_queue *q, int count,
+                               nds_array *const *arrays, const nds_tag *tags,
+                               int64_t timeout_ns, int *done);
+/* *out NULL with 0 returned: a None item. NDS_EEOF: closed and drained. */
+NDS_API int nds_queue_get(nds_queue *q, nds_array **out, nds_tag *tag,
+                          int64_t timeout_ns);
+/* Waits for the first, then takes what is there, at most room. */
+NDS_API int nds_queue_get_many(nds_queue *q, int room, nds_array **out,
+                               nds_tag *tags, int64_t timeout_ns, int *count);
+
+/* Write in place: loan, fill, publish or discard. *loan becomes NULL. */
+NDS_API int nds_queue_loan(nds_queue *q, nds_array **loan,
+                           const nds_dtype *dtype, int ndim,
+                           const int64_t *shape, int64_t timeout_ns);
+NDS_API int nds_queue_publish(nds_queue *q, nds_array **loan,
+                              const nds_tag *tag);
+NDS_API void nds_queue_discard(nds_queue *q, nds_array **loan);
+/* Read in place: the item stays the queue's until release. */
+NDS_API int nds_queue_take(nds_queue *q, nds_array **out, nds_tag *tag,
+                           int64_t timeout_ns);
+NDS_API int nds_queue_release(nds_queue *q, nds_array **item);
+/* How often the item was delivered before, 0 for the first time. */
+NDS_API uint32_t nds_queue_deliveries(const nds_array *item);
+
+/* JoinableQueue: one task_done for each get; join waits for all. */
+NDS_API int nds_queue_task_done(nds_queue *q);
+NDS_API int nds_queue_join(nds_queue *q, int64_t timeout_ns);
+/* No more puts from anybody; getters drain, then get NDS_EEOF. */
+NDS_API int nds_queue_shutdown(nds_queue *q);
+/* A descriptor that is readable while items wait; the queue's [lent]. */
+NDS_API int nds_queue_fd(nds_queue *q, int *fd);
+
+typedef struct nds_queue_info {
+    size_t size;
+    uint64_t items; /* READY and BACK */
+    uint64_t taken;
+    uint64_t parked;
+    uint64_t loaned;
+    uint64_t bytes_used;
+    uint64_t bytes_max;
+    uint64_t unfinished;
+    uint64_t redelivered;
+    uint64_t dropped;
+    uint32_t slots;
+    uint32_t participants;
+    bool closed;
+} nds_queue_info;
+NDS_API int nds_queue_info_get(nds_queue *q, nds_queue_info *out);
+NDS_API int64_t nds_queue_size(nds_queue *q); /* items waiting, or < 0 */
+
+typedef struct nds_pipe_options {
+    size_t size;
+    bool duplex; /* both ends send and receive */
+    uint32_t max_items;
+    uint64_t max_bytes;
+} nds_pipe_options;
+/* One-way: `a` receives, `b` sends, as multiprocessing.Pipe(False). */
+NDS_API int nds_pipe_new(nds_pipe **a, nds_pipe **b,
+                         const nds_pipe_options *opts);
+/* Drops this process's hold of the end. When nobody holds an end any more, the
+ * other side gets NDS_EEOF (receiving, once drained) or NDS_EBROKEN. */
+NDS_API void nds_pipe_close(nds_pipe *p);
+NDS_API int nds_pipe_send(nds_pipe *p, const nds_array *a, const nds_tag *tag,
+                          int64_t timeout_ns);
+NDS_API int nds_pipe_send_move(nds_pipe *p, nds_array **a, const nds_tag *tag,
+                               int64_t timeout_ns);
+NDS_API int nds_pipe_recv(nds_pipe *p, nds_array **out, nds_tag *tag,
+                          int64_t timeout_ns);
+NDS_API int nds_pipe_loan(nds_pipe *p, nds_array **loan,
+                          const nds_dtype *dtype, int ndim,
+                          const int64_t *shape, int64_t timeout_ns);
+NDS_API int nds_pipe_publish(nds_pipe *p, nds_array **loan,
+                             const nds_tag *tag);
+NDS_API void nds_pipe_discard(nds_pipe *p, nds_array **loan);
+/* 0: something can be received (or end of file); NDS_ETIMEDOUT/NDS_EAGAIN. */
+NDS_API int nds_pipe_poll(nds_pipe *p, int64_t timeout_ns);
+NDS_API int nds_pipe_fd(nds_pipe *p, int *fd);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * array_impl.h - inside an array handle, and arrays as small tokens
+ */
+#ifndef NDI_ARRAY_IMPL_H
+#define NDI_ARRAY_IMPL_H
+
+#include <base/carry.h>
+#include <mem/segment.h>
+#include <ndshare/array.h>
+
+struct nds_array {
+    nds_view view;
+    nds_block *block;          /* one count */
+    struct ndi_segment *segment; /* lent by the block; NULL for heap, files */
+    uint64_t shape_gen;        /* as of the view, for named arrays */
+    /* Channels hang their slot here: called once, before the block goes. */
+    void (*on_close)(nds_array *a, void *ctx);
+    void *close_ctx;
+    uint64_t slot;      /* channels: which slot, +1; 0 = none */
+    uint32_t deliveries;
+};
+
+/* A handle over a block with this view; takes over one count on b and copies
+ * the view (its dtype is counted anew). */
+int ndi_array_over(nds_array **out, nds_block *b, const nds_view *v);
+
+/* May this array cross by reference, because nobody can write it any more?
+ * (shareable or named, and frozen) */
+bool ndi_array_is_frozen(const nds_array *a);
+
+/* Geometry as bytes: dtype text, ndim, shape, strides, offset into the body.
+ * Unpacking checks everything against the segment's size. */
+void ndi_ticket_pack_geometry(const nds_array *a, struct ndi_parcel *p);
+int ndi_ticket_unpack_geometry(struct ndi_parcel *p, struct ndi_segment *s,
+                               nds_array **out); /* takes over a count on s */
+
+/* A whole array as a parcel: shareable and named ones by descriptor, heap ones
+ * by descriptor of a fresh nameless copy, files by path and mode.
+ * pass NDS_BY_VALUE copies what somebody could still write. */
+int ndi_ticket_pack(nds_array *a, int pass, struct ndi_parcel *p);
+int ndi_ticket_unpack(struct ndi_parcel *p, nds_array **out);
+
+#endif

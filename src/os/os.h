@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * os.h - the only door to the kernel
+ *
+ * Everything here speaks errno: 0 or -errno, no text, no NDS codes; the rooms
+ * above know what the call was for and say so (base/fail.h). EINTR is retried
+ * inside. Every descriptor made here is close-on-exec.
+ *
+ * Which file implements what stands above each group.
+ */
+#ifndef NDI_OS_H
+#define NDI_OS_H
+
+#include <base/attr.h>
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+/* ---- clock.c ---------------------------------------------------------- */
+int64_t ndi_now_ns(void); /* CLOCK_MONOTONIC */
+
+/* A deadline is an absolute time; NDS_FOREVER stays -1, 0 stays 0 (try). */
+int64_t ndi_deadline(int64_t timeout_ns);
+/* Nanoseconds left, >= 0; INT64_MAX for ever; 0 when over. */
+int64_t ndi_deadline_left(int64_t deadline);
+bool ndi_deadline_over(int64_t deadline);
+
+/* ---- thread.c: fork, threads ------------------------------------------ */
+/* A number that differs in every process image, a forked child's from its
+ * parent's included (a MADV_WIPEONFORK page tells); never 0. */
+uint64_t ndi_fork_epoch(void);
+/* Never 0, unique among the threads of this process while they live. */
+uint32_t ndi_thread_token(void);
+
+/* ---- file.c ------------------------------------------------------------ */
+int ndi_os_open(int *fd, const char *path, int flags, unsigned mode);
+void ndi_os_close(int fd); /* -1 is fine */
+int ndi_os_dup(int *out, int fd);
+/* A new open file description on the same file, also when it has no name. */
+int ndi_os_reopen(int *out, int fd, int flags);
+int ndi_os_fstat(int fd, struct stat *st);
+/* All of it or an error; -ENODATA for an early end of file. */
+int ndi_os_read(int fd, void *data, size_t nbytes);
+int ndi_os_write(int fd, const void *data, size_t nbytes);
+int ndi_os_pread(int fd, void *data, size_t nbytes, uint64_t off);
+int ndi_os_pwrite(int fd, const void *data, size_t nbytes, uint64_t off);
+int ndi_os_truncate(int fd, uint64_t nbytes);
+/* Backs [off, off+n) with real memory or disk: -ENOSPC now, not SIGBUS later */
+int ndi_os_reserve(int fd, uint64_t off, uint64_t nbytes);
+int ndi_os_chmod(int fd, unsigned mode_bits);
+int ndi_os_unlink(const char *path);
+int ndi_os_rename(const char *from, const char *to);
+int ndi_os_sync(int fd);
+
+/* ---- lock.c: OFD byte locks, never flock -------------------------------- */
+/* Each tries once: -EAGAIN if somebody else's lock is in the way. */
+int ndi_lock_shared(int fd, uint64_t off);
+int ndi_lock_exclusive(int fd, uint64_t off);
+int ndi_lock_release(int fd, uint64_t off);
+/* Waits for an exclusive byte until the deadline: -ETIMEDOUT. */
+int ndi_lock_exclusive_wait(int fd, uint64_t off, int64_t deadline);
+/* 1 if another open file description holds a lock that conflicts with an
+ * exclusive one on the byte, 0 if none, or -errno. Takes nothing. */
+int ndi_lock_probe(int fd, uint64_t off);
+/* 0 if nobody else has the file open or mapped (takes and drops a write
+ * lease); -EAGAIN if somebody has; -EACCES if we may not ask. */
+int ndi_lease_probe(int fd);
+
+/* ---- shm.c --------------------------------------------------------------- */
+/* "/dev/shm", or NDSHARE_SHM_DIR. Never ends in a slash. */
+const char *ndi_shm_dir(void);
+/* Joins dir and name into out (room bytes): -ENAMETOOLONG. */
+int ndi_shm_path(char *out, size_t room, const char *name);
+int ndi_shm_room(uint64_t *total, uint64_t *free_bytes);
+/* A nameless file in the shm dir that ndi_shm_link can give a name. */
+int ndi_shm_tmpfile(int *fd, unsigned mode_bits);
+int ndi_shm_link(int fd, const char *name);          /* -EEXIST */
+int ndi_shm_link_replace(int fd, const char *name);  /* atomically */
+int ndi_shm_open(int *fd, const char *name, int flags); /* O_NOFOLLOW added */
+int ndi_shm_unlink(const char *name);
+/* Sealed against shrinking; `what` shows in /proc/PID/maps. */
+int ndi_memfd(int *fd, const char *what, uint64_t nbytes);
+
+/* ---- map.c ---------------------------------------------------------------- */
+enum ndi_map_flags {
+    NDI_MAP_WRITE = 1,
+    NDI_MAP_PRIVATE = 2,  /* copy-on-write */
+    NDI_MAP_DONTFORK = 4,
+    NDI_MAP_POPULATE = 8  /* fault in for writing, errors ignored */
+};
+/* Places files of 2 MiB or more so that address = offset modulo 2 MiB. */
+int ndi_map(void **out, int fd, uint64_t off, size_t nbytes, unsigned flags);
+void ndi_unmap(void *addr, size_t nbytes); /* NULL is fine */
+/* Private zero memory, advised to huge pages from 2 MiB up and aligned so. */
+int ndi_map_anon(void **out, size_t nbytes);
+/* Asks the kernel for 2 MiB pages under a shared mapping whose pages are
+ * reserved: in steps, stopping when a step is slow. Never fails. Returns bytes
+ * collapsed. */
+size_t ndi_map_collapse(void *addr, size_t nbytes);
+int ndi_map_readonly(void *addr, size_t nbytes); /* mprotect */
+int ndi_map_sync(void *addr, size_t nbytes);     /* msync MS_SYNC */
+/* Replaces a private copy-on-write range by fresh pages in one stroke, so that
+ * a whole-array write copies nothing: content becomes zeros. Returns 0, or
+ * -errno with nothing changed. */
+int ndi_map_renew(void *addr, size_t nbytes);
+
+/* ---- futex.c --------------------------------------------------------------- */
+/* Shared (cross-process) futex. 0 woken or changed, -ETIMEDOUT. Sleeps at most
+ * the slice, so callers look again: NDI_SLICE_NS. */
+#define NDI_SLICE_NS 50000000
+int ndi_futex_wait(const _Atomic uint32_t *word, uint32_t seen,
+                   int64_t max_ns);
+int ndi_futex_wake(_Atomic uint32_t *word, int count);
+/* The processor this thread runs on now. */
+int ndi_cpu(void);
+
+/* ---- rand.c ------------------------------------------------------------------ */
+int ndi_random_bytes(void *out, size_t nbytes);
+
+/* ---- exec.c: processes ------------------------------------------------------- */
+int ndi_pidfd_open(int *fd, pid_t pid);
+int ndi_pidfd_signal(int pidfd, int sig);
+/* Waits for a child by pidfd: *code is the exit code or minus the signal.
+ * -ETIMEDOUT; -ECHILD if it is no child of ours. */
+int ndi_pidfd_wait(int pidfd, int64_t deadline, int *code);
+/* Runs this program's executable anew with argv and env; `keep` is the one
+ * descriptor left open in it, under the same number. */
+int ndi_spawn_self(pid_t *pid, int *pidfd, char *const argv[],
+                   char *const env[], int keep);
+
+/* ---- sock.c, fdpass.c ---------------------------------------------------------- */
+int ndi_sock_pair(int out[2]); /* Unix stream */
+/* Readable (1) or writable (2) before the deadline: -ETIMEDOUT. */
+int ndi_sock_wait(int fd, int events, int64_t deadline);
+/* All bytes before the deadline; -ENODATA at a clean end before the first
+ * byte, -EPIPE at an end in the middle. */
+int ndi_sock_read(int fd, void *data, size_t nbytes, int64_t deadline);
+struct iovec;
+int ndi_sock_writev(int fd, struct iovec *iov, int count, int64_t deadline);
+/* nbytes (> 0) of data with up to 253 descriptors beside them. */
+int ndi_sock_send_fds(int fd, const void *data, size_t nbytes, const int *fds,
+                      int nfds, int64_t deadline);
+/* Exactly nbytes; descriptors that came with them, at most room, all of them
+ * close-on-exec; more than room is -EPROTO and closes them. */
+int ndi_sock_recv_fds(int fd, void *data, size_t nbytes, int *fds, int room,
+                      int *nfds, int64_t deadline);
+
+/* ---- stats.c: counters of a process tree ------------------------------------------- */
+void ndi_count_copied(uint64_t nbytes);
+
+/* ---- kill points and faults: killpoint.c, test builds only -------------------------- */
+/*
+ * NDI_KILL_POINT("claim.after_intent") is nothing in a release build. In test
+ * builds (NDI_TESTING) each visit is numbered in a page shared with the
+ * harness, which can have the process SIGKILLed at visit n.
+ */
+#ifdef NDI_TESTING
+void ndi_kill_point(const char *name);
+#define NDI_KILL_POINT(name) ndi_kill_point(name)
+/* -errno if the harness wants this kernel call to fail at this use, else 0. */
+int ndi_fault(const char *call);
+#define NDI_FAULT(call)                                                       \
+    do {                                                                      \
+        int ndi_fault_rc = ndi_fault(call);                                   \
+        if (ndi_fault_rc < 0) {                                               \
+            return ndi_fault_rc;                                              \
+        }                                                                     \
+    } while (0)
+#else
+#define NDI_KILL_POINT(name) ((void)0)
+#define NDI_FAULT(call) ((void)0)
+#endif
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lock.h - the in-place primitives, over a participant table
+ *
+ * All waits take a deadline (ndi_deadline) and sleep in slices; outcomes are
+ * NDS_ETIMEDOUT (NDS_EAGAIN for a try), NDS_EOWNERDEAD (held!), NDS_EPOISONED.
+ * A word that makes no sense is NDS_ECORRUPT. mutex.c rwlock.c seqlock.c
+ * cond.c sem.c event.c barrier.c.
+ */
+#ifndef NDI_LOCK_H
+#define NDI_LOCK_H
+
+#include <ndshare/err.h>
+#include <sync/party.h>
+
+void ndi_lock_init(struct ndi_lock *l, uint32_t kind);
+int ndi_lock_acquire(struct ndi_party *p, struct ndi_lock *l,
+                     int64_t deadline);
+int ndi_lock_unlock(struct ndi_party *p, struct ndi_lock *l);
+int ndi_lock_poison(struct ndi_party *p, struct ndi_lock *l);
+bool ndi_lock_is_mine(const struct ndi_party *p, const struct ndi_lock *l);
+/* "free", "held by pid 12", "held by pid 12, which died", "poisoned" */
+void ndi_lock_describe(const struct ndi_party *p, const struct ndi_lock *l,
+                       char *out, size_t room);
+
+void ndi_rwlock_init(struct ndi_rwlock *l);
+int ndi_rwlock_read(struct ndi_party *p, struct ndi_rwlock *l,
+                    int64_t deadline);
+int ndi_rwlock_write(struct ndi_party *p, struct ndi_rwlock *l,
+                     int64_t deadline);
+int ndi_rwlock_release(struct ndi_party *p, struct ndi_rwlock *l);
+
+void ndi_seqlock_init(struct ndi_seqlock *l);
+int ndi_seqlock_write_begin(struct ndi_party *p, struct ndi_seqlock *l);
+void ndi_seqlock_write_end(struct ndi_seqlock *l);
+/* Copy between begin and retry; NDS_EOWNERDEAD if the writer died at work. */
+int ndi_seqlock_read_begin(const struct ndi_party *p,
+                           const struct ndi_seqlock *l, uint64_t *seen,
+                           int64_t deadline);
+bool ndi_seqlock_read_retry(const struct ndi_seqlock *l, uint64_t seen);
+
+void ndi_cond_init(struct ndi_condvar *c);
+int ndi_cond_sleep(struct ndi_party *p, struct ndi_condvar *c,
+                   int64_t deadline); /* holding c->lock */
+int ndi_cond_wake(struct ndi_condvar *c, int count);
+
+void ndi_sem_init(struct ndi_semaphore *s, uint32_t value, uint32_t bound);
+int ndi_sem_take(struct ndi_semaphore *s, int64_t deadline);
+int ndi_sem_give(struct ndi_semaphore *s, uint32_t count);
+
+void ndi_flag_init(struct ndi_flag *f);
+void ndi_flag_set(struct ndi_flag *f);
+void ndi_flag_clear(struct ndi_flag *f);
+int ndi_flag_wait(struct ndi_flag *f, int64_t deadline);
+
+void ndi_gate_init(struct ndi_gate *g, uint32_t parties);
+int ndi_gate_wait(struct ndi_party *p, struct ndi_gate *g, int64_t deadline,
+                  uint32_t *index);
+int ndi_gate_abort(struct ndi_party *p, struct ndi_gate *g);
+int ndi_gate_reset(struct ndi_party *p, struct ndi_gate *g);
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* word.h - C11 atomics with the order in the name */
+#ifndef NDI_WORD_H
+#define NDI_WORD_H
+
+#include <base/attr.h>
+
+#include <stdatomic.h>
+
+#define ndi_load_rlx(p) atomic_load_explicit((p), memory_order_relaxed)
+#define ndi_load_acq(p) atomic_load_explicit((p), memory_order_acquire)
+#define ndi_load_seq(p) atomic_load_explicit((p), memory_order_seq_cst)
+#define ndi_store_rlx(p, v) atomic_store_explicit((p), (v), memory_order_relaxed)
+#define ndi_store_rel(p, v) atomic_store_explicit((p), (v), memory_order_release)
+#define ndi_store_seq(p, v) atomic_store_explicit((p), (v), memory_order_seq_cst)
+#define ndi_swap_seq(p, v)                                                    \
+    atomic_exchange_explicit((p), (v), memory_order_seq_cst)
+#define ndi_add_rlx(p, v)                                                     \
+    atomic_fetch_add_explicit((p), (v), memory_order_relaxed)
+#define ndi_add_seq(p, v)                                                     \
+    atomic_fetch_add_explicit((p), (v), memory_order_seq_cst)
+#define ndi_sub_seq(p, v)                                                     \
+    atomic_fetch_sub_explicit((p), (v), memory_order_seq_cst)
+#define ndi_or_seq(p, v)                                                      \
+    atomic_fetch_or_explicit((p), (v), memory_order_seq_cst)
+/* Strong; *expected gets the value found on failure. */
+#define ndi_cas_seq(p, expected, v)                                           \
+    atomic_compare_exchange_strong_explicit((p), (expected), (v),             \
+                                            memory_order_seq_cst,             \
+                                            memory_order_seq_cst)
+#define ndi_fence_seq() atomic_thread_fence(memory_order_seq_cst)
+
+static inline void
+ndi_cpu_relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+#endif
