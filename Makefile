@@ -1,0 +1,41 @@
+# ndshare: the front door. CMake does the work; see CMakePresets.json.
+#
+#   make            build into build/
+#   make run        install what is missing, build, run the nine ways
+#   make test       the same, then every test
+#   make install    PREFIX=/usr/local [DESTDIR=]
+#   make bench      what each way costs here, beside stock Python
+#   make clean
+
+PREFIX ?= /usr/local
+JOBS ?= $(shell nproc)
+
+all: build
+
+bootstrap-run:
+	@scripts/bootstrap run
+
+bootstrap-test:
+	@scripts/bootstrap test
+
+# The presets say where; a build directory that is there is only built.
+build: bootstrap-run
+	@scripts/build release -DNDS_TESTS=OFF
+
+run: build
+	@build/bin/ndshare tour
+
+test: bootstrap-test
+	@scripts/run-tests
+
+install: build
+	@cmake -DCMAKE_INSTALL_PREFIX=$(PREFIX) build >/dev/null
+	@cmake --install build
+
+bench: build
+	@python3 bench/reference.py
+
+clean:
+	rm -rf build
+
+.PHONY: all bootstrap-run bootstrap-test build run test install bench clean

@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Whole reference programs, ours beside stock Python's, interleaved.
+
+    bench/reference.py [--runs N] [--only 1,4] [--python PYTHON] [--build DIR]
+
+For each program: N runs of each side, A B A B ..., wall-clock medians and the
+median of the pairwise ratios; then one more run of each side with its process
+tree's proportional set size sampled every 2 ms. Output of the programs is read
+and thrown away. Standard library only; the programs on Python's side need
+NumPy.
+"""
+import argparse
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent
+NAMES = {1: "01_argument", 2: "02_inherit", 3: "03_queue", 4: "04_pipe",
+         5: "05_locked_array", 6: "06_raw_array", 7: "07_shared_memory",
+         8: "08_mapped_file", 9: "09_manager"}
+# program, start method, what the child fills
+CASES = [(1, "fork", "0"), (1, "fork", "3"), (1, "spawn", "0"),
+         (2, "fork", "0"), (2, "fork", "3"), (3, "fork", "0"),
+         (4, "fork", "0"), (5, "fork", "0"), (6, "fork", "0"),
+         (7, "fork", "0"), (8, "fork", "0"), (9, "fork", "0")]
+
+
+def tree(pid):
+    """pid and its descendants, as far as /proc tells right now."""
+    pids = [pid]
+    for p in pids:
+        for task in pathlib.Path(f"/proc/{p}/task").glob("*/children"):
+            try:
+                pids += [int(c) for c in task.read_text().split()]
+            except OSError:
+                pass
+    return pids
+
+
+def pss(pid):
+    total = 0
+    for p in tree(pid):
+        try:
+            for line in open(f"/proc/{p}/smaps_rollup"):
+                if line.startswith("Pss:"):
+                    total += int(line.split()[1]) * 1024
+        except OSError:
+            pass
+    return total
+
+
+def run(command, env, cwd, sample=False):
+    peak = 0
+    start = time.monotonic()
+    proc = subprocess.Popen(command, env=env, cwd=cwd,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if sample:
+        drain = threading.Thread(target=proc.stdout.read)
+        drain.start()
+        while proc.poll() is None:
+            peak = max(peak, pss(proc.pid))
+            time.sleep(0.002)
+        drain.join()
+        err = proc.stderr.read()
+    else:
+        _, err = proc.communicate()
+    wall = time.monotonic() - start
+    if proc.returncode != 0:
+        sys.exit(f"{command}: exit {proc.returncode}\n{err.decode()}")
+    return wall, peak
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    ap.add_argument("--runs", type=int, default=5)
+    ap.add_argument("--only", default="")
+    ap.add_argument("--python", default="/usr/bin/python3")
+    ap.add_argument("--build", default=str(ROOT.parent / "build"))
+    args = ap.parse_args()
+    only = {int(n) for n in args.only.split(",") if n}
+    print("way  start  fill   ours s  python s   times  ours MiB  python MiB"
+          "   of it")
+    for way, start, fill in CASES:
+        if only and way not in only:
+            continue
+        env = dict(os.environ, START=start, NDSHARE_START_METHOD=start,
+                   FILL=fill)
+        ours = [f"{args.build}/bin/examples/{NAMES[way]}"]
+        theirs = [args.python, str(ROOT / "python" / f"{NAMES[way]}.py")]
+        if way in (1, 2) and fill != "0":
+            ours += ["--fill", fill]
+        a, b = [], []
+        with tempfile.TemporaryDirectory() as cwd:
+            run(ours, env, cwd)
+            run(theirs, env, cwd)
+            for _ in range(args.runs):
+                a.append(run(ours, env, cwd)[0])
+                b.append(run(theirs, env, cwd)[0])
+            mine = run(ours, env, cwd, True)[1]
+            other = run(theirs, env, cwd, True)[1]
+        ratio = statistics.median(y / x for x, y in zip(a, b))
+        print(f"{way:3}  {start:5}  {fill:>4}  {statistics.median(a):7.3f}"
+              f"  {statistics.median(b):8.3f}  {ratio:6.1f}"
+              f"  {mine / 2**20:8.0f}  {other / 2**20:10.0f}"
+              f"  {mine / max(other, 1):6.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
