@@ -144,6 +144,25 @@ int ndi_sock_send_fds(int fd, const void *data, size_t nbytes, const int *fds,
  * close-on-exec; more than room is -EPROTO and closes them. */
 int ndi_sock_recv_fds(int fd, void *data, size_t nbytes, int *fds, int room,
                       int *nfds, int64_t deadline);
+/* Streams: `name` is a path, or begins with a NUL byte for the abstract space.
+ * -ENAMETOOLONG beyond 107 bytes. Listening sockets never block accept. */
+int ndi_sock_listen_unix(int *fd, const char *name, size_t nbytes,
+                         int backlog);
+int ndi_sock_connect_unix(int *fd, const char *name, size_t nbytes,
+                          int64_t deadline);
+/* IPv4 over TCP. Looking `host` up has no deadline; -EHOSTUNREACH if that
+ * fails. port 0 lets the kernel choose; *bound is the one in use. */
+int ndi_sock_listen_tcp(int *fd, const char *host, uint16_t port,
+                        int backlog, uint16_t *bound);
+int ndi_sock_connect_tcp(int *fd, const char *host, uint16_t port,
+                         int64_t deadline);
+int ndi_sock_accept(int *out, int fd); /* -EAGAIN if nobody waits */
+/* Who is at the other end of a Unix stream, as the kernel saw it connect;
+ * -ENOTSUP for anything else. */
+int ndi_sock_peer(int fd, pid_t *pid, uid_t *uid);
+void ndi_sock_shutdown(int fd); /* both directions; wakes whoever waits */
+/* Sends one byte if there is room; async-signal-safe. */
+void ndi_sock_poke(int fd);
 
 /* ---- stats.c: counters of a process tree ------------------------------------------- */
 void ndi_count_copied(uint64_t nbytes);
