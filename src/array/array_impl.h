@@ -9,24 +9,41 @@
 #include <mem/segment.h>
 #include <ndshare/array.h>
 
+#define NDI_DATA_OFF 4096      /* where the data of a shared array starts ... */
+#define NDI_DATA_OFF_LONG 8192 /* ... after a header that is longer */
+
 struct nds_array {
     nds_view view;
-    nds_block *block;          /* one count */
+    nds_block *block;            /* one count */
     struct ndi_segment *segment; /* lent by the block; NULL for heap, files */
-    uint64_t shape_gen;        /* as of the view, for named arrays */
+    uint64_t shape_gen;          /* as of the view, for named arrays */
     /* Channels hang their slot here: called once, before the block goes. */
     void (*on_close)(nds_array *a, void *ctx);
     void *close_ctx;
-    uint64_t slot;      /* channels: which slot, +1; 0 = none */
+    uint64_t slot; /* channels: which slot, +1; 0 = none */
     uint32_t deliveries;
 };
 
-/* A handle over a block with this view; takes over one count on b and copies
- * the view (its dtype is counted anew). */
+/* A handle over a block with this view; takes over one count on b (also on
+ * failure) and copies the view (its dtype is counted anew). */
 int ndi_array_over(nds_array **out, nds_block *b, const nds_view *v);
 
-/* May this array cross by reference, because nobody can write it any more?
- * (shareable or named, and frozen) */
+/* A nameless shareable array, of segment kind array, without a .npy header
+ * (nds_array_publish writes one). */
+int ndi_array_new_shareable(nds_array **out, const nds_dtype *dtype, int ndim,
+                            const int64_t *shape,
+                            const nds_array_options *opts);
+
+/* count(shape) * itemsize, checked: NDS_ESHAPE names the shape. */
+int ndi_array_nbytes(const nds_dtype *dtype, int ndim, const int64_t *shape,
+                     int64_t *nbytes);
+
+/* "(3, 4)" into out, for messages; cut with "..." if long. */
+const char *ndi_shape_text(char *out, size_t room, int ndim,
+                           const int64_t *shape);
+
+/* May this array cross by reference, because nobody can write it any more
+ * through this process? (shareable or named, and frozen) */
 bool ndi_array_is_frozen(const nds_array *a);
 
 /* Geometry as bytes: dtype text, ndim, shape, strides, offset into the body.
@@ -37,7 +54,7 @@ int ndi_ticket_unpack_geometry(struct ndi_parcel *p, struct ndi_segment *s,
 
 /* A whole array as a parcel: shareable and named ones by descriptor, heap ones
  * by descriptor of a fresh nameless copy, files by path and mode.
- * pass NDS_BY_VALUE copies what somebody could still write. */
+ * pass (enum nds_pass) NDS_BY_VALUE copies what somebody could still write. */
 int ndi_ticket_pack(nds_array *a, int pass, struct ndi_parcel *p);
 int ndi_ticket_unpack(struct ndi_parcel *p, nds_array **out);
 

@@ -79,6 +79,12 @@ struct ndi_segment *ndi_block_segment(const nds_block *b); /* lends or NULL */
 int ndi_block_new_heap(nds_block **out, size_t nbytes); /* zeroed */
 int ndi_block_of_memory(nds_block **out, void *data, size_t nbytes,
                         bool readonly, void (*done)(void *), void *ctx);
+/* Handles in this process that hold the block. */
+uint32_t ndi_block_refs(const nds_block *b);
+/* How another process reaches a file or raw block: its absolute path, the mode
+ * and where the block starts in the file. False for all other blocks. */
+bool ndi_block_path(const nds_block *b, const char **path, enum nds_mode *mode,
+                    uint64_t *off);
 /* [off, off+nbytes) of a file; nbytes 0 with mode r/c/+: all after off. Grows
  * or creates it as numpy.memmap does. */
 int ndi_block_map_file(nds_block **out, const char *path, enum nds_mode mode,
