@@ -8,10 +8,13 @@
  *     nds_value_free(v);
  *
  * What managers and connections carry. Constructors return NULL when memory
- * is out; adding NULL to a container frees nothing and gives NDS_ENOMEM, so a
- * chain of calls needs one check at its end. A container owns its items.
+ * is out; adding NULL to a container gives NDS_ENOMEM, so a chain of calls
+ * needs one check at its end. A container owns its items: adding takes the
+ * item over, and frees it if it cannot be added.
  *
- * What goes wrong: not MT-safe; a value belongs to one thread at a time.
+ * What goes wrong: not MT-safe; a value belongs to one thread at a time. A
+ * container must not come to hold itself. Reading Python literals and pickles
+ * refuses what nests deeper than 200 or holds itself; NDS_ELIMIT says so.
  */
 #ifndef NDSHARE_VALUE_H
 #define NDSHARE_VALUE_H
@@ -64,10 +67,14 @@ NDS_API nds_value *nds_value_bytes(const void *data, size_t nbytes);
 NDS_API nds_value *nds_value_list(void);
 NDS_API nds_value *nds_value_tuple(void);
 NDS_API nds_value *nds_value_dict(void);
+/* slice(start, stop, step); NDS_INDEX_MISSING stands for None */
 NDS_API nds_value *nds_value_slice(int64_t start, int64_t stop, int64_t step);
 NDS_API nds_value *nds_value_ellipsis(void);
 NDS_API nds_value *nds_value_array(nds_array *a); /* takes a handle of its own */
 NDS_API nds_value *nds_value_scalar(const nds_scalar *s);
+NDS_API nds_value *nds_value_dtype(const nds_dtype *dt);
+/* A built-in Python exception, e.g. "ValueError"; another name becomes
+ * RuntimeError. message NULL: no arguments. */
 NDS_API nds_value *nds_value_exception(const char *name, const char *message);
 NDS_API void nds_value_free(nds_value *v); /* NULL is fine */
 
@@ -86,9 +93,14 @@ NDS_API bool nds_value_as_bool(const nds_value *v, bool *out);
 /* Text of STR, BYTES, BYTEARRAY, EXCEPTION, TYPE; NUL-terminated beyond it. */
 NDS_API const char *nds_value_text(const nds_value *v, size_t *nbytes);
 NDS_API nds_array *nds_value_as_array(const nds_value *v); /* lends, or NULL */
+NDS_API const nds_dtype *nds_value_as_dtype(const nds_value *v); /* the same */
 
 /* Python literals: "(3, 4)", "'f8'", "[1, 2.5, None]", "{'axis': 0}". */
 NDS_API int nds_value_parse(nds_value **out, const char *text);
+/* What stands between the parentheses of a call, "(3, 4), dtype='f4'": a tuple
+ * and a dict [caller frees both]. */
+NDS_API int nds_value_parse_args(nds_value **args, nds_value **kwds,
+                                 const char *text);
 /* Python's repr [caller frees] */
 NDS_API int nds_value_repr(const nds_value *v, char **text);
 
