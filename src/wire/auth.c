@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * auth.c - each side proves to the other that it has the key
+ *
+ * A challenge of exactly 20 bytes is an old peer's (Python up to 3.11) and is
+ * answered by a bare HMAC-MD5; any other must begin with the name of its
+ * digest in braces. What we send asks for SHA-256; an old peer answers it with
+ * 16 bytes of MD5 over the whole challenge, which is accepted.
+ */
+#include <wire/wire.h>
+
+#include <base/fail.h>
+#include <os/os.h>
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <string.h>
+
+static const char challenge[] = "#CHALLENGE#";
+static const char welcome[] = "#WELCOME#";
+static const char failure[] = "#FAILURE#";
+#define CHALLENGE_NBYTES (sizeof challenge - 1)
+#define MESSAGE_NBYTES 48 /* "{sha256}" and 40 random bytes */
+
+int
+ndi_auth_check_key(const void *key, size_t nbytes)
+{
+    if (key == NULL || nbytes == 0) {
+        return ndi_fail(NDS_EINVAL, "the key is empty: it must have at least "
+                        "one byte");
+    }
+    if (nbytes > INT32_MAX) {
+        return ndi_fail(NDS_EINVAL, "the key has %zu bytes: too long",
+                        nbytes);
+    }
+    return 0;
+}
+
+/* The digest named in braces at the front, or MD5 for the old lengths; NULL
+ * if neither. *prefix is how many bytes the name takes. */
+static const EVP_MD *
+digest_of(const unsigned char *m, size_t nbytes, size_t *prefix)
+{
+    static const struct {
+        const char *name;
+        const EVP_MD *(*md)(void);
+    } known[] = {
+        {"{md5}", EVP_md5},           {"{sha256}", EVP_sha256},
+        {"{sha384}", EVP_sha384},     {"{sha3_256}", EVP_sha3_256},
+        {"{sha3_384}", EVP_sha3_384},
+    };
+
+    *prefix = 0;
+    if (nbytes == 16 || nbytes == 20) {
+        return EVP_md5();
+    }
+    for (size_t i = 0; i < NDI_ARRAY_LEN(known); i++) {
+        size_t n = strlen(known[i].name);
+
+        if (nbytes >= n && memcmp(m, known[i].name, n) == 0) {
+            *prefix = n;
+            return known[i].md();
+        }
+    }
+    return NULL;
+}
+
+static int
+mac(const EVP_MD *md, const void *key, size_t key_nbytes, const void *m,
+    size_t nbytes, unsigned char *out, size_t *out_nbytes)
+{
+    unsigned len = 0;
+
+    if (HMAC(md, key, (int)key_nbytes, m, nbytes, out, &len) == NULL) {
+        return ndi_fail(NDS_EAUTH, "OpenSSL refuses HMAC-%s here; peers with "
+                        "Python 3.11 and older need HMAC-MD5, which FIPS "
+                        "mode forbids", EVP_MD_get0_name(md));
+    }
+    *out_nbytes = len;
+    return 0;
+}
+
+int
+ndi_auth_respond(const void *key, size_t key_nbytes, const void *m,
+                 size_t nbytes, unsigned char *out, size_t *out_nbytes)
+{
+    size_t prefix = 0, n = 0;
+    const EVP_MD *md = digest_of(m, nbytes, &prefix);
+    int rc;
+
+    if (md == NULL || nbytes < 20) {
+        return ndi_fail(NDS_EAUTH, "a challenge of %zu bytes that names no "
+                        "digest we know", nbytes);
+    }
+    memcpy(out, m, prefix);
+    rc = mac(md, key, key_nbytes, m, nbytes, out + prefix, &n);
+    *out_nbytes = prefix + n;
+    return rc;
+}
+
+int
+ndi_auth_verify(const void *key, size_t key_nbytes, const void *m,
+                size_t nbytes, const void *r, size_t r_nbytes)
+{
+    unsigned char want[EVP_MAX_MD_SIZE];
+    size_t prefix = 0, n = 0;
+    const EVP_MD *md = digest_of(r, r_nbytes, &prefix);
+    int rc;
+
+    if (md == NULL) {
+        return ndi_fail(NDS_EAUTH, "digest received was wrong");
+    }
+    rc = mac(md, key, key_nbytes, m, nbytes, want, &n);
+    if (rc < 0) {
+        return rc;
+    }
+    if (r_nbytes - prefix != n ||
+        CRYPTO_memcmp((const unsigned char *)r + prefix, want, n) != 0) {
+        return ndi_fail(NDS_EAUTH, "digest received was wrong");
+    }
+    return 0;
+}
+
+int
+ndi_auth_deliver(int fd, const void *key, size_t nbytes, int64_t deadline)
+{
+    unsigned char m[CHALLENGE_NBYTES + MESSAGE_NBYTES];
+    unsigned char r[NDI_AUTH_LIMIT];
+    unsigned char *random = m + CHALLENGE_NBYTES;
+    size_t got = 0;
+    int rc;
+
+    memcpy(m, challenge, CHALLENGE_NBYTES);
+    memcpy(random, "{sha256}", 8);
+    rc = ndi_random_bytes(random + 8, MESSAGE_NBYTES - 8);
+    if (rc < 0) {
+        return ndi_fail_errno(-rc, "random bytes for a challenge");
+    }
+    rc = ndi_frame_write(fd, m, sizeof m, deadline);
+    if (rc == 0) {
+        rc = ndi_frame_read_into(fd, r, sizeof r, &got, deadline);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    rc = ndi_auth_verify(key, nbytes, random, MESSAGE_NBYTES, r, got);
+    if (rc < 0) {
+        // Best effort: the peer is told, whatever becomes of the message.
+        (void)ndi_frame_write(fd, failure, sizeof failure - 1, deadline);
+        return rc == NDS_EAUTH
+                   ? ndi_fail(NDS_EAUTH, "digest received was wrong")
+                   : rc;
+    }
+    return ndi_frame_write(fd, welcome, sizeof welcome - 1, deadline);
+}
+
+int
+ndi_auth_answer(int fd, const void *key, size_t nbytes, int64_t deadline)
+{
+    unsigned char m[NDI_AUTH_LIMIT];
+    unsigned char r[NDI_AUTH_LIMIT];
+    size_t got = 0, n = 0;
+    int rc = ndi_frame_read_into(fd, m, sizeof m, &got, deadline);
+
+    if (rc < 0) {
+        return rc;
+    }
+    if (got < CHALLENGE_NBYTES ||
+        memcmp(m, challenge, CHALLENGE_NBYTES) != 0) {
+        return ndi_fail(NDS_EPROTO, "the peer speaks another protocol, or "
+                        "wants no key");
+    }
+    rc = ndi_auth_respond(key, nbytes, m + CHALLENGE_NBYTES,
+                          got - CHALLENGE_NBYTES, r, &n);
+    if (rc == 0) {
+        rc = ndi_frame_write(fd, r, n, deadline);
+    }
+    if (rc == 0) {
+        rc = ndi_frame_read_into(fd, m, sizeof m, &got, deadline);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    if (got != sizeof welcome - 1 || memcmp(m, welcome, got) != 0) {
+        return ndi_fail(NDS_EAUTH, "digest sent was rejected: the key is "
+                        "wrong");
+    }
+    return 0;
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/* conn.c - a connection that has proved its key and carries values */
+#include <wire/wire.h>
+
+#include <base/fail.h>
+#include <os/os.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/uio.h>
+
+void
+ndi_conn_init(struct ndi_conn *c, int fd)
+{
+    *c = (struct ndi_conn){.fd = fd, .epoch = ndi_fork_epoch()};
+    c->local = ndi_sock_peer(fd, &c->pid, &c->uid) == 0;
+}
+
+void
+ndi_conn_close(struct ndi_conn *c)
+{
+    ndi_os_close(c->fd);
+    c->fd = -1;
+}
+
+static int
+open_socket(int *fd, const struct ndi_addr *a, int64_t deadline)
+{
+    int rc;
+
+    rc = a->tcp ? ndi_sock_connect_tcp(fd, a->name, a->port, deadline)
+                : ndi_sock_connect_unix(fd, a->name, a->nbytes, deadline);
+    if (rc == -ECONNREFUSED || rc == -ENOENT) {
+        return ndi_fail_sys(NDS_ENOENT, -rc, "connect to '%s': nobody "
+                            "listens there", a->text);
+    }
+    if (rc < 0) {
+        return ndi_fail_errno(-rc, "connect to '%s'", a->text);
+    }
+    return 0;
+}
+
+int
+ndi_conn_open(struct ndi_conn *c, const struct ndi_addr *a, const void *key,
+              size_t key_nbytes, int64_t deadline)
+{
+    int fd, rc;
+
+    c->fd = -1;
+    rc = open_socket(&fd, a, deadline);
+    if (rc < 0) {
+        return rc;
+    }
+    ndi_conn_init(c, fd);
+    rc = ndi_auth_answer(fd, key, key_nbytes, deadline);
+    if (rc == 0) {
+        rc = ndi_auth_deliver(fd, key, key_nbytes, deadline);
+    }
+    if (rc == NDS_ETIMEDOUT) {
+        rc = ndi_fail(NDS_ETIMEDOUT, "connect to '%s': no handshake in time",
+                      a->text);
+    } else if (rc < 0) {
+        rc = ndi_fail_more(rc, "while connecting to '%s'", a->text);
+    }
+    if (rc < 0) {
+        ndi_conn_close(c);
+    }
+    return rc;
+}
+
+int
+ndi_conn_send(struct ndi_conn *c, const nds_value *v, int64_t deadline)
+{
+    struct ndi_pickle p = {0};
+    struct iovec *iov = NULL;
+    int count = 0;
+    int rc = ndi_pickle_write(&p, v, 5);
+
+    if (rc == 0) {
+        rc = ndi_pickle_pieces(&p, &iov, &count);
+    }
+    if (rc == 0) {
+        rc = ndi_frame_writev(c->fd, iov, count, deadline);
+    }
+    free(iov);
+    ndi_pickle_fini(&p);
+    return rc;
+}
+
+int
+ndi_conn_recv(struct ndi_conn *c, nds_value **out, int64_t deadline)
+{
+    void *data;
+    size_t nbytes;
+    int rc;
+
+    *out = NULL;
+    rc = ndi_frame_read(c->fd, NDI_FRAME_LIMIT, &data, &nbytes, deadline);
+    if (rc == 0) {
+        rc = ndi_pickle_read(out, data, nbytes);
+        free(data);
+    }
+    return rc;
+}

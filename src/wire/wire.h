@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * wire.h - CPython's multiprocessing.connection, from C
+ *
+ * An address, frames with their length in front, the mutual proof of a shared
+ * key, and connections and listeners that put them together. Every wait has a
+ * deadline, which the stock protocol itself does not know.
+ */
+#ifndef NDI_WIRE_H
+#define NDI_WIRE_H
+
+#include <pickle/pickle.h>
+
+#include <sys/types.h>
+
+#define NDI_AUTH_LIMIT 256 /* bytes of one handshake message */
+#define NDI_FRAME_LIMIT ((uint64_t)1 << 36) /* bytes of one message */
+
+/* ---- addr.c ---- */
+struct ndi_addr {
+    bool tcp;
+    uint16_t port;
+    size_t nbytes;   /* of name */
+    char name[128];  /* a path, "\0abstract", or the host; NUL-terminated */
+    char text[160];  /* as people write it */
+};
+/* "/path" (or anything with a slash), "@abstract", "host:port", ":port" or a
+ * port alone (on 127.0.0.1). NDS_EINVAL. */
+int ndi_addr_parse(struct ndi_addr *a, const char *text);
+/* As Python spells it: ('host', port), '/path', or '\0name'. */
+nds_value *ndi_addr_value(const struct ndi_addr *a);
+
+/* ---- frame.c ---- */
+/* One message. NDS_EEOF the peer ended between messages; NDS_EPROTO a length
+ * below -1, beyond `limit`, or an end in the middle; NDS_ETIMEDOUT.
+ * [caller frees *data] */
+int ndi_frame_read(int fd, uint64_t limit, void **data, size_t *nbytes,
+                   int64_t deadline);
+/* The same into a buffer of `room` bytes. */
+int ndi_frame_read_into(int fd, void *data, size_t room, size_t *nbytes,
+                        int64_t deadline);
+int ndi_frame_write(int fd, const void *data, size_t nbytes,
+                    int64_t deadline);
+/* iov[0] is left for the header. */
+struct iovec;
+int ndi_frame_writev(int fd, struct iovec *iov, int count, int64_t deadline);
+
+/* ---- auth.c ---- */
+/* A listener delivers, then answers; a client answers, then delivers.
+ * NDS_EAUTH, NDS_EPROTO, NDS_EEOF, NDS_ETIMEDOUT. */
+int ndi_auth_deliver(int fd, const void *key, size_t nbytes,
+                     int64_t deadline);
+int ndi_auth_answer(int fd, const void *key, size_t nbytes, int64_t deadline);
+int ndi_auth_check_key(const void *key, size_t nbytes);
+/* What answers the challenge `m`, and whether `r` does. */
+int ndi_auth_respond(const void *key, size_t key_nbytes, const void *m,
+                     size_t nbytes, unsigned char *out, size_t *out_nbytes);
+int ndi_auth_verify(const void *key, size_t key_nbytes, const void *m,
+                    size_t nbytes, const void *r, size_t r_nbytes);
+
+/* ---- conn.c ---- */
+struct ndi_conn {
+    int fd;
+    bool local;  /* a Unix socket: pid and uid are the peer's */
+    pid_t pid;
+    uid_t uid;
+    uint64_t epoch; /* the process image that opened it */
+};
+/* Takes fd over. */
+void ndi_conn_init(struct ndi_conn *c, int fd);
+void ndi_conn_close(struct ndi_conn *c);
+int ndi_conn_open(struct ndi_conn *c, const struct ndi_addr *a,
+                  const void *key, size_t key_nbytes, int64_t deadline);
+int ndi_conn_send(struct ndi_conn *c, const nds_value *v, int64_t deadline);
+int ndi_conn_recv(struct ndi_conn *c, nds_value **out, int64_t deadline);
+
+/* ---- listener.c ---- */
+struct ndi_listener {
+    int fd;
+    struct ndi_addr addr;
+    uint64_t dev, ino; /* of the socket file, to remove that and no other */
+    uint64_t epoch;
+};
+/* A path on which nobody listens any more is taken over; NDS_EEXIST if
+ * somebody does. */
+int ndi_listener_open(struct ndi_listener *l, const struct ndi_addr *a);
+/* Removes the socket's path if it is still ours. */
+void ndi_listener_close(struct ndi_listener *l);
+
+#endif
