@@ -114,6 +114,11 @@ int ndi_futex_wake(_Atomic uint32_t *word, int count);
 /* The processor this thread runs on now. */
 int ndi_cpu(void);
 
+/* ---- eventfd.c: what a poll loop hears ---------------------------------------- */
+int ndi_eventfd(int *fd);        /* does not block */
+int ndi_eventfd_ring(int fd);    /* readable from now on */
+int ndi_eventfd_still(int fd);   /* readable no more; -EAGAIN: it was not */
+
 /* ---- rand.c ------------------------------------------------------------------ */
 int ndi_random_bytes(void *out, size_t nbytes);
 

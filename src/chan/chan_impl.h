@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * chan_impl.h - inside the channel room
+ *
+ * A hub is one segment with one or two channels in it (a two-way pipe has
+ * two) and one table of participants. Handles and the arrays that still view
+ * its memory count it.
+ *
+ * `struct ndi_chan` holds checked copies of the constants; whatever is read
+ * from the segment later is checked against them.
+ */
+#ifndef NDI_CHAN_IMPL_H
+#define NDI_CHAN_IMPL_H
+
+#include <array/array_impl.h>
+#include <chan/chan_layout.h>
+#include <mem/arena.h>
+#include <ndshare/chan.h>
+
+#include <pthread.h>
+
+struct ndi_hub;
+
+struct ndi_chan {
+    struct ndi_hub *hub;
+    uint32_t index;
+    struct ndi_chan_header *h;
+    struct ndi_lane *lanes;
+    struct ndi_counters *counters;
+    struct ndi_slot *slots;
+    _Atomic uint32_t *free;
+    _Atomic uint64_t *rings;
+    unsigned char *data; /* the arena */
+    struct ndi_arena arena;
+    uint32_t nslots;
+    uint32_t nlanes;
+    uint32_t lane_entries;
+    uint32_t max_items;
+    uint32_t max_deliveries;
+    uint32_t policy;
+    bool acknowledge;
+    uint64_t max_bytes;
+    /* Of this process image: */
+    pthread_mutex_t publish_mutex; /* guards the lane's tail and seq order */
+    int lane;                      /* -1: none (yet) */
+    _Atomic int64_t spin_get_ns;   /* learned */
+    _Atomic int64_t spin_put_ns;
+    struct ndi_bell *_Atomic bell; /* the pollable descriptor; NULL: never asked */
+};
+
+struct ndi_hub {
+    _Atomic uint32_t refs;
+    struct ndi_segment *segment;
+    struct ndi_hub_header *h;
+    uint32_t nchans;
+    uint32_t pipe;
+    uint32_t party_count;
+    uint64_t id[2]; /* of the segment, for hidden names */
+    void *marker;   /* keeps ".nds-<id>-q" in use; NULL: no hidden names */
+    struct ndi_chan chan[NDI_HUB_CHANS];
+    /* Of this process image: */
+    _Atomic uint64_t epoch;
+    pthread_mutex_t mutex; /* guards held */
+    struct ndi_held *held_first; /* got, to be acknowledged: oldest first */
+    struct ndi_held *held_last;
+    _Atomic int64_t swept_ns;
+};
+
+/* What one slot is to the process that owns it. */
+enum ndi_held_state {
+    NDI_HELD_LOAN,    /* a producer fills it */
+    NDI_HELD_TAKEN,   /* taken, until release */
+    NDI_HELD_GOT,     /* got from a queue with acknowledge, until task_done */
+    NDI_HELD_ADOPTED, /* has left the queue, memory still in use */
+    NDI_HELD_OVER     /* published, released or never in the queue */
+};
+
+struct ndi_held {
+    uint32_t refs; /* the array's memory; the list */
+    struct ndi_chan *chan; /* counts its hub */
+    uint64_t epoch;
+    uint64_t word; /* as stored when it became ours */
+    uint32_t slot;
+    enum ndi_held_state state;
+    bool open;   /* an array views the memory */
+    bool listed;
+    struct ndi_held *prev;
+    struct ndi_held *next;
+};
+
+/* ---- hub.c ------------------------------------------------------------- */
+struct ndi_hub_spec {
+    const char *name; /* NULL: anonymous */
+    uint32_t pipe;
+    uint32_t max_items;
+    uint64_t max_bytes;
+    uint32_t policy;
+    uint32_t max_deliveries;
+    bool acknowledge;
+    unsigned mode_bits;
+    enum nds_lifetime lifetime;
+};
+int ndi_hub_create(struct ndi_hub **out, const struct ndi_hub_spec *spec);
+/* Takes over the count on s, also on failure. Checks all it reads. */
+int ndi_hub_over(struct ndi_hub **out, struct ndi_segment *s);
+struct ndi_hub *ndi_hub_get(struct ndi_hub *hub);
+void ndi_hub_put(struct ndi_hub *hub);
+/* Makes the local state this image's own after a fork. First in every call. */
+void ndi_hub_enter_image(struct ndi_hub *hub);
+/* The hidden name of a slot's ticket, as ".nds-<id>-<n>". */
+#define NDI_TICKET_NAME 64
+void ndi_ticket_name(const struct ndi_chan *c, uint32_t slot,
+                     char out[NDI_TICKET_NAME]);
+
+/* ---- ring.c ------------------------------------------------------------ */
+struct ndi_need {
+    enum ndi_item_kind kind;
+    uint64_t nbytes; /* of payload */
+    uint64_t extent; /* of arena, 0 none */
+    uint64_t align;
+};
+int ndi_chan_lock(struct ndi_chan *c); /* repaired; dirty is set */
+void ndi_chan_unlock(struct ndi_chan *c);
+static inline struct ndi_slot *
+ndi_slot_at(const struct ndi_chan *c, uint32_t slot)
+{
+    return &c->slots[slot];
+}
+/* Bytes a slot counts against the bound; false if they make no sense. */
+bool ndi_slot_cost(const struct ndi_chan *c, uint32_t slot, uint64_t *cost);
+/* Index + 1 as in words, joining first if need be. */
+int ndi_chan_me(struct ndi_chan *c, uint32_t *me);
+/* NDS_EAGAIN full; NDS_ECLOSED; *gen: room_gen as of the look. */
+int ndi_chan_loan(struct ndi_chan *c, const struct ndi_need *need,
+                  uint32_t *slot, uint32_t *gen);
+/* The loan becomes an item: the READY store is the commit. */
+int ndi_chan_publish(struct ndi_chan *c, uint32_t slot);
+/* NDS_EAGAIN nothing; NDS_EEOF closed and drained. *word: TAKEN(me). */
+int ndi_chan_claim(struct ndi_chan *c, uint32_t *slot, uint64_t *word);
+/* LOANED or TAKEN of ours -> FREE. */
+int ndi_chan_free(struct ndi_chan *c, uint32_t slot);
+/* TAKEN -> LOANED with its seq: the item has left the queue. */
+int ndi_chan_own(struct ndi_chan *c, uint32_t slot);
+/* TAKEN -> back to the front, or parked or dropped by policy. */
+int ndi_chan_give_back(struct ndi_chan *c, uint32_t slot);
+bool ndi_chan_has_items(const struct ndi_chan *c);
+int64_t ndi_chan_size(const struct ndi_chan *c);
+int ndi_chan_close(struct ndi_chan *c);
+void ndi_list_insert(struct ndi_chan *c, uint32_t slot, uint64_t seq);
+/* The word a returned item gets; FREE when it is dropped. */
+uint64_t ndi_word_returned(const struct ndi_chan *c, uint64_t word);
+/* Under the lock: what a slot held goes back to the caches. */
+int ndi_slot_recycle(struct ndi_chan *c, uint32_t slot);
+
+/* ---- repair.c ------------------------------------------------------------ */
+int ndi_chan_rebuild(struct ndi_chan *c);            /* under the lock */
+int ndi_chan_bury(struct ndi_chan *c, uint32_t index); /* takes the lock */
+/* Compares words and caches, nobody else at work: 0, or NDS_ECORRUPT. */
+int ndi_chan_valid(struct ndi_chan *c);
+int ndi_chan_info(struct ndi_chan *c, nds_queue_info *out);
+int64_t ndi_chan_unfinished(struct ndi_chan *c);
+
+/* ---- wait.c -------------------------------------------------------------- */
+enum ndi_wait_for { NDI_WAIT_ITEMS, NDI_WAIT_ROOM, NDI_WAIT_DONE };
+/* Until it may be worth looking again; seen: room_gen or done.futex before the
+ * look that failed. NDS_ETIMEDOUT (NDS_EAGAIN for a try). */
+int ndi_chan_wait(struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen,
+                  int64_t deadline);
+void ndi_event_signal(struct ndi_chan_event *e, int count);
+/* Buries the dead, at most every 50 ms. */
+void ndi_hub_sweep(struct ndi_hub *hub);
+
+/* ---- holder.c ------------------------------------------------------------ */
+int ndi_held_new(struct ndi_held **out, struct ndi_chan *c);
+void ndi_held_put(struct ndi_held *held);
+/* The `done` of a block over slot memory. */
+void ndi_held_closed(void *ctx);
+void ndi_held_list(struct ndi_held *held);
+struct ndi_held *ndi_held_of(const nds_array *a, const struct ndi_hub *hub);
+int ndi_held_release(struct ndi_held *held, nds_array **item);
+int ndi_held_done_oldest(struct ndi_chan *c);
+/* What was got and never acknowledged goes back to the queue. */
+void ndi_held_abandon(struct ndi_hub *hub);
+
+/* ---- item.c, item_get.c ---------------------------------------------------- */
+int ndi_item_put(struct ndi_chan *c, const nds_array *a, const nds_tag *tag,
+                 int64_t deadline);
+int ndi_item_put_move(struct ndi_chan *c, nds_array **a, const nds_tag *tag,
+                      int64_t deadline);
+int ndi_item_put_none(struct ndi_chan *c, int64_t deadline);
+int ndi_item_loan(struct ndi_chan *c, nds_array **loan, const nds_dtype *dtype,
+                  int ndim, const int64_t *shape, int64_t deadline);
+int ndi_item_publish(struct ndi_hub *hub, nds_array **loan,
+                     const nds_tag *tag);
+void ndi_item_discard(nds_array **loan);
+enum ndi_get_how { NDI_GET, NDI_TAKE };
+/* Of a slot just claimed; on failure the slot is given back or parked. */
+int ndi_item_open(struct ndi_chan *c, uint32_t slot, uint64_t word,
+                  enum ndi_get_how how, nds_array **out, nds_tag *tag);
+int ndi_item_get(struct ndi_chan *c, enum ndi_get_how how, nds_array **out,
+                 nds_tag *tag, int64_t deadline);
+
+/* ---- bell.c -------------------------------------------------------------- */
+int ndi_bell_fd(struct ndi_chan *c, int (*over)(void *ctx), void *ctx,
+                int *fd);
+void ndi_bell_look(struct ndi_chan *c); /* after a get */
+void ndi_bell_free(struct ndi_bell *bell);
+
+#endif

@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * item.c - arrays into slots
+ *
+ * Up to 1 KiB lies in the slot itself, more in an extent of the arena: one
+ * copy, made outside the lock into memory the loan reserves. An array that
+ * nobody can write any more crosses as a file of its own: it gets a hidden
+ * name that belongs to the slot, and no byte is copied. Where a name cannot
+ * be had (no room, not that kind of memory) it is copied like any other.
+ */
+#include <chan/chan_impl.h>
+
+#include <base/checked.h>
+#include <base/fail.h>
+#include <nd/dtype_impl.h>
+#include <os/os.h>
+#include <sync/word.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BIG (UINT64_C(2) << 20)
+#define PAGE 4096
+
+/* What a slot's descriptor will say. */
+struct plan {
+    struct ndi_need need;
+    struct ndi_parcel blob; /* dtype and shape, when the slot has no room */
+    uint32_t blob_room;
+    uint8_t flags;
+    uint8_t type;
+    int ndim;
+    const int64_t *shape;
+};
+
+static bool
+tag_ok(const nds_tag *tag)
+{
+    return tag == NULL || tag->nbytes <= NDI_TAG_NBYTES;
+}
+
+static void
+plan_extent(struct plan *p)
+{
+    uint64_t n = p->blob_room + p->need.nbytes;
+
+    if (p->need.kind != NDI_ITEM_TICKET && n <= NDI_INLINE_NBYTES) {
+        p->need.kind = NDI_ITEM_INLINE;
+        return;
+    }
+    p->need.align = n >= BIG ? BIG : n >= 65536 ? PAGE : 64;
+    p->need.extent = (n + (n >= 65536 ? PAGE : 64) - 1) &
+                     ~(uint64_t)((n >= 65536 ? PAGE : 64) - 1);
+}
+
+/* A payload by value: dtype, shape and order. */
+static int
+plan_value(struct plan *p, const nds_dtype *dtype, int ndim,
+           const int64_t *shape, char order)
+{
+    int64_t nbytes;
+    char *text = NULL;
+    int rc = ndi_array_nbytes(dtype, ndim, shape, &nbytes);
+
+    if (rc < 0) {
+        return rc;
+    }
+    p->need = (struct ndi_need){.kind = NDI_ITEM_ARENA,
+                                .nbytes = (uint64_t)nbytes, .align = 64};
+    p->ndim = ndim;
+    p->shape = shape;
+    p->flags = order == 'F' ? NDI_ITEM_FORTRAN : 0;
+    if (nds_dtype_builtin(dtype->type) == dtype && ndim <= NDI_SLOT_SHAPE) {
+        p->type = (uint8_t)dtype->type;
+        plan_extent(p);
+        return 0;
+    }
+    rc = nds_dtype_str(dtype, &text);
+    if (rc < 0) {
+        return rc;
+    }
+    ndi_parcel_add_str(&p->blob, text);
+    free(text);
+    for (int i = 0; i < ndim; i++) {
+        ndi_parcel_add_u64(&p->blob, (uint64_t)shape[i]);
+    }
+    rc = ndi_parcel_ok(&p->blob);
+    p->flags |= NDI_ITEM_BLOB;
+    p->blob_room = (uint32_t)((p->blob.bytes.nbytes + 63) & ~UINT64_C(63));
+    plan_extent(p);
+    return rc;
+}
+
+static unsigned char *
+payload_at(const struct ndi_chan *c, uint32_t slot, const struct plan *p)
+{
+    struct ndi_slot *s = ndi_slot_at(c, slot);
+
+    return p->need.extent == 0 ? s->payload : c->data + s->off;
+}
+
+/* The part of the descriptor that is written while LOANED. */
+static void
+describe(struct ndi_chan *c, uint32_t slot, const struct plan *p)
+{
+    struct ndi_slot *s = ndi_slot_at(c, slot);
+
+    s->flags = p->flags;
+    s->type = p->type;
+    s->ndim = (uint8_t)p->ndim;
+    s->blob = p->blob_room;
+    s->blob_used = (uint32_t)p->blob.bytes.nbytes;
+    s->tag_nbytes = 0;
+    NDI_KILL_POINT("put.described");
+    if (p->blob_room != 0) {
+        memcpy(payload_at(c, slot, p), p->blob.bytes.data,
+               p->blob.bytes.nbytes);
+    } else {
+        for (int i = 0; i < p->ndim; i++) {
+            s->shape[i] = p->shape[i];
+        }
+    }
+}
+
+static void
+set_tag(struct ndi_slot *s, const nds_tag *tag)
+{
+    s->tag_nbytes = tag != NULL ? tag->nbytes : 0;
+    if (tag != NULL) {
+        memcpy(s->tag, tag->bytes, tag->nbytes);
+    }
+}
+
+static int
+loan(struct ndi_chan *c, const struct ndi_need *need, int64_t deadline,
+     uint32_t *slot)
+{
+    uint32_t gen = 0;
+    int rc;
+
+    while ((rc = ndi_chan_loan(c, need, slot, &gen)) == NDS_EAGAIN) {
+        if (c->hub->pipe != 0 &&
+            ndi_load_acq(&c->hub->h->end_gone[c->index == 0 ? 0 : 1]) != 0) {
+            return NDS_EAGAIN; // the pipe looks who is gone
+        }
+        rc = ndi_chan_wait(c, NDI_WAIT_ROOM, gen, deadline);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return rc;
+}
+
+/* Memory of the arena that is touched for the first time: in 2 MiB pages if
+ * the kernel gives them, for 4 KiB faults are many times slower. */
+static void
+warm_up(struct ndi_chan *c, uint64_t off, uint64_t nbytes)
+{
+    uint64_t warm = ndi_load_rlx(&c->h->warm);
+    uint64_t end = off + nbytes;
+
+    if (end <= warm) {
+        return;
+    }
+    while (warm < end && !ndi_cas_seq(&c->h->warm, &warm, end)) {
+    }
+    if (nbytes < 2 * BIG) {
+        return;
+    }
+    for (uint64_t at = off; at < end; at += BIG) {
+        c->data[at] = 0; // collapsing wants one page there
+    }
+    (void)ndi_map_collapse(c->data + off, nbytes);
+}
+
+static int
+copy_in(unsigned char *to, const nds_view *v, uint64_t nbytes, char order)
+{
+    nds_view dst;
+    int rc;
+
+    if (nds_view_is_contiguous(v, order)) {
+        if (nbytes > 0) {
+            memcpy(to, v->data, nbytes);
+        }
+    } else {
+        rc = nds_view_init(&dst, v->dtype, to, nbytes, v->ndim, v->shape);
+        if (rc < 0) {
+            return rc;
+        }
+        rc = nds_assign(&dst, v);
+        nds_view_fini(&dst);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    ndi_count_copied(nbytes);
+    return 0;
+}
+
+static int put_ticket(struct ndi_chan *c, const nds_array *a,
+                      const nds_tag *tag, bool readonly, int64_t deadline);
+
+/* Larger than the arena: by a shareable copy, if that has room. */
+static int
+put_oversize(struct ndi_chan *c, const nds_array *a, uint64_t nbytes,
+             const nds_tag *tag, int64_t deadline)
+{
+    nds_array_options opts = {.size = sizeof opts, .reach = NDS_SHAREABLE,
+                              .uninitialised = true};
+    nds_array *copy = NULL;
+    int rc = nds_array_copy(&copy, &a->view, &opts);
+
+    if (rc == 0) {
+        rc = put_ticket(c, copy, tag, false, deadline);
+    }
+    nds_array_close(copy);
+    if (rc == NDS_ENOTSUP || rc == NDS_ENOSPC) {
+        return ndi_fail(NDS_ELIMIT, "an item of %llu bytes does not fit the "
+                        "channel's %llu, and shared memory has no room for "
+                        "it either", (unsigned long long)nbytes,
+                        (unsigned long long)c->arena.nbytes);
+    }
+    return rc;
+}
+
+static int
+put_value(struct ndi_chan *c, const nds_array *a, const nds_tag *tag,
+          int64_t deadline)
+{
+    const nds_view *v = &a->view;
+    char order = !nds_view_is_contiguous(v, 'C') &&
+                         nds_view_is_contiguous(v, 'F') ? 'F' : 'C';
+    struct plan p = {0};
+    unsigned char *to;
+    uint32_t slot;
+    int rc = plan_value(&p, v->dtype, v->ndim, v->shape, order);
+
+    if (rc == 0 && p.need.extent > c->arena.nbytes) {
+        rc = put_oversize(c, a, p.need.nbytes, tag, deadline);
+        goto out;
+    }
+    if (rc < 0 || (rc = loan(c, &p.need, deadline, &slot)) < 0) {
+        goto out;
+    }
+    describe(c, slot, &p);
+    to = payload_at(c, slot, &p);
+    if (p.need.extent > 0) {
+        warm_up(c, ndi_slot_at(c, slot)->off, p.need.extent);
+    }
+    rc = copy_in(to + p.blob_room, v, p.need.nbytes, order);
+    NDI_KILL_POINT("put.copied");
+    if (rc < 0) {
+        (void)ndi_chan_free(c, slot);
+        goto out;
+    }
+    set_tag(ndi_slot_at(c, slot), tag);
+    rc = ndi_chan_publish(c, slot);
+out:
+    ndi_parcel_fini(&p.blob);
+    return rc;
+}
+
+/* The file gets the slot's name; a leftover of that name goes first. */
+static int
+name_it(struct ndi_chan *c, uint32_t slot, struct ndi_segment *s)
+{
+    char name[NDI_TICKET_NAME];
+    int rc;
+
+    ndi_ticket_name(c, slot, name);
+    rc = ndi_segment_publish(s, name, false);
+    if (rc == NDS_EEXIST) {
+        ndi_shm_unlink(name);
+        rc = ndi_segment_publish(s, name, false);
+    }
+    if (strcmp(s->name, name) == 0) {
+        s->name[0] = '\0'; // the slot's name, not the array's
+    }
+    return rc;
+}
+
+/* NDS_ENOTSUP: not in this way, copy it. */
+static int
+put_ticket(struct ndi_chan *c, const nds_array *a, const nds_tag *tag,
+           bool readonly, int64_t deadline)
+{
+    struct plan p = {.need = {.kind = NDI_ITEM_TICKET, .align = 64}};
+    struct ndi_segment *s = a->segment;
+    uint32_t slot;
+    int rc;
+
+    if (s == NULL || s->memfd || c->hub->marker == NULL ||
+        s->name[0] != '\0') {
+        return NDS_ENOTSUP;
+    }
+    ndi_ticket_pack_geometry(a, &p.blob);
+    rc = ndi_parcel_ok(&p.blob);
+    if (rc < 0) {
+        goto out;
+    }
+    p.flags = NDI_ITEM_BLOB | (readonly ? NDI_ITEM_READONLY : 0);
+    p.need.nbytes = s->body_nbytes;
+    p.blob_room = (uint32_t)((p.blob.bytes.nbytes + 63) & ~UINT64_C(63));
+    if (p.blob_room > NDI_INLINE_NBYTES) {
+        p.need.extent = p.blob_room;
+    }
+    rc = loan(c, &p.need, deadline, &slot);
+    if (rc < 0) {
+        goto out;
+    }
+    describe(c, slot, &p);
+    set_tag(ndi_slot_at(c, slot), tag);
+    NDI_KILL_POINT("ticket.before_name");
+    rc = name_it(c, slot, s);
+    NDI_KILL_POINT("ticket.named");
+    if (rc < 0) {
+        (void)ndi_chan_free(c, slot);
+        rc = NDS_ENOTSUP;
+        goto out;
+    }
+    rc = ndi_chan_publish(c, slot);
+out:
+    ndi_parcel_fini(&p.blob);
+    return rc;
+}
+
+int
+ndi_item_put(struct ndi_chan *c, const nds_array *a, const nds_tag *tag,
+             int64_t deadline)
+{
+    int rc = NDS_ENOTSUP;
+
+    if (!tag_ok(tag)) {
+        return ndi_fail(NDS_EINVAL, "a tag of %u bytes, at most %d",
+                        tag->nbytes, NDI_TAG_NBYTES);
+    }
+    if (a == NULL) {
+        return ndi_item_put_none(c, deadline);
+    }
+    if (nds_view_nbytes(&a->view) > NDI_INLINE_NBYTES &&
+        ndi_array_is_frozen(a)) {
+        rc = put_ticket(c, a, tag, true, deadline);
+    }
+    return rc == NDS_ENOTSUP ? put_value(c, a, tag, deadline) : rc;
+}
+
+int
+ndi_item_put_move(struct ndi_chan *c, nds_array **a, const nds_tag *tag,
+                  int64_t deadline)
+{
+    int rc = NDS_ENOTSUP;
+
+    if (!tag_ok(tag)) {
+        return ndi_fail(NDS_EINVAL, "a tag of %u bytes, at most %d",
+                        tag->nbytes, NDI_TAG_NBYTES);
+    }
+    if (nds_view_nbytes(&(*a)->view) > NDI_INLINE_NBYTES) {
+        rc = put_ticket(c, *a, tag, ndi_array_is_frozen(*a), deadline);
+    }
+    if (rc == NDS_ENOTSUP) {
+        rc = put_value(c, *a, tag, deadline);
+    }
+    if (rc == 0) {
+        nds_array_close(ndi_steal(a)); // published first, unmapped after
+    }
+    return rc;
+}
+
+int
+ndi_item_put_none(struct ndi_chan *c, int64_t deadline)
+{
+    struct plan p = {.need = {.kind = NDI_ITEM_NONE}};
+    uint32_t slot;
+    int rc = loan(c, &p.need, deadline, &slot);
+
+    if (rc == 0) {
+        describe(c, slot, &p);
+        rc = ndi_chan_publish(c, slot);
+    }
+    return rc;
+}
+
+/* ---- in place ------------------------------------------------------------- */
+
+static int
+loan_array(struct ndi_chan *c, uint32_t slot, const struct plan *p,
+           const nds_dtype *dtype, struct ndi_held *held, nds_array **out)
+{
+    unsigned char *at = payload_at(c, slot, p) + p->blob_room;
+    nds_block *b = NULL;
+    nds_view v;
+    int rc;
+
+    rc = nds_view_init(&v, dtype, at, p->need.nbytes, p->ndim, p->shape);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = ndi_block_of_memory(&b, at, p->need.nbytes, false, ndi_held_closed,
+                             held);
+    if (rc == 0) {
+        held->refs++; // the block's
+        rc = ndi_array_over(out, b, &v);
+    }
+    nds_view_fini(&v);
+    return rc;
+}
+
+int
+ndi_item_loan(struct ndi_chan *c, nds_array **out, const nds_dtype *dtype,
+              int ndim, const int64_t *shape, int64_t deadline)
+{
+    struct ndi_held *held = NULL;
+    struct plan p = {0};
+    uint32_t slot;
+    int rc = plan_value(&p, dtype, ndim, shape, 'C');
+
+    *out = NULL;
+    if (rc == 0 && p.need.extent > c->arena.nbytes) {
+        rc = ndi_fail(NDS_ELIMIT, "a loan of %llu bytes from a channel of "
+                      "%llu", (unsigned long long)p.need.nbytes,
+                      (unsigned long long)c->arena.nbytes);
+    }
+    if (rc == 0) {
+        rc = ndi_held_new(&held, c);
+    }
+    if (rc < 0 || (rc = loan(c, &p.need, deadline, &slot)) < 0) {
+        goto out;
+    }
+    describe(c, slot, &p);
+    if (p.need.extent > 0) {
+        warm_up(c, ndi_slot_at(c, slot)->off, p.need.extent);
+    }
+    held->slot = slot;
+    rc = loan_array(c, slot, &p, dtype, held, out);
+    if (rc < 0) {
+        (void)ndi_chan_free(c, slot);
+        goto out;
+    }
+    held->open = true;
+    held->state = NDI_HELD_LOAN;
+    (*out)->slot = (uint64_t)slot + 1;
+    (*out)->close_ctx = held;
+out:
+    ndi_held_put(held);
+    ndi_parcel_fini(&p.blob);
+    return rc;
+}
+
+int
+ndi_item_publish(struct ndi_hub *hub, nds_array **a, const nds_tag *tag)
+{
+    struct ndi_held *held = ndi_held_of(*a, hub);
+    struct ndi_chan *c;
+    bool right;
+    int rc;
+
+    if (held == NULL || !tag_ok(tag)) {
+        return ndi_fail(NDS_EINVAL, "publish: the array was not loaned here, "
+                        "or its tag is too long");
+    }
+    c = held->chan;
+    pthread_mutex_lock(&hub->mutex);
+    right = held->state == NDI_HELD_LOAN;
+    held->state = right ? NDI_HELD_OVER : held->state;
+    pthread_mutex_unlock(&hub->mutex);
+    if (!right) {
+        return ndi_fail(NDS_EINVAL, "publish: the array is no loan");
+    }
+    set_tag(ndi_slot_at(c, held->slot), tag);
+    rc = ndi_chan_publish(c, held->slot);
+    nds_array_close(ndi_steal(a));
+    return rc;
+}
+
+void
+ndi_item_discard(nds_array **a)
+{
+    nds_array_close(ndi_steal(a)); // closing an unpublished loan frees it
+}

@@ -1,0 +1,718 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ring.c - loan, publish, claim, free: every change of a slot's word
+ *
+ * Each operation is one store of one word; the caches beside it may lag when
+ * a process is killed, and then `dirty` is set or the lock names the dead, so
+ * nobody believes them. LOANED -> READY is the only change made without the
+ * lock. Order inside a section: words first, caches after, so that a lane's
+ * head never passes an item that nobody has taken.
+ */
+#include <chan/chan_impl.h>
+
+#include <base/checked.h>
+#include <base/fail.h>
+#include <os/os.h>
+#include <sync/word.h>
+
+#include <string.h>
+
+#define LOCK_NS INT64_C(10000000000) /* a live holder may be stopped */
+
+int
+ndi_chan_me(struct ndi_chan *c, uint32_t *me)
+{
+    struct ndi_party *p = &c->hub->segment->party;
+    uint64_t owner = ndi_party_self(p);
+    int rc;
+
+    if (NDI_UNLIKELY(owner == 0)) {
+        rc = ndi_party_join(p, &owner);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    *me = ndi_owner_index(owner) + 1;
+    if (*me == 0 || *me > c->hub->party_count) {
+        return ndi_fail(NDS_ECORRUPT, "participant %u of %u", *me,
+                        c->hub->party_count);
+    }
+    return 0;
+}
+
+int
+ndi_chan_lock(struct ndi_chan *c)
+{
+    struct ndi_party *p = &c->hub->segment->party;
+    uint32_t me;
+    int rc = ndi_chan_me(c, &me);
+
+    if (rc < 0) {
+        return rc;
+    }
+    rc = ndi_lock_acquire(p, &c->h->lock, 0);
+    if (rc == NDS_EAGAIN) {
+        rc = ndi_lock_acquire(p, &c->h->lock, ndi_deadline(LOCK_NS));
+    }
+    if (rc < 0 && rc != NDS_EOWNERDEAD) {
+        return rc == NDS_ETIMEDOUT
+                   ? ndi_fail(NDS_EBUSY, "the channel's lock was held for "
+                              "10 s by a process that does not run")
+                   : rc;
+    }
+    NDI_KILL_POINT("chan.locked");
+    if (NDI_UNLIKELY(ndi_load_acq(&c->h->dirty) != 0)) {
+        rc = ndi_chan_rebuild(c);
+        if (rc < 0) {
+            ndi_lock_unlock(p, &c->h->lock);
+            return rc;
+        }
+    }
+    ndi_store_seq(&c->h->dirty, 1); // before any change can be seen
+    NDI_KILL_POINT("chan.dirty");
+    return 0;
+}
+
+void
+ndi_chan_unlock(struct ndi_chan *c)
+{
+    NDI_KILL_POINT("chan.undirty");
+    ndi_store_rel(&c->h->dirty, 0);
+    NDI_KILL_POINT("chan.unlock");
+    ndi_lock_unlock(&c->hub->segment->party, &c->h->lock);
+}
+
+bool
+ndi_slot_cost(const struct ndi_chan *c, uint32_t slot, uint64_t *cost)
+{
+    const struct ndi_slot *s = ndi_slot_at(c, slot);
+    uint64_t extent = s->extent;
+
+    *cost = 0;
+    switch (s->kind) {
+    case NDI_ITEM_NONE:
+        return extent == 0;
+    case NDI_ITEM_INLINE:
+        *cost = s->nbytes;
+        return extent == 0 && *cost <= NDI_INLINE_NBYTES;
+    case NDI_ITEM_ARENA:
+        *cost = extent;
+        return extent > 0 && ndi_range_fits(s->off, extent, c->arena.nbytes);
+    case NDI_ITEM_TICKET:
+        return ndi_add_u64(s->nbytes, extent, cost) && *cost <= INT64_MAX &&
+               ndi_range_fits(s->off, extent, c->arena.nbytes);
+    default:
+        return false;
+    }
+}
+
+/* ---- the list of what is in no lane ------------------------------------- */
+
+static bool
+listed(const struct ndi_chan *c, uint32_t slot)
+{
+    return ndi_load_rlx(&ndi_slot_at(c, slot)->listed) != 0;
+}
+
+void
+ndi_list_insert(struct ndi_chan *c, uint32_t slot, uint64_t seq)
+{
+    struct ndi_slot *s = ndi_slot_at(c, slot);
+    uint32_t after = ndi_load_rlx(&c->h->list_tail); // goes behind this one
+    uint32_t before = NDI_NO_SLOT;
+    uint32_t head = ndi_load_rlx(&c->h->list_head);
+
+    if (head < c->nslots &&
+        ndi_seq_before(seq, ndi_word_seq(
+                                ndi_load_rlx(&ndi_slot_at(c, head)->word)))) {
+        after = NDI_NO_SLOT; // what comes back is mostly the oldest
+    }
+    for (uint32_t n = 0; after < c->nslots && n < c->nslots; n++) {
+        struct ndi_slot *t = ndi_slot_at(c, after);
+
+        if (!ndi_seq_before(seq, ndi_word_seq(ndi_load_rlx(&t->word)))) {
+            break;
+        }
+        after = ndi_load_rlx(&t->prev);
+    }
+    before = after < c->nslots ? ndi_load_rlx(&ndi_slot_at(c, after)->next)
+                               : head;
+    ndi_store_rlx(&s->prev, after);
+    ndi_store_rlx(&s->next, before);
+    ndi_store_rlx(&s->listed, 1);
+    if (after < c->nslots) {
+        ndi_store_rlx(&ndi_slot_at(c, after)->next, slot);
+    } else {
+        ndi_store_rlx(&c->h->list_head, slot);
+    }
+    if (before < c->nslots) {
+        ndi_store_rlx(&ndi_slot_at(c, before)->prev, slot);
+    } else {
+        ndi_store_rlx(&c->h->list_tail, slot);
+    }
+    ndi_store_rel(&c->h->list_count, ndi_load_rlx(&c->h->list_count) + 1);
+}
+
+static void
+list_remove(struct ndi_chan *c, uint32_t slot)
+{
+    struct ndi_slot *s = ndi_slot_at(c, slot);
+    uint32_t prev = ndi_load_rlx(&s->prev);
+    uint32_t next = ndi_load_rlx(&s->next);
+    uint32_t count = ndi_load_rlx(&c->h->list_count);
+
+    if (prev < c->nslots) {
+        ndi_store_rlx(&ndi_slot_at(c, prev)->next, next);
+    } else {
+        ndi_store_rlx(&c->h->list_head, next);
+    }
+    if (next < c->nslots) {
+        ndi_store_rlx(&ndi_slot_at(c, next)->prev, prev);
+    } else {
+        ndi_store_rlx(&c->h->list_tail, prev);
+    }
+    ndi_store_rlx(&s->listed, 0);
+    ndi_store_rlx(&c->h->list_count, count > 0 ? count - 1 : 0);
+}
+
+/* ---- lanes ---------------------------------------------------------------- */
+
+/* Under the lock: a lane for this image, once. */
+static void
+lane_claim(struct ndi_chan *c)
+{
+    uint64_t me = ndi_party_self(&c->hub->segment->party);
+
+    if (c->lane >= 0) {
+        return;
+    }
+    for (uint32_t i = 0; i < c->nlanes; i++) {
+        if (ndi_load_rlx(&c->lanes[i].owner) != 0) {
+            continue;
+        }
+        ndi_store_rlx(&c->lanes[i].owner, me);
+        NDI_KILL_POINT("lane.owner");
+        if (ndi_load_rlx(&c->h->lanes_used) < i + 1) {
+            ndi_store_rel(&c->h->lanes_used, i + 1);
+        }
+        c->lane = (int)i;
+        return;
+    }
+}
+
+static uint32_t
+lanes_used(const struct ndi_chan *c)
+{
+    uint32_t n = ndi_load_acq(&c->h->lanes_used);
+
+    return n < c->nlanes ? n : c->nlanes;
+}
+
+/* The publisher's side; false: no lane, or it is full. */
+static bool
+lane_push(struct ndi_chan *c, uint32_t slot, uint64_t seq)
+{
+    struct ndi_lane *l;
+    uint64_t tail;
+
+    if (c->lane < 0) {
+        return false;
+    }
+    l = &c->lanes[c->lane];
+    ndi_store_rlx(&l->cpu, (uint32_t)ndi_cpu() + 1);
+    tail = ndi_load_rlx(&l->tail);
+    if (tail - ndi_load_acq(&l->head) >= c->lane_entries) {
+        return false;
+    }
+    ndi_store_rlx(&c->rings[(uint64_t)c->lane * c->lane_entries +
+                            (tail & (c->lane_entries - 1))],
+                  (uint64_t)slot << NDI_SEQ_BITS | seq);
+    NDI_KILL_POINT("publish.entry");
+    ndi_store_rel(&l->tail, tail + 1); // pairs with lane_head()
+    return true;
+}
+
+/* Under the lock: the oldest entry of a lane that still means an item. */
+static bool
+lane_head(struct ndi_chan *c, uint32_t lane, uint32_t *slot, uint64_t *word)
+{
+    struct ndi_lane *l = &c->lanes[lane];
+    uint64_t head = ndi_load_rlx(&l->head);
+    uint64_t tail = ndi_load_acq(&l->tail); // pairs with lane_push()
+
+    if (tail - head > c->lane_entries) {
+        head = tail - c->lane_entries;
+    }
+    for (; head != tail; head++) {
+        uint64_t entry = ndi_load_rlx(
+            &c->rings[(uint64_t)lane * c->lane_entries +
+                      (head & (c->lane_entries - 1))]);
+        uint32_t at = (uint32_t)(entry >> NDI_SEQ_BITS);
+
+        if (at < c->nslots) {
+            uint64_t w = ndi_load_acq(&ndi_slot_at(c, at)->word);
+
+            if ((ndi_word_state(w) == NDI_READY ||
+                 ndi_word_state(w) == NDI_BACK) &&
+                ndi_word_seq(w) == (entry & NDI_SEQ_MASK)) {
+                ndi_store_rel(&l->head, head);
+                *slot = at;
+                *word = w;
+                return true;
+            }
+        }
+    }
+    ndi_store_rel(&l->head, head);
+    return false;
+}
+
+bool
+ndi_chan_has_items(const struct ndi_chan *c)
+{
+    uint32_t n = lanes_used(c);
+
+    if (ndi_load_acq(&c->h->list_count) != 0) {
+        return true;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (ndi_load_acq(&c->lanes[i].tail) !=
+            ndi_load_rlx(&c->lanes[i].head)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int64_t
+ndi_chan_size(const struct ndi_chan *c)
+{
+    uint64_t sum = ndi_load_acq(&c->h->list_count);
+    uint32_t n = lanes_used(c);
+
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t head = ndi_load_acq(&c->lanes[i].head);
+        uint64_t count = ndi_load_acq(&c->lanes[i].tail) - head;
+
+        sum += count <= c->lane_entries ? count : 0;
+    }
+    return (int64_t)(sum <= c->nslots ? sum : c->nslots);
+}
+
+/* ---- loan, publish ---------------------------------------------------------- */
+
+/* Under the lock. A slot number off the stack is believed if its word is
+ * FREE; the stack is as good as the last section that ended well. */
+static int
+pop_free(struct ndi_chan *c, uint32_t *slot)
+{
+    uint32_t count = ndi_load_rlx(&c->h->free_count);
+    uint32_t top = ndi_load_rlx(&c->h->top);
+
+    if (count > c->nslots || top > c->nslots) {
+        return ndi_fail(NDS_ECORRUPT, "channel: %u free slots below %u of %u",
+                        count, top, c->nslots);
+    }
+    if (count > 0) {
+        uint32_t at = ndi_load_rlx(&c->free[count - 1]);
+
+        if (at >= top || ndi_word_state(ndi_load_rlx(
+                             &ndi_slot_at(c, at)->word)) != NDI_FREE) {
+            return ndi_fail(NDS_ECORRUPT, "channel: slot %u is on the free "
+                            "stack but not free", at);
+        }
+        *slot = at;
+        return 0;
+    }
+    if (top == c->nslots) {
+        return NDS_EAGAIN;
+    }
+    *slot = top;
+    return 0;
+}
+
+static void
+drop_popped(struct ndi_chan *c, uint32_t slot)
+{
+    uint32_t top = ndi_load_rlx(&c->h->top);
+
+    if (slot == top) {
+        ndi_store_rel(&c->h->top, top + 1); // before the word leaves FREE
+    } else {
+        ndi_store_rlx(&c->h->free_count,
+                      ndi_load_rlx(&c->h->free_count) - 1);
+    }
+}
+
+static int
+loan_locked(struct ndi_chan *c, const struct ndi_need *need, uint32_t me,
+            uint32_t *slot)
+{
+    struct ndi_chan_header *h = c->h;
+    uint64_t used = ndi_load_rlx(&h->bytes_used), off = 0, cost;
+    struct ndi_slot *s;
+    int rc;
+
+    if (ndi_load_rlx(&h->closed) != 0) {
+        return ndi_fail(NDS_ECLOSED, "put: the queue was shut down");
+    }
+    cost = need->kind == NDI_ITEM_ARENA ? need->extent
+                                        : need->nbytes + need->extent;
+    if (ndi_load_rlx(&h->unclaimed) >= c->max_items ||
+        (used > 0 && (used > c->max_bytes || cost > c->max_bytes - used))) {
+        return NDS_EAGAIN;
+    }
+    rc = pop_free(c, slot);
+    if (rc == 0 && need->extent > 0) {
+        rc = ndi_arena_alloc(&c->arena, need->extent, need->align, &off);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    NDI_KILL_POINT("loan.extent");
+    drop_popped(c, *slot);
+    NDI_KILL_POINT("loan.popped");
+    s = ndi_slot_at(c, *slot);
+    s->kind = (uint8_t)need->kind;
+    s->off = off;
+    s->extent = need->extent;
+    s->nbytes = need->nbytes;
+    s->owner_gen =
+        ndi_owner_gen(ndi_party_self(&c->hub->segment->party));
+    NDI_KILL_POINT("loan.desc");
+    ndi_store_rel(&s->word, ndi_word_make(NDI_LOANED, 0, me, 0));
+    NDI_KILL_POINT("loan.word");
+    ndi_store_rlx(&h->unclaimed, ndi_load_rlx(&h->unclaimed) + 1);
+    ndi_store_rlx(&h->bytes_used, used + cost);
+    lane_claim(c);
+    return 0;
+}
+
+int
+ndi_chan_loan(struct ndi_chan *c, const struct ndi_need *need, uint32_t *slot,
+              uint32_t *gen)
+{
+    uint32_t me;
+    int rc = ndi_chan_lock(c);
+
+    if (rc < 0) {
+        return rc;
+    }
+    *gen = ndi_load_rlx(&c->h->room_gen);
+    rc = ndi_chan_me(c, &me);
+    if (rc == 0) {
+        rc = loan_locked(c, need, me, slot);
+    }
+    if (rc == NDS_ECORRUPT && ndi_chan_rebuild(c) == 0) {
+        rc = loan_locked(c, need, me, slot);
+    }
+    ndi_chan_unlock(c);
+    return rc;
+}
+
+int
+ndi_chan_publish(struct ndi_chan *c, uint32_t slot)
+{
+    struct ndi_slot *s = ndi_slot_at(c, slot);
+    uint32_t me;
+    uint64_t seq;
+    bool pushed;
+    int rc = ndi_chan_me(c, &me);
+
+    if (rc < 0) {
+        return rc;
+    }
+    if (ndi_load_rlx(&s->word) != ndi_word_make(NDI_LOANED, 0, me, 0)) {
+        return ndi_fail(NDS_ECORRUPT, "publish: slot %u is not this "
+                        "process's loan", slot);
+    }
+    pthread_mutex_lock(&c->publish_mutex);
+    do {
+        seq = ndi_add_seq(&c->h->next_seq, 1) & NDI_SEQ_MASK;
+    } while (seq == 0);
+    NDI_KILL_POINT("publish.seq");
+    ndi_store_rel(&s->word, ndi_word_make(NDI_READY, 0, me, seq));
+    NDI_KILL_POINT("publish.ready");
+    pushed = lane_push(c, slot, seq);
+    NDI_KILL_POINT("publish.tail");
+    if (!pushed && (rc = ndi_chan_lock(c)) == 0) {
+        // A repair in between may have listed it already, or it is gone.
+        if (!listed(c, slot) && ndi_load_rlx(&s->word) ==
+                                    ndi_word_make(NDI_READY, 0, me, seq)) {
+            ndi_list_insert(c, slot, seq);
+        }
+        ndi_chan_unlock(c);
+    }
+    pthread_mutex_unlock(&c->publish_mutex);
+    ndi_event_signal(&c->h->items, 1);
+    return rc;
+}
+
+/* ---- claim, free -------------------------------------------------------------- */
+
+/* *lane: where it stands, -1 in the list. */
+static bool
+lowest(struct ndi_chan *c, uint32_t *slot, uint64_t *word, int *lane)
+{
+    uint32_t n = lanes_used(c), at;
+    uint32_t head = ndi_load_rlx(&c->h->list_head);
+    bool found = false;
+    uint64_t w;
+
+    *lane = -1;
+
+    if (head < c->nslots && ndi_load_rlx(&c->h->list_count) > 0) {
+        *slot = head;
+        *word = ndi_load_acq(&ndi_slot_at(c, head)->word);
+        found = true;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (lane_head(c, i, &at, &w) &&
+            (!found || ndi_seq_before(ndi_word_seq(w), ndi_word_seq(*word)))) {
+            *slot = at;
+            *word = w;
+            *lane = (int)i;
+            found = true;
+        }
+    }
+    return found;
+}
+
+static int
+claim_locked(struct ndi_chan *c, uint32_t me, uint32_t *slot, uint64_t *word)
+{
+    uint64_t w, cost;
+    uint32_t unclaimed = ndi_load_rlx(&c->h->unclaimed);
+    int lane;
+
+    if (!lowest(c, slot, &w, &lane)) {
+        return ndi_load_rlx(&c->h->closed) != 0 && unclaimed == 0 ? NDS_EEOF
+                                                                  : NDS_EAGAIN;
+    }
+    if ((ndi_word_state(w) != NDI_READY && ndi_word_state(w) != NDI_BACK) ||
+        !ndi_slot_cost(c, *slot, &cost)) {
+        return ndi_fail(NDS_ECORRUPT, "channel: slot %u cannot be delivered",
+                        *slot);
+    }
+    *word = ndi_word_make(NDI_TAKEN, ndi_word_deliveries(w), me,
+                          ndi_word_seq(w));
+    NDI_KILL_POINT("take.chosen");
+    ndi_store_rel(&ndi_slot_at(c, *slot)->word, *word);
+    NDI_KILL_POINT("take.word");
+    if (listed(c, *slot)) {
+        list_remove(c, *slot);
+    }
+    NDI_KILL_POINT("take.unlisted");
+    if (lane >= 0) {
+        ndi_store_rel(&c->lanes[lane].head,
+                      ndi_load_rlx(&c->lanes[lane].head) + 1);
+    }
+    NDI_KILL_POINT("take.head");
+    ndi_store_rlx(&c->h->unclaimed, unclaimed > 0 ? unclaimed - 1 : 0);
+    ndi_store_rlx(&c->h->room_gen, ndi_load_rlx(&c->h->room_gen) + 1);
+    ndi_add_rlx(&c->counters[me - 1].delivered, 1);
+    return 0;
+}
+
+int
+ndi_chan_claim(struct ndi_chan *c, uint32_t *slot, uint64_t *word)
+{
+    uint32_t me;
+    int rc;
+
+    if (!ndi_chan_has_items(c) && ndi_load_acq(&c->h->closed) == 0) {
+        return NDS_EAGAIN;
+    }
+    rc = ndi_chan_lock(c);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = ndi_chan_me(c, &me);
+    if (rc == 0) {
+        rc = claim_locked(c, me, slot, word);
+    }
+    if (rc == NDS_ECORRUPT && ndi_chan_rebuild(c) == 0) {
+        rc = claim_locked(c, me, slot, word);
+    }
+    ndi_chan_unlock(c);
+    if (rc == 0) {
+        ndi_event_signal(&c->h->room, 1);
+    }
+    return rc;
+}
+
+int
+ndi_slot_recycle(struct ndi_chan *c, uint32_t slot)
+{
+    struct ndi_slot *s = ndi_slot_at(c, slot);
+    uint64_t used = ndi_load_rlx(&c->h->bytes_used), cost;
+    uint32_t count = ndi_load_rlx(&c->h->free_count);
+    int rc = 0;
+
+    if (!ndi_slot_cost(c, slot, &cost) || count >= c->nslots) {
+        return ndi_fail(NDS_ECORRUPT, "channel: slot %u has a bad extent",
+                        slot);
+    }
+    if (s->extent > 0) {
+        rc = ndi_arena_free(&c->arena, s->off, s->extent);
+    }
+    NDI_KILL_POINT("free.extent");
+    ndi_store_rlx(&c->free[count], slot);
+    ndi_store_rlx(&c->h->free_count, count + 1);
+    ndi_store_rlx(&c->h->bytes_used, used > cost ? used - cost : 0);
+    ndi_store_rlx(&c->h->room_gen, ndi_load_rlx(&c->h->room_gen) + 1);
+    return rc;
+}
+
+/* Of this process, in one of the states of the mask. */
+static int
+mine(struct ndi_chan *c, uint32_t slot, unsigned states, uint64_t *word)
+{
+    uint32_t me;
+    int rc = ndi_chan_me(c, &me);
+
+    if (rc < 0) {
+        return rc;
+    }
+    *word = ndi_load_acq(&ndi_slot_at(c, slot)->word);
+    if ((1U << ndi_word_state(*word) & states) == 0 ||
+        ndi_word_owner(*word) != me) {
+        return ndi_fail(NDS_ECORRUPT, "channel: slot %u is not this "
+                        "process's any more", slot);
+    }
+    return 0;
+}
+
+/* The extent's bytes, when a LOANED with a seq ends. */
+static void
+unadopt(struct ndi_chan *c, uint32_t slot, uint64_t word)
+{
+    uint64_t sum = ndi_load_rlx(&c->h->bytes_adopted), cost;
+
+    if (ndi_word_state(word) == NDI_LOANED && ndi_word_seq(word) != 0 &&
+        ndi_slot_cost(c, slot, &cost)) {
+        ndi_store_rlx(&c->h->bytes_adopted, sum > cost ? sum - cost : 0);
+    }
+}
+
+int
+ndi_chan_free(struct ndi_chan *c, uint32_t slot)
+{
+    char name[NDI_TICKET_NAME];
+    uint64_t word;
+    int rc = ndi_chan_lock(c);
+
+    if (rc < 0) {
+        return rc;
+    }
+    rc = mine(c, slot, 1U << NDI_LOANED | 1U << NDI_TAKEN, &word);
+    if (rc == 0) {
+        if (ndi_slot_at(c, slot)->kind == NDI_ITEM_TICKET) {
+            ndi_ticket_name(c, slot, name);
+            ndi_shm_unlink(name); // gone already: fine
+        }
+        NDI_KILL_POINT("free.unlinked");
+        ndi_store_rel(&ndi_slot_at(c, slot)->word,
+                      ndi_word_make(NDI_FREE, 0, 0, 0));
+        NDI_KILL_POINT("free.word");
+        if (ndi_word_state(word) == NDI_LOANED && ndi_word_seq(word) == 0) {
+            uint32_t n = ndi_load_rlx(&c->h->unclaimed);
+
+            ndi_store_rlx(&c->h->unclaimed, n > 0 ? n - 1 : 0);
+        }
+        unadopt(c, slot, word);
+        rc = ndi_slot_recycle(c, slot);
+        if (rc == NDS_ECORRUPT) {
+            rc = ndi_chan_rebuild(c);
+        }
+    }
+    ndi_chan_unlock(c);
+    ndi_event_signal(&c->h->room, 1);
+    return rc;
+}
+
+int
+ndi_chan_own(struct ndi_chan *c, uint32_t slot)
+{
+    uint64_t word, cost = 0;
+    int rc = ndi_chan_lock(c);
+
+    if (rc < 0) {
+        return rc;
+    }
+    rc = mine(c, slot, 1U << NDI_TAKEN, &word);
+    if (rc == 0) {
+        ndi_store_rel(&ndi_slot_at(c, slot)->word,
+                      ndi_word_make(NDI_LOANED, ndi_word_deliveries(word),
+                                    ndi_word_owner(word),
+                                    ndi_word_seq(word)));
+        NDI_KILL_POINT("own.word");
+        (void)ndi_slot_cost(c, slot, &cost);
+        ndi_store_rlx(&c->h->bytes_adopted,
+                      ndi_load_rlx(&c->h->bytes_adopted) + cost);
+    }
+    ndi_chan_unlock(c);
+    return rc;
+}
+
+uint64_t
+ndi_word_returned(const struct ndi_chan *c, uint64_t word)
+{
+    uint32_t n = ndi_word_deliveries(word);
+
+    n = n < NDI_DELIVERIES_MAX ? n + 1 : n;
+    if (c->policy == NDS_DROP) {
+        return ndi_word_make(NDI_FREE, 0, 0, 0);
+    }
+    if (c->policy == NDS_PARK ||
+        (c->max_deliveries != 0 && n >= c->max_deliveries)) {
+        return ndi_word_make(NDI_PARKED, n, 0, ndi_word_seq(word));
+    }
+    return ndi_word_make(NDI_BACK, n, 0, ndi_word_seq(word));
+}
+
+int
+ndi_chan_give_back(struct ndi_chan *c, uint32_t slot)
+{
+    struct ndi_slot *s = ndi_slot_at(c, slot);
+    uint64_t word, now;
+    int rc;
+
+    if (c->policy == NDS_DROP) {
+        return ndi_chan_free(c, slot);
+    }
+    rc = ndi_chan_lock(c);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = mine(c, slot, 1U << NDI_TAKEN, &word);
+    if (rc == 0) {
+        now = ndi_word_returned(c, word);
+        ndi_store_rel(&s->word, now);
+        NDI_KILL_POINT("back.word");
+        if (ndi_word_state(now) == NDI_BACK) {
+            ndi_list_insert(c, slot, ndi_word_seq(now));
+            ndi_store_rlx(&c->h->unclaimed,
+                          ndi_load_rlx(&c->h->unclaimed) + 1);
+            ndi_add_rlx(&c->counters[ndi_word_owner(word) - 1].redelivered,
+                        1);
+        }
+    }
+    ndi_chan_unlock(c);
+    ndi_event_signal(&c->h->items, 1);
+    return rc;
+}
+
+int
+ndi_chan_close(struct ndi_chan *c)
+{
+    int rc = ndi_chan_lock(c);
+
+    if (rc == 0) {
+        ndi_store_rel(&c->h->closed, 1);
+        ndi_store_rlx(&c->h->room_gen, ndi_load_rlx(&c->h->room_gen) + 1);
+        ndi_chan_unlock(c);
+    }
+    ndi_event_signal(&c->h->items, INT32_MAX);
+    ndi_event_signal(&c->h->room, INT32_MAX);
+    return rc;
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * wait.c - spin a little, then sleep in slices
+ *
+ * A spin pays when the partner runs on another core right now; how long is
+ * learned from whether the last spins found something. A sleeper says so in
+ * `asleep` before it looks a last time, so a waker calls the kernel only when
+ * somebody may sleep. Nothing rests on a wake-up: a slice is 50 ms, and after
+ * each the dead are buried and the condition is looked at again.
+ */
+#include <chan/chan_impl.h>
+
+#include <os/os.h>
+#include <sync/word.h>
+
+#include <unistd.h>
+
+#define SPIN_MAX_NS 50000
+#define SPIN_MIN_NS 2000
+
+void
+ndi_event_signal(struct ndi_chan_event *e, int count)
+{
+    ndi_fence_seq(); // pairs with the fence in sleep_on()
+    if (NDI_LIKELY(ndi_load_rlx(&e->asleep) == 0)) {
+        return;
+    }
+    ndi_add_seq(&e->futex, 1);
+    NDI_KILL_POINT("signal.bumped");
+    if (ndi_futex_wake(&e->futex, count) <= 0) {
+        // Nobody was there. One who lay down just now is woken by the second
+        // call and says again that he sleeps.
+        ndi_store_seq(&e->asleep, 0);
+        ndi_futex_wake(&e->futex, INT32_MAX);
+    }
+}
+
+static bool
+ready(const struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen)
+{
+    switch (what) {
+    case NDI_WAIT_ITEMS:
+        return ndi_chan_has_items(c) ||
+               (ndi_load_acq(&c->h->closed) != 0 &&
+                ndi_load_acq(&c->h->unclaimed) == 0);
+    case NDI_WAIT_ROOM:
+        return ndi_load_acq(&c->h->room_gen) != seen;
+    default:
+        return ndi_load_acq(&c->h->done.futex) != seen;
+    }
+}
+
+static long
+cores(void)
+{
+    static _Atomic long known;
+    long n = ndi_load_rlx(&known);
+
+    if (n == 0) {
+        n = sysconf(_SC_NPROCESSORS_ONLN);
+        ndi_store_rlx(&known, n);
+    }
+    return n;
+}
+
+/* Does the partner run on this very core, so that spinning only delays it? */
+static bool
+partner_is_here(const struct ndi_chan *c, enum ndi_wait_for what)
+{
+    uint32_t here = (uint32_t)ndi_cpu() + 1;
+
+    if (what != NDI_WAIT_ITEMS) {
+        return ndi_load_rlx(&c->h->get_cpu) == here;
+    }
+    for (uint32_t i = 0; i < c->nlanes && i < 4; i++) {
+        if (ndi_load_rlx(&c->lanes[i].cpu) == here) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+spin(struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen)
+{
+    _Atomic int64_t *learned =
+        what == NDI_WAIT_ITEMS ? &c->spin_get_ns : &c->spin_put_ns;
+    int64_t budget = ndi_load_rlx(learned);
+    int64_t end;
+
+    if (what == NDI_WAIT_DONE || cores() == 1 || partner_is_here(c, what)) {
+        return false;
+    }
+    end = ndi_now_ns() + budget;
+    do {
+        for (int i = 0; i < 32; i++) {
+            if (ready(c, what, seen)) {
+                ndi_store_rlx(learned, budget * 2 < SPIN_MAX_NS
+                                           ? budget * 2
+                                           : SPIN_MAX_NS);
+                return true;
+            }
+            ndi_cpu_relax();
+        }
+    } while (ndi_now_ns() < end);
+    ndi_store_rlx(learned, budget / 2 > SPIN_MIN_NS ? budget / 2
+                                                    : SPIN_MIN_NS);
+    return false;
+}
+
+static void
+sleep_on(struct ndi_chan *c, struct ndi_chan_event *e,
+         enum ndi_wait_for what, uint32_t seen, int64_t left)
+{
+    uint32_t word = ndi_load_seq(&e->futex);
+
+    ndi_store_seq(&e->asleep, 1);
+    ndi_fence_seq(); // pairs with the fence in ndi_event_signal()
+    if (ready(c, what, seen)) {
+        return;
+    }
+    (void)ndi_futex_wait(&e->futex, word,
+                         left < NDI_SLICE_NS ? left : NDI_SLICE_NS);
+}
+
+void
+ndi_hub_sweep(struct ndi_hub *hub)
+{
+    int64_t now = ndi_now_ns();
+    int64_t last = ndi_load_rlx(&hub->swept_ns);
+
+    if (now - last >= NDI_SLICE_NS &&
+        ndi_cas_seq(&hub->swept_ns, &last, now)) {
+        (void)ndi_party_sweep(&hub->segment->party);
+    }
+}
+
+int
+ndi_chan_wait(struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen,
+              int64_t deadline)
+{
+    struct ndi_chan_event *e = what == NDI_WAIT_ITEMS ? &c->h->items
+                               : what == NDI_WAIT_ROOM ? &c->h->room
+                                                       : &c->h->done;
+    int64_t left;
+
+    if (deadline == 0) {
+        ndi_hub_sweep(c->hub); // who only tries buries the dead as well
+        return NDS_EAGAIN;
+    }
+    if (what == NDI_WAIT_ITEMS) {
+        ndi_store_rlx(&c->h->get_cpu, (uint32_t)ndi_cpu() + 1);
+    } else if (c->lane >= 0) {
+        ndi_store_rlx(&c->lanes[c->lane].cpu, (uint32_t)ndi_cpu() + 1);
+    }
+    if (spin(c, what, seen)) {
+        return 0;
+    }
+    left = ndi_deadline_left(deadline);
+    if (left <= 0) {
+        return NDS_ETIMEDOUT;
+    }
+    sleep_on(c, e, what, seen, left);
+    if (!ready(c, what, seen)) {
+        ndi_hub_sweep(c->hub);
+    }
+    return 0;
+}
