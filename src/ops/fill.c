@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fill.c - one value everywhere, or 0, 1, 2, ...
+ *
+ * The value becomes the bytes of one element; dense memory then takes them in
+ * whatever order its axes have, zero-like bytes by memset.
+ */
+#include "ops_impl.h"
+
+#include <base/fail.h>
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+struct element {
+    unsigned char bytes[32];
+    int64_t nbytes;
+};
+
+NDI_CLONES static void
+store_dense(char *data, const struct element *e, int64_t count)
+{
+    uint64_t pair[2];
+
+    if (e->nbytes == 8) {
+        uint64_t *restrict p = (uint64_t *)data;
+
+        memcpy(pair, e->bytes, 8);
+        for (int64_t i = 0; i < count; i++) {
+            p[i] = pair[0];
+        }
+        return;
+    }
+    if (e->nbytes == 4) {
+        uint32_t *restrict p = (uint32_t *)data;
+        uint32_t word;
+
+        memcpy(&word, e->bytes, 4);
+        for (int64_t i = 0; i < count; i++) {
+            p[i] = word;
+        }
+        return;
+    }
+    if (e->nbytes == 2) {
+        uint16_t *restrict p = (uint16_t *)data;
+        uint16_t word;
+
+        memcpy(&word, e->bytes, 2);
+        for (int64_t i = 0; i < count; i++) {
+            p[i] = word;
+        }
+        return;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        memcpy(data + i * e->nbytes, e->bytes, (size_t)e->nbytes);
+    }
+}
+
+static void
+store_run(void *ctx, char *data, int64_t stride, int64_t count)
+{
+    const struct element *e = ctx;
+    bool same = true;
+
+    for (int64_t i = 1; i < e->nbytes; i++) {
+        same &= e->bytes[i] == e->bytes[0];
+    }
+    if (stride == e->nbytes && same) {
+        memset(data, e->bytes[0], (size_t)(count * e->nbytes));
+    } else if (stride == e->nbytes &&
+               (e->nbytes > 8 || (uintptr_t)data % (size_t)e->nbytes == 0)) {
+        store_dense(data, e, count);
+    } else {
+        for (int64_t i = 0; i < count; i++, data += stride) {
+            memcpy(data, e->bytes, (size_t)e->nbytes);
+        }
+    }
+}
+
+static void
+swap_bytes(struct element *e, int parts)
+{
+    int64_t n = e->nbytes / parts;
+
+    for (int p = 0; p < parts; p++) {
+        unsigned char *b = e->bytes + p * n;
+
+        for (int64_t i = 0; i < n / 2; i++) {
+            unsigned char c = b[i];
+
+            b[i] = b[n - 1 - i];
+            b[n - 1 - i] = c;
+        }
+    }
+}
+
+int
+ndi_check_int_range(const nds_scalar *s, enum nds_type to)
+{
+    static const uint8_t bits[NDI_NUMBERS] = {0,  1,  8,  8,  16, 16,
+                                              32, 32, 64, 64};
+    bool is_signed = to == NDS_TYPE_INT8 || to == NDS_TYPE_INT16 ||
+                     to == NDS_TYPE_INT32 || to == NDS_TYPE_INT64;
+    const nds_dtype *dt = nds_dtype_builtin(to);
+    char *name = NULL;
+    int64_t v;
+    uint64_t top;
+    bool fits;
+
+    if (to < NDS_TYPE_INT8 || to > NDS_TYPE_UINT64 ||
+        (s->dtype->kind != 'i' && s->dtype->kind != 'u')) {
+        return 0;
+    }
+    top = UINT64_MAX >> (64 - bits[to] + (is_signed ? 1 : 0));
+    if (s->dtype->kind == 'u') {
+        uint64_t u;
+
+        ndi_ops_convert(NDS_TYPE_UINT64, &u, 8, s->dtype->type, s->data, 0, 1);
+        if (u <= top) {
+            return 0;
+        }
+        nds_dtype_name(dt, &name);
+        ndi_fail(NDS_EOVERFLOW, "Python integer %" PRIu64
+                 " out of bounds for %s", u, name ? name : "its dtype");
+    } else {
+        ndi_ops_convert(NDS_TYPE_INT64, &v, 8, s->dtype->type, s->data, 0, 1);
+        fits = v >= 0 ? (uint64_t)v <= top
+                      : is_signed && v >= -(int64_t)top - 1;
+        if (fits) {
+            return 0;
+        }
+        nds_dtype_name(dt, &name);
+        ndi_fail(NDS_EOVERFLOW, "Python integer %" PRId64
+                 " out of bounds for %s", v, name ? name : "its dtype");
+    }
+    free(name);
+    return NDS_EOVERFLOW;
+}
+
+int
+nds_fill(const nds_view *dst, nds_scalar value)
+{
+    struct element e = {.nbytes = dst->dtype->itemsize};
+    nds_view one;
+    int rc = ndi_check_writable(dst);
+
+    if (rc < 0) {
+        return rc;
+    }
+    if (dst->dtype->type > NDS_TYPE_COMPLEX128 ||
+        value.dtype->type > NDS_TYPE_COMPLEX128) {
+        nds_scalar_view(&one, &value);
+        rc = nds_assign(dst, &one);
+        nds_view_fini(&one);
+        return rc;
+    }
+    if ((rc = ndi_check_int_range(&value, dst->dtype->type)) < 0) {
+        return rc;
+    }
+    ndi_ops_convert(dst->dtype->type, e.bytes, 0, value.dtype->type,
+                    value.data, 0, 1);
+    if (dst->dtype->type == NDS_TYPE_LONGDOUBLE && e.nbytes == 16) {
+        memset(e.bytes + 10, 0, 6); /* x87: 80 bits in 128 */
+    }
+    if (dst->dtype->swapped) {
+        swap_bytes(&e, dst->dtype->kind == 'c' ? 2 : 1);
+    }
+    if (ndi_is_dense(dst)) {
+        store_run(&e, dst->data, e.nbytes, nds_view_count(dst));
+    } else {
+        ndi_walk_runs(dst, store_run, &e);
+    }
+    return 0;
+}
+
+struct counter {
+    enum nds_type type;
+    int64_t next;
+};
+
+static void
+count_run(void *ctx, char *data, int64_t stride, int64_t count)
+{
+    struct counter *c = ctx;
+    int64_t numbers[1024];
+
+    while (count > 0) {
+        int64_t n = count < 1024 ? count : 1024;
+
+        for (int64_t i = 0; i < n; i++) {
+            numbers[i] = c->next + i;
+        }
+        ndi_ops_convert(c->type, data, stride, NDS_TYPE_INT64, numbers, 8, n);
+        c->next += n;
+        data += n * stride;
+        count -= n;
+    }
+}
+
+int
+nds_arange(const nds_view *dst)
+{
+    struct counter c = {.type = dst->dtype->type};
+    int rc = ndi_check_writable(dst);
+
+    if (rc < 0) {
+        return rc;
+    }
+    if (!ndi_is_number(dst->dtype)) {
+        return ndi_refuse_dtype("arange", dst->dtype);
+    }
+    ndi_walk_runs(dst, count_run, &c);
+    return 0;
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ops_impl.h - what the files of this room share
+ *
+ * Numeric types are numbered as in enum nds_type; NDI_IS_NUMBER covers BOOL to
+ * COMPLEX128. Half precision has no C type here: it is stored as uint16_t and
+ * computed in float.
+ */
+#ifndef NDI_OPS_IMPL_H
+#define NDI_OPS_IMPL_H
+
+#include <base/attr.h>
+#include <nd/dtype_impl.h>
+#include <ndshare/ops.h>
+
+#include <string.h>
+
+#define NDI_NUMBERS (NDS_TYPE_COMPLEX128 + 1)
+
+typedef float _Complex ndi_c64;
+typedef double _Complex ndi_c128;
+
+/* Loops whose iterations touch one index each: in place is fine. */
+#if defined(__clang__)
+#define NDI_IVDEP _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define NDI_IVDEP _Pragma("GCC ivdep")
+#endif
+
+/* Wider vectors where the machine has them; the arithmetic is the same bit
+ * for bit, since nothing is contracted or reassociated. */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&        \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) &&        \
+    !defined(__SANITIZE_UNDEFINED__)
+#define NDI_CLONES __attribute__((target_clones("avx2", "default")))
+#else
+#define NDI_CLONES
+#endif
+
+static inline float
+ndi_half_load(uint16_t h)
+{
+    uint32_t sign = (uint32_t)(h & 0x8000U) << 16;
+    uint32_t e = (h >> 10) & 31U;
+    uint32_t m = h & 0x3ffU;
+    uint32_t bits;
+    float f;
+
+    if (e == 0) {
+        f = (float)m * 0x1p-24f;
+        return sign ? -f : f;
+    }
+    bits = sign | (e == 31 ? 0x7f800000U : (e + 112) << 23) | m << 13;
+    memcpy(&f, &bits, sizeof(f));
+    return f;
+}
+
+/* Rounds once, to nearest even. */
+static inline uint16_t
+ndi_half_store(double d)
+{
+    uint64_t bits;
+    uint64_t m;
+    uint32_t h;
+    uint32_t sign;
+
+    memcpy(&bits, &d, sizeof(bits));
+    sign = (uint32_t)(bits >> 48) & 0x8000U;
+    bits &= INT64_MAX;
+    m = bits & ((UINT64_C(1) << 52) - 1);
+    if (bits > UINT64_C(0x7ff) << 52) {
+        h = 0x7c00U | (uint32_t)(m >> 42);
+        return (uint16_t)(sign | (h == 0x7c00U ? 0x7c01U : h));
+    }
+    memcpy(&d, &bits, sizeof(d));
+    if (d >= 65520.0) {
+        return (uint16_t)(sign | 0x7c00U);
+    }
+    if (d < 0x1p-14) {
+        return (uint16_t)(sign | (uint32_t)((d * 0x1p24 + 0x1p52) - 0x1p52));
+    }
+    h = (uint32_t)(((bits >> 52) - 1008) << 10 | m >> 42);
+    m &= (UINT64_C(1) << 42) - 1;
+    if (m > UINT64_C(1) << 41 || (m == UINT64_C(1) << 41 && (h & 1))) {
+        h++;
+    }
+    return (uint16_t)(sign | h);
+}
+
+static inline float
+ndi_half_round(float f)
+{
+    return ndi_half_load(ndi_half_store((double)f));
+}
+
+/* ---- convert.c ---------------------------------------------------------- */
+/* dst[i] = src[i] in another numeric type; strides in bytes. The ranges do
+ * not overlap, or are the same elements of one size. */
+void ndi_ops_convert(enum nds_type to, void *dst, int64_t dst_stride,
+                     enum nds_type from, const void *src, int64_t src_stride,
+                     int64_t count);
+int64_t ndi_ops_itemsize(enum nds_type type);
+
+/* ---- promote.c ---------------------------------------------------------- */
+bool ndi_is_number(const nds_dtype *dt); /* numeric and in native order */
+/* NDS_EOVERFLOW if an integer scalar does not fit the integer type. */
+int ndi_check_int_range(const nds_scalar *s, enum nds_type to);
+bool ndi_same_kind(enum nds_type from, enum nds_type to);
+const char *ndi_op_name(enum nds_op op);
+/* NDS_ECAST with the operation and the dtype named. */
+int ndi_refuse_dtype(const char *ufunc, const nds_dtype *dt) NDI_COLD;
+/* "(2, 3)" into text. */
+void ndi_shape_text(char *text, size_t room, int ndim, const int64_t *shape);
+
+/* ---- walk.c -------------------------------------------------------------- */
+/* Calls fn for each run of evenly spaced elements, in C order. */
+typedef void ndi_run_fn(void *ctx, char *data, int64_t stride, int64_t count);
+void ndi_walk_runs(const nds_view *v, ndi_run_fn *fn, void *ctx);
+int ndi_check_writable(const nds_view *v);
+/* Elements in one unbroken range of memory, in whatever order. */
+bool ndi_is_dense(const nds_view *v);
+
+/* ---- binary_kernels.c ---------------------------------------------------- */
+typedef void ndi_binary_fn(char *o, const char *a, const char *b, int64_t so,
+                           int64_t sa, int64_t sb, int64_t count);
+ndi_binary_fn *ndi_binary_kernel(enum nds_op op, enum nds_type type);
+
+/* ---- reduce_plan.c: the order of additions ------------------------------- */
+struct ndi_dim {
+    int64_t n;
+    int64_t in;  /* bytes to the next element of the input */
+    int64_t out; /* accumulators to the next; 0: reduced */
+    int axis;
+};
+
+struct ndi_plan {
+    int ndim;
+    struct ndi_dim dim[NDS_MAX_NDIM]; /* fastest first, coalesced */
+    bool old;       /* NumPy before 2.3 */
+    int64_t total;
+    int64_t block;  /* the newer order: pieces never cross a multiple of it */
+    int64_t size;   /* longest piece */
+    int64_t core;   /* > 0: inner loops of a piece are so long */
+};
+
+/* The axes of a in iteration order, fastest first, with accumulator steps. */
+void ndi_plan_axes(const nds_view *a, const bool *reduced,
+                   struct ndi_dim *dims);
+/* compact: the strides of a copy in iteration order instead of a's own. */
+void ndi_plan_init(struct ndi_plan *p, int ndim, const struct ndi_dim *dims,
+                   bool cast, bool compact);
+/* The piece that begins at `start`: count elements, in inner loops of *inner */
+int64_t ndi_plan_piece(const struct ndi_plan *p, int64_t start,
+                       int64_t *inner);
+bool ndi_reduce_is_old(void);
+
+/* ---- reduce_kernels.c ----------------------------------------------------- */
+/* Folds x[0..count) into *acc, or x[i] into acc[i * step]. */
+typedef void ndi_fold_fn(void *acc, const void *x, int64_t count);
+typedef void ndi_fold_each_fn(void *acc, int64_t step, const void *x,
+                              int64_t count);
+struct ndi_fold {
+    ndi_fold_fn *fold;
+    ndi_fold_each_fn *each;
+};
+/* op: SUM PROD MIN MAX ANY ALL; type: what is computed in. */
+const struct ndi_fold *ndi_fold_kernel(enum nds_reduction op,
+                                       enum nds_type type);
+/* Pairwise sums of contiguous elements, the whole tree. */
+float ndi_pairwise_f32(const float *x, int64_t count);
+double ndi_pairwise_f64(const double *x, int64_t count);
+long double ndi_pairwise_ld(const long double *x, int64_t count);
+void ndi_pairwise_c64(const float *x, int64_t count, float *sum);
+void ndi_pairwise_c128(const double *x, int64_t count, double *sum);
+
+/* ---- reduce_arg.c ---------------------------------------------------------- */
+/* Index of the first extreme (or NaN) of count elements, `at` and *best carry
+ * on from earlier elements: at = -1 at the start. */
+int64_t ndi_arg_scan(bool max, enum nds_type type, const void *x,
+                     int64_t count, int64_t base, int64_t at, void *best);
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * random.c - NumPy's Generator(Philox(seed)).random(), bit for bit
+ *
+ * The seed goes through SeedSequence's hash into a 128-bit key; Philox 4x64
+ * with ten rounds turns the counters 1, 2, 3, ... into four words each. A
+ * double takes a word's upper 53 bits; a float takes 24 bits of a half word,
+ * the lower half first.
+ */
+#include "ops_impl.h"
+
+#include <base/fail.h>
+
+#if defined(__has_include)
+#if __has_include(<Random123/philox.h>)
+#include <Random123/philox.h>
+#define HAVE_RANDOM123 1
+#endif
+#endif
+
+struct philox {
+    uint64_t key[2];
+    uint64_t counter;
+    uint64_t word[4];
+    int next;       /* of word; 4: none left */
+    bool half_left; /* of float32: the upper half of `last` comes next */
+    uint64_t last;
+};
+
+#ifdef HAVE_RANDOM123
+static void
+block(struct philox *g)
+{
+    philox4x64_ctr_t counter = {{g->counter, 0, 0, 0}};
+    philox4x64_key_t key = {{g->key[0], g->key[1]}};
+    philox4x64_ctr_t words = philox4x64(counter, key);
+
+    memcpy(g->word, words.v, sizeof(g->word));
+}
+#else
+__extension__ typedef unsigned __int128 wide;
+
+static void
+block(struct philox *g)
+{
+    uint64_t c[4] = {g->counter, 0, 0, 0};
+    uint64_t k0 = g->key[0];
+    uint64_t k1 = g->key[1];
+
+    for (int round = 0; round < 10; round++) {
+        wide p = (wide)UINT64_C(0xd2e7470ee14c6c93) * c[0];
+        wide q = (wide)UINT64_C(0xca5a826395121157) * c[2];
+
+        c[0] = (uint64_t)(q >> 64) ^ c[1] ^ k0;
+        c[2] = (uint64_t)(p >> 64) ^ c[3] ^ k1;
+        c[1] = (uint64_t)q;
+        c[3] = (uint64_t)p;
+        k0 += UINT64_C(0x9e3779b97f4a7c15);
+        k1 += UINT64_C(0xbb67ae8584caa73b);
+    }
+    memcpy(g->word, c, sizeof(c));
+}
+#endif
+
+static uint32_t
+hash_word(uint32_t value, uint32_t *state, uint32_t mult)
+{
+    value ^= *state;
+    *state *= mult;
+    value *= *state;
+    return value ^ value >> 16;
+}
+
+/* SeedSequence(seed).generate_state(2, uint64) */
+static void
+seed_key(uint64_t seed, uint64_t key[2])
+{
+    uint32_t pool[4] = {(uint32_t)seed, (uint32_t)(seed >> 32), 0, 0};
+    uint32_t state = 0x43b0d7e5U;
+    uint32_t out[4];
+
+    for (int i = 0; i < 4; i++) {
+        pool[i] = hash_word(pool[i], &state, 0x931e8875U);
+    }
+    for (int from = 0; from < 4; from++) {
+        for (int to = 0; to < 4; to++) {
+            uint32_t h;
+
+            if (from == to) {
+                continue;
+            }
+            h = hash_word(pool[from], &state, 0x931e8875U);
+            h = 0xca01f9ddU * pool[to] - 0x4973f715U * h;
+            pool[to] = h ^ h >> 16;
+        }
+    }
+    state = 0x8b51f9ddU;
+    for (int i = 0; i < 4; i++) {
+        out[i] = hash_word(pool[i], &state, 0x58f38dedU);
+    }
+    key[0] = out[0] | (uint64_t)out[1] << 32;
+    key[1] = out[2] | (uint64_t)out[3] << 32;
+}
+
+static inline uint64_t
+next_word(struct philox *g)
+{
+    if (g->next == 4) {
+        g->counter++;
+        block(g);
+        g->next = 0;
+    }
+    return g->word[g->next++];
+}
+
+static void
+doubles(void *ctx, char *data, int64_t stride, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++, data += stride) {
+        double d = (double)(next_word(ctx) >> 11) * 0x1p-53;
+
+        memcpy(data, &d, sizeof(d));
+    }
+}
+
+static void
+floats(void *ctx, char *data, int64_t stride, int64_t count)
+{
+    struct philox *g = ctx;
+
+    for (int64_t i = 0; i < count; i++, data += stride) {
+        uint32_t bits;
+        float f;
+
+        if (!g->half_left) {
+            g->last = next_word(g);
+        }
+        bits = (uint32_t)(g->half_left ? g->last >> 32 : g->last);
+        g->half_left = !g->half_left;
+        f = (float)(bits >> 8) * 0x1p-24f;
+        memcpy(data, &f, sizeof(f));
+    }
+}
+
+int
+nds_random(const nds_view *dst, uint64_t seed)
+{
+    struct philox g = {.next = 4};
+    int rc = ndi_check_writable(dst);
+
+    if (rc < 0) {
+        return rc;
+    }
+    if (!ndi_is_number(dst->dtype) ||
+        (dst->dtype->type != NDS_TYPE_FLOAT64 &&
+         dst->dtype->type != NDS_TYPE_FLOAT32)) {
+        return ndi_refuse_dtype("random", dst->dtype);
+    }
+    seed_key(seed, g.key);
+    ndi_walk_runs(dst,
+                  dst->dtype->type == NDS_TYPE_FLOAT64 ? doubles : floats, &g);
+    return 0;
+}
