@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * chan.pml - the slot table with a kill at any step
+ *
+ * One producer, two consumers, two slots, two extents, three items. STEP(x) is
+ * one store to shared memory, or the death of the process in its place; at
+ * most KILLS of them die, so somebody is left to repair. Modelled: the words,
+ * the lock that names its holder, dirty, presence (alive, and the byte that
+ * gives the right to bury), the lane of the producer and the caches (list,
+ * free slots, free extents).
+ *
+ * Checked whenever caches are said to be clean, and at the end after a last
+ * burial: slots and extents are partitioned, every committed item is in one
+ * place or was delivered exactly once, and whatever waits can be found.
+ */
+#ifndef KILLS
+#define KILLS 2
+#endif
+#define NS 2
+#ifndef ITEMS
+#define ITEMS 3
+#endif
+#define PRODUCER 1
+
+#define FREE 0
+#define LOANED 1
+#define READY 2
+#define TAKEN 3
+#define BACK 4
+
+/* The words (one store each, so always changed in one atomic step). */
+byte st[NS], own[NS], sq[NS];
+/* The descriptor. */
+byte ext[NS];
+/* Caches. */
+bool lst[NS], fr[NS], ef[NS];
+byte head;
+/* The lane: entries by the producer, tail by the producer. */
+byte eslot[ITEMS], eseq[ITEMS], tail;
+byte nseq = 1;
+/* Lock, participants (1 producer, 2 and 3 consumers). */
+byte lk;
+bool dirty;
+bool alive[4], buried[4];
+byte grave[4]; /* who holds the presence byte of the dead one */
+/* Ghosts: what an observer outside would count. */
+byte committed, delivered, kills, ended;
+byte got[ITEMS + 1]; /* by seq */
+
+/* A model that cannot fail proves nothing: with MUTANT it must. */
+#ifdef MUTANT
+#define SET_DIRTY skip
+#else
+#define SET_DIRTY STEP(dirty = true;)
+#endif
+
+#define STEP(x)                                                              \
+    if                                                                       \
+    :: atomic { x }                                                          \
+    :: atomic { kills < KILLS -> kills++; alive[me] = false };               \
+       goto over                                                             \
+    fi
+
+/* Words and caches agree. */
+inline check_clean()
+{
+    d_step {
+        k = 0;
+        do
+        :: k < NS ->
+            assert((st[k] == FREE) == fr[k]);
+            if
+            :: st[k] != FREE -> assert(!ef[ext[k]])
+            :: else
+            fi;
+            k++
+        :: else -> break
+        od;
+        assert(st[0] == FREE || st[1] == FREE || ext[0] != ext[1]);
+        assert(fr[0] + fr[1] == ef[0] + ef[1]);
+        k = 0;
+    }
+}
+
+inline rebuild()
+{
+    STEP(dirty = true;);
+    STEP(head = tail;);
+    STEP(ef[0] = true;);
+    STEP(ef[1] = true;);
+    r = 0;
+    do
+    :: r < NS ->
+        STEP(lst[r] = false;);
+        STEP(w = st[r];); /* read once; a producer may go on meanwhile */
+        if
+        :: w == FREE ->
+            STEP(fr[r] = true;)
+        :: else ->
+            assert(ef[ext[r]]); /* no extent twice */
+            STEP(ef[ext[r]] = false;);
+            STEP(fr[r] = false;);
+            if
+            :: w == READY || w == BACK -> STEP(lst[r] = true;)
+            :: else
+            fi
+        fi;
+        r++
+    :: else -> break
+    od;
+    r = 0; w = 0
+}
+
+inline take_lock()
+{
+    STEP((lk == 0 || !alive[lk]) -> lk = me;);
+    if
+    :: dirty -> rebuild()
+    :: else
+    fi;
+    check_clean();
+    SET_DIRTY
+}
+
+inline give_lock()
+{
+    check_clean();
+    STEP(dirty = false;);
+    STEP(lk = 0;)
+}
+
+/* The dead one's words, each by one store; then the caches anew. */
+inline bury(d)
+{
+    take_lock();
+    b = 0;
+    do
+    :: b < NS ->
+        if
+        :: own[b] == d && st[b] == LOANED ->
+            STEP(st[b] = FREE; own[b] = 0; sq[b] = 0;)
+        :: own[b] == d && (st[b] == TAKEN || st[b] == READY) ->
+            STEP(st[b] = BACK; own[b] = 0;)
+        :: else
+        fi;
+        b++
+    :: else -> break
+    od;
+    b = 0;
+    rebuild();
+    give_lock();
+    STEP(buried[d] = true;);
+    STEP(grave[d] = 0;)
+}
+
+inline may_bury(d)
+{
+    if
+    :: d != me && !alive[d] && !buried[d] ->
+        STEP(if
+             :: !buried[d] && (grave[d] == 0 || !alive[grave[d]]) ->
+                grave[d] = me
+             :: else
+             fi;);
+        if
+        :: grave[d] == me -> bury(d)
+        :: else
+        fi
+    :: else
+    fi
+}
+
+proctype Producer()
+{
+    byte me = PRODUCER, n, k, r, w, slot, e, seq;
+
+    do
+    :: n < ITEMS ->
+        take_lock();
+        slot = NS;
+        if
+        :: fr[0] -> slot = 0
+        :: !fr[0] && fr[1] -> slot = 1
+        :: else
+        fi;
+        if
+        :: slot == NS -> give_lock()
+        :: else ->
+            e = (ef[0] -> 0 : 1);
+            STEP(ef[e] = false;);
+            STEP(fr[slot] = false;);
+            STEP(ext[slot] = e;); /* ignored while the word says FREE */
+            STEP(st[slot] = LOANED; own[slot] = me; sq[slot] = 0;);
+            give_lock();
+            /* Without the lock from here on. */
+            STEP(seq = nseq; nseq++;);
+            STEP(st[slot] = READY; sq[slot] = seq; committed++;);
+            STEP(eslot[tail] = slot; eseq[tail] = seq;);
+            STEP(tail++;);
+            n++
+        fi
+    :: else -> break
+    od;
+over:
+    ended++
+}
+
+#define HAS_ITEMS (head != tail || lst[0] || lst[1])
+#define ALL_DONE (ended >= 1 && !HAS_ITEMS && DEAD_ARE_BURIED)
+#define DEAD_ARE_BURIED ((alive[1] || buried[1]) && (alive[2] || buried[2]) \
+                         && (alive[3] || buried[3]))
+#define DUE (HAS_ITEMS || (!alive[1] && !buried[1]) ||                       \
+             (me != 2 && !alive[2] && !buried[2]) ||                         \
+             (me != 3 && !alive[3] && !buried[3]))
+
+/* The lowest seq among the lane's head and the list: into slot. */
+inline choose()
+{
+    slot = NS;
+    inlane = false;
+    do
+    :: head != tail && !((st[eslot[head]] == READY ||
+                          st[eslot[head]] == BACK) &&
+                         sq[eslot[head]] == eseq[head]) ->
+        STEP(head++;) /* stale: its word says something else */
+    :: else -> break
+    od;
+    atomic {
+        if /* tail may have moved since: an entry is judged by its word */
+        :: head != tail && (st[eslot[head]] == READY ||
+                            st[eslot[head]] == BACK) &&
+           sq[eslot[head]] == eseq[head] ->
+            slot = eslot[head]; inlane = true
+        :: else
+        fi;
+        k = 0;
+        do
+        :: k < NS ->
+            if
+            :: lst[k] && (slot == NS || sq[k] < sq[slot]) ->
+                slot = k; inlane = false
+            :: else
+            fi;
+            k++
+        :: else -> break
+        od;
+        k = 0
+    }
+}
+
+proctype Consumer(byte me)
+{
+    byte k, r, w, b, slot;
+    bool inlane;
+
+    do
+    :: DUE ->
+        may_bury(1);
+        may_bury(2);
+        may_bury(3);
+        if
+        :: HAS_ITEMS ->
+            take_lock();
+            choose();
+            if
+            :: slot == NS -> give_lock()
+            :: else ->
+                assert(st[slot] == READY || st[slot] == BACK);
+                STEP(st[slot] = TAKEN; own[slot] = me;);
+                STEP(lst[slot] = false;);
+                if
+                :: inlane -> STEP(head++;)
+                :: else
+                fi;
+                give_lock();
+                /* The payload is read here. */
+                take_lock();
+                assert(st[slot] == TAKEN && own[slot] == me);
+                STEP(got[sq[slot]]++; delivered++;
+                     assert(got[sq[slot]] == 1);
+                     st[slot] = FREE; own[slot] = 0; sq[slot] = 0;);
+                STEP(ef[ext[slot]] = true;);
+                STEP(fr[slot] = true;);
+                give_lock()
+            fi
+        :: else
+        fi
+    :: ended >= 1 && !DUE -> break
+    :: timeout -> break
+    od;
+over:
+    ended++
+}
+
+/* When all have ended: one more participant buries and counts. */
+proctype Auditor()
+{
+    byte k, n;
+
+    ended == 3;
+    d_step {
+        k = 0;
+        do
+        :: k < NS ->
+            if
+            :: st[k] != FREE && st[k] != BACK && !alive[own[k]] ->
+                if
+                :: st[k] == LOANED -> st[k] = FREE
+                :: else -> st[k] = BACK
+                fi
+            :: else
+            fi;
+            /* Nothing is left half way by those who ended well. */
+            assert(st[k] == FREE || st[k] == READY || st[k] == BACK);
+            if
+            :: st[k] != FREE -> n++; assert(got[sq[k]] == 0)
+            :: else
+            fi;
+            k++
+        :: else -> break
+        od;
+        assert(st[0] == FREE || st[1] == FREE || ext[0] != ext[1]);
+        assert(n + delivered == committed);
+    }
+}
+
+init
+{
+    atomic {
+        fr[0] = true; fr[1] = true;
+        ef[0] = true; ef[1] = true;
+        alive[1] = true; alive[2] = true; alive[3] = true;
+        run Producer();
+        run Consumer(2);
+        run Consumer(3);
+        run Auditor()
+    }
+}
