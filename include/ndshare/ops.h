@@ -110,6 +110,7 @@ NDS_API int nds_var(nds_scalar *out, const nds_view *a);
 NDS_API int nds_argmin(nds_scalar *out, const nds_view *a);
 NDS_API int nds_argmax(nds_scalar *out, const nds_view *a);
 NDS_API int nds_any(nds_scalar *out, const nds_view *a);
+NDS_API int nds_all(nds_scalar *out, const nds_view *a);
 
 #ifdef __cplusplus
 }

@@ -173,10 +173,23 @@ long double ndi_pairwise_ld(const long double *x, int64_t count);
 void ndi_pairwise_c64(const float *x, int64_t count, float *sum);
 void ndi_pairwise_c128(const double *x, int64_t count, double *sum);
 
-/* ---- reduce_arg.c ---------------------------------------------------------- */
-/* Index of the first extreme (or NaN) of count elements, `at` and *best carry
- * on from earlier elements: at = -1 at the start. */
-int64_t ndi_arg_scan(bool max, enum nds_type type, const void *x,
-                     int64_t count, int64_t base, int64_t at, void *best);
+/* ---- reduce_pass.c --------------------------------------------------------- */
+#define NDI_PASS_LEAF 1024
+struct ndi_pass {
+    const nds_view *a;
+    struct ndi_plan plan;
+    struct ndi_dim where[NDS_MAX_NDIM]; /* of the input, coalesced */
+    int nwhere;
+    enum nds_type type; /* fetched */
+    enum nds_type acc;  /* computed in: float for half */
+    bool half;
+    bool tree; /* pairwise sums */
+    const struct ndi_fold *fold;
+    const char *mean; /* var: subtract and square; type `type` */
+    int64_t mean_step;
+    unsigned char *sums;
+    unsigned char buf[NDI_PASS_LEAF * 16] __attribute__((aligned(64)));
+};
+void ndi_pass_run(struct ndi_pass *p);
 
 #endif

@@ -1,0 +1,518 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * reduce.c - sum, prod, min, max, mean, var, std, any, all, argmin, argmax
+ *
+ * Which passes each needs, in which type, and what is divided by what, as
+ * NumPy does it: mean and variance of integers in float64, of halves by way
+ * of float32; counts divide in double unless NumPy 1.x would not.
+ */
+#include "ops_impl.h"
+
+#include <base/fail.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *const names[] = {"sum", "prod", "minimum", "maximum",
+                                    "mean", "std", "var", "argmin", "argmax",
+                                    "any", "all"};
+
+static bool
+is_var(enum nds_reduction op)
+{
+    return op == NDS_STD || op == NDS_VAR;
+}
+
+int
+nds_reduce_dtype(enum nds_reduction op, const nds_dtype *a,
+                 const nds_dtype **out)
+{
+    enum nds_type t = a->type;
+
+    *out = NULL;
+    if (!ndi_is_number(a)) {
+        return ndi_refuse_dtype(names[op], a);
+    }
+    if (op == NDS_ANY || op == NDS_ALL) {
+        t = NDS_TYPE_BOOL;
+    } else if (op == NDS_ARGMIN || op == NDS_ARGMAX) {
+        t = NDS_TYPE_INT64;
+    } else if (t <= NDS_TYPE_UINT64 && (op == NDS_SUM || op == NDS_PROD)) {
+        t = a->kind == 'u' ? NDS_TYPE_UINT64 : NDS_TYPE_INT64;
+    } else if (t <= NDS_TYPE_UINT64 && (op == NDS_MEAN || is_var(op))) {
+        t = NDS_TYPE_FLOAT64;
+    } else if (is_var(op) && a->kind == 'c') {
+        t = t == NDS_TYPE_COMPLEX64 ? NDS_TYPE_FLOAT32 : NDS_TYPE_FLOAT64;
+    }
+    *out = nds_dtype_builtin(t);
+    return 0;
+}
+
+/* Marks the axes; naxes < 0 (or axes NULL): all. */
+static int
+mark_axes(const nds_view *a, int naxes, const int *axes, bool *reduced)
+{
+    bool all = naxes < 0 || !axes;
+
+    for (int i = 0; i < a->ndim; i++) {
+        reduced[i] = all;
+    }
+    for (int i = 0; !all && i < naxes; i++) {
+        int x = axes[i] < 0 ? axes[i] + a->ndim : axes[i];
+
+        if (x < 0 || x >= a->ndim) {
+            return ndi_fail(NDS_EINDEX, "axis %d is out of bounds for array "
+                            "of dimension %d", axes[i], a->ndim);
+        }
+        if (reduced[x]) {
+            return ndi_fail(NDS_EINVAL, "duplicate value in 'axis'");
+        }
+        reduced[x] = true;
+    }
+    return 0;
+}
+
+int
+nds_reduce_shape(const nds_view *a, int naxes, const int *axes,
+                 const nds_reduce_options *opts, int *ndim, int64_t *shape)
+{
+    bool reduced[NDS_MAX_NDIM];
+    int rc = mark_axes(a, naxes, axes, reduced);
+
+    if (rc < 0) {
+        return rc;
+    }
+    *ndim = 0;
+    for (int i = 0; i < a->ndim; i++) {
+        if (!reduced[i]) {
+            shape[(*ndim)++] = a->shape[i];
+        } else if (opts && opts->keepdims) {
+            shape[(*ndim)++] = 1;
+        }
+    }
+    return 0;
+}
+
+/* What a fold begins with. */
+static void
+seed(enum nds_reduction op, enum nds_type t, unsigned char *sums, int64_t n)
+{
+    int64_t item = ndi_ops_itemsize(t);
+    unsigned char first[16] = {0};
+    bool low = op == NDS_MAX;
+    int64_t one = 1;
+
+    if (op == NDS_PROD || op == NDS_ALL) {
+        ndi_ops_convert(t, first, 0, NDS_TYPE_INT64, &one, 0, 1);
+    } else if ((op == NDS_MIN || op == NDS_MAX) && t >= NDS_TYPE_FLOAT32) {
+        double far = low ? -(double)INFINITY : (double)INFINITY;
+
+        ndi_ops_convert(t, first, 0, NDS_TYPE_FLOAT64, &far, 0, 1);
+        if (t >= NDS_TYPE_COMPLEX64) {
+            memcpy(first + item / 2, first, (size_t)item / 2);
+        }
+    } else if (op == NDS_MIN || op == NDS_MAX) {
+        bool is_signed = nds_dtype_builtin(t)->kind == 'i';
+
+        memset(first, low ? 0 : 0xff, sizeof(first));
+        if (is_signed) {
+            first[item - 1] ^= 0x80;
+        }
+        if (t == NDS_TYPE_BOOL) {
+            first[0] = !low;
+        }
+    }
+    for (int64_t i = 0; i < n; i++) {
+        memcpy(sums + i * item, first, (size_t)item);
+    }
+}
+
+struct reduction {
+    enum nds_reduction op;
+    const nds_view *a;
+    int ddof;
+    bool scalar; /* NumPy would return a scalar, not an array */
+    bool reduced[NDS_MAX_NDIM];
+    struct ndi_dim dims[NDS_MAX_NDIM];
+    int64_t count; /* of elements in each result */
+    int64_t results;
+    enum nds_type type; /* of the accumulators */
+    unsigned char *sums;
+};
+
+/* t /= n, for one accumulator of type t (never half). */
+static void
+divide(enum nds_type t, unsigned char *x, int64_t n, bool old_array,
+       bool half)
+{
+    double d;
+
+    switch ((int)t) {
+    case NDS_TYPE_FLOAT32: {
+        float f = *(float *)x;
+
+        if (half) {
+            f = old_array
+                    ? ndi_half_round(f / ndi_half_load(
+                                             ndi_half_store((double)n)))
+                    : ndi_half_load(ndi_half_store((double)f / (double)n));
+        } else {
+            f = old_array ? f / (float)n : (float)((double)f / (double)n);
+        }
+        *(float *)x = f;
+        break;
+    }
+    case NDS_TYPE_FLOAT64:
+        *(double *)x /= (double)n;
+        break;
+    case NDS_TYPE_LONGDOUBLE:
+        *(long double *)x /= (long double)n;
+        break;
+    case NDS_TYPE_COMPLEX64:
+        if (old_array || n == 0) {
+            float s = n == 0 ? (float)NAN : 1 / (float)n;
+
+            ((float *)x)[0] *= s;
+            ((float *)x)[1] *= s;
+            break;
+        }
+        d = 1 / (double)n;
+        ((float *)x)[0] = (float)((double)((float *)x)[0] * d);
+        ((float *)x)[1] = (float)((double)((float *)x)[1] * d);
+        break;
+    default:
+        d = n == 0 ? (double)NAN : 1 / (double)n;
+        ((double *)x)[0] *= d;
+        ((double *)x)[1] *= d;
+    }
+}
+
+static void
+divide_all(const struct reduction *r, enum nds_type t, unsigned char *sums,
+           int64_t n, bool scalar, bool half)
+{
+    bool old_array = ndi_reduce_is_old() && !scalar;
+    int64_t item = ndi_ops_itemsize(t);
+
+    for (int64_t i = 0; i < r->results; i++) {
+        divide(t, sums + i * item, n, old_array, half);
+    }
+}
+
+static enum nds_type
+float_of(enum nds_type t)
+{
+    return t == NDS_TYPE_FLOAT16 ? NDS_TYPE_FLOAT32 : t;
+}
+
+/* Folds a (or its squared deviations from `mean`) into r->sums. */
+static int
+fold_pass(struct reduction *r, enum nds_reduction op, enum nds_type type,
+          const unsigned char *mean)
+{
+    struct ndi_pass *p = malloc(sizeof(*p));
+    struct ndi_plan input;
+    enum nds_type acc = float_of(type);
+
+    if (mean && type >= NDS_TYPE_COMPLEX64) {
+        acc = type == NDS_TYPE_COMPLEX64 ? NDS_TYPE_FLOAT32 : NDS_TYPE_FLOAT64;
+    }
+    r->type = acc;
+    r->sums = malloc((size_t)(r->results * ndi_ops_itemsize(acc)) + 1);
+    if (!p || !r->sums) {
+        free(p);
+        return ndi_fail_nomem((size_t)r->results * 16, "a reduction");
+    }
+    memset(p, 0, offsetof(struct ndi_pass, buf));
+    p->a = r->a;
+    p->type = type;
+    p->acc = acc;
+    p->half = type == NDS_TYPE_FLOAT16;
+    p->tree = op == NDS_SUM && type >= NDS_TYPE_FLOAT16;
+    p->fold = ndi_fold_kernel(op, acc);
+    p->mean = (const char *)mean;
+    p->sums = r->sums;
+    seed(op, acc, r->sums, r->results);
+    ndi_plan_init(&input, r->a->ndim, r->dims, false, false);
+    memcpy(p->where, input.dim, sizeof(p->where));
+    p->nwhere = input.ndim;
+    ndi_plan_init(&p->plan, r->a->ndim, r->dims,
+                  !mean && type != r->a->dtype->type, mean != NULL);
+    ndi_pass_run(p);
+    free(p);
+    return 0;
+}
+
+static void
+root_all(struct reduction *r, bool half)
+{
+    for (int64_t i = 0; i < r->results; i++) {
+        if (r->type == NDS_TYPE_FLOAT64) {
+            ((double *)r->sums)[i] = sqrt(((double *)r->sums)[i]);
+        } else if (r->type == NDS_TYPE_LONGDOUBLE) {
+            ((long double *)r->sums)[i] = sqrtl(((long double *)r->sums)[i]);
+        } else {
+            float *f = &((float *)r->sums)[i];
+
+            *f = half ? ndi_half_round(sqrtf(*f)) : sqrtf(*f);
+        }
+    }
+}
+
+static int
+variance(struct reduction *r, enum nds_type type)
+{
+    int64_t n = r->count - r->ddof > 0 ? r->count - r->ddof : 0;
+    bool half = type == NDS_TYPE_FLOAT16;
+    unsigned char *mean;
+    int rc = fold_pass(r, NDS_SUM, type, NULL);
+
+    if (rc < 0) {
+        return rc;
+    }
+    divide_all(r, r->type, r->sums, r->count, false, half);
+    mean = r->sums;
+    r->sums = NULL;
+    rc = fold_pass(r, NDS_SUM, type, mean);
+    free(mean);
+    if (rc < 0) {
+        return rc;
+    }
+    divide_all(r, r->type, r->sums, n, r->scalar, half);
+    if (r->op == NDS_STD) {
+        root_all(r, half);
+    }
+    return 0;
+}
+
+static int
+run_reduction(struct reduction *r, enum nds_type result)
+{
+    enum nds_type t = r->a->dtype->type;
+    int rc;
+
+    if (is_var(r->op)) {
+        return variance(r, t <= NDS_TYPE_UINT64 ? NDS_TYPE_FLOAT64 : t);
+    }
+    if (r->op == NDS_MEAN) {
+        rc = fold_pass(r, NDS_SUM, float_of(result), NULL);
+        if (rc == 0) {
+            divide_all(r, r->type, r->sums, r->count, r->scalar, false);
+        }
+        return rc;
+    }
+    return fold_pass(r, r->op, result, NULL);
+}
+
+/* Copies the accumulators, which lie in iteration order, to the output. */
+static void
+write_out(const struct reduction *r, const nds_view *out)
+{
+    int64_t step[NDS_MAX_NDIM] = {0};
+    int64_t index[NDS_MAX_NDIM] = {0};
+    int64_t extent[NDS_MAX_NDIM];
+    int64_t to[NDS_MAX_NDIM];
+    int64_t item = ndi_ops_itemsize(r->type);
+    bool keep = out->ndim == r->a->ndim;
+    char *dst = out->data;
+    int64_t at = 0;
+    int n = 0;
+    int i;
+
+    for (i = 0; i < r->a->ndim; i++) {
+        step[r->dims[i].axis] = r->dims[i].out;
+    }
+    for (i = 0; i < r->a->ndim; i++) {
+        if (!r->reduced[i]) {
+            extent[n] = r->a->shape[i];
+            to[n] = out->strides[keep ? i : n];
+            step[n++] = step[i];
+        }
+    }
+    if (r->results == 0) {
+        return;
+    }
+    do {
+        ndi_ops_convert(out->dtype->type, dst, 0, r->type,
+                        r->sums + at * item, 0, 1);
+        for (i = n - 1; i >= 0; i--) {
+            at += step[i];
+            dst += to[i];
+            if (++index[i] < extent[i]) {
+                break;
+            }
+            at -= step[i] * extent[i];
+            dst -= to[i] * extent[i];
+            index[i] = 0;
+        }
+    } while (i >= 0);
+}
+
+/* The first smallest or largest element; a NaN is both. C order. */
+static int
+arg_reduction(struct reduction *r)
+{
+    enum nds_type t = float_of(r->a->dtype->type);
+    const struct ndi_fold *f =
+        ndi_fold_kernel(r->op == NDS_ARGMIN ? NDS_MIN : NDS_MAX, t);
+    int64_t item = ndi_ops_itemsize(t);
+    int64_t kept[NDS_MAX_NDIM];
+    int order[NDS_MAX_NDIM];
+    int64_t *found;
+    int n = 0;
+
+    r->type = NDS_TYPE_INT64;
+    r->sums = calloc((size_t)r->results + 1, sizeof(int64_t));
+    if (!r->sums) {
+        return ndi_fail_nomem((size_t)r->results * 8, "a reduction");
+    }
+    found = (int64_t *)r->sums;
+    /* Kept axes first (as the accumulators lie), reduced ones innermost. */
+    for (int i = 0; i < r->a->ndim; i++) {
+        if (!r->reduced[r->dims[i].axis] && r->dims[i].out) {
+            order[n] = r->dims[i].axis;
+            kept[n++] = r->dims[i].n;
+        }
+    }
+    for (int64_t k = 0; k < r->results; k++) {
+        _Alignas(16) unsigned char best[16];
+        _Alignas(16) unsigned char x[16];
+        const char *base = r->a->data;
+        int64_t rest = k;
+
+        for (int i = 0; i < n; i++) {
+            base += rest % kept[i] * r->a->strides[order[i]];
+            rest /= kept[i];
+        }
+        for (int64_t e = 0; e < r->count; e++) {
+            const char *src = base;
+            _Alignas(16) unsigned char was[16];
+
+            rest = e;
+            for (int i = r->a->ndim - 1; i >= 0; i--) {
+                if (r->reduced[i]) {
+                    src += rest % r->a->shape[i] * r->a->strides[i];
+                    rest /= r->a->shape[i];
+                }
+            }
+            memset(x, 0, sizeof(x));
+            ndi_ops_convert(t, x, 0, r->a->dtype->type, src, 0, 1);
+            if (e == 0) {
+                memcpy(best, x, sizeof(x));
+                continue;
+            }
+            memcpy(was, best, (size_t)item);
+            f->fold(best, x, 1);
+            if (memcmp(was, best, (size_t)item) != 0) {
+                found[k] = e;
+            }
+        }
+    }
+    return 0;
+}
+
+static int
+reduce_into(enum nds_reduction op, const nds_view *out, const nds_view *a,
+            const bool *reduced, bool scalar, int ddof)
+{
+    struct reduction r = {.op = op, .a = a, .ddof = ddof, .scalar = scalar,
+                          .count = 1, .results = 1};
+    const nds_dtype *dt;
+    int rc = nds_reduce_dtype(op, a->dtype, &dt);
+    bool arg = op == NDS_ARGMIN || op == NDS_ARGMAX;
+
+    if (rc < 0) {
+        return rc;
+    }
+    memcpy(r.reduced, reduced, sizeof(r.reduced));
+    for (int i = 0; i < a->ndim; i++) {
+        *(reduced[i] ? &r.count : &r.results) *= a->shape[i];
+    }
+    if (r.count == 0 && r.results > 0 && arg) {
+        return ndi_fail(NDS_EINVAL, "attempt to get %s of an empty sequence",
+                        names[op]);
+    }
+    if (r.count == 0 && r.results > 0 && (op == NDS_MIN || op == NDS_MAX)) {
+        return ndi_fail(NDS_EINVAL, "zero-size array to reduction operation "
+                        "%s which has no identity", names[op]);
+    }
+    ndi_plan_axes(a, reduced, r.dims);
+    rc = arg ? arg_reduction(&r) : run_reduction(&r, dt->type);
+    if (rc == 0) {
+        write_out(&r, out);
+    }
+    free(r.sums);
+    return rc;
+}
+
+int
+nds_reduce(enum nds_reduction op, const nds_view *a,
+           const nds_reduce_options *opts, nds_scalar *out)
+{
+    bool reduced[NDS_MAX_NDIM];
+    nds_scalar result = {0};
+    nds_view v = {0};
+    int rc = nds_reduce_dtype(op, a->dtype, &result.dtype);
+
+    if (rc < 0) {
+        return rc;
+    }
+    v.dtype = result.dtype;
+    v.data = result.data;
+    memset(reduced, true, sizeof(reduced));
+    rc = reduce_into(op, &v, a, reduced, true, opts ? opts->ddof : 0);
+    if (rc == 0) {
+        *out = result;
+    }
+    return rc;
+}
+
+int
+nds_reduce_axes(enum nds_reduction op, const nds_view *out, const nds_view *a,
+                int naxes, const int *axes, const nds_reduce_options *opts)
+{
+    bool reduced[NDS_MAX_NDIM];
+    int64_t shape[NDS_MAX_NDIM];
+    char text[2][200];
+    const nds_dtype *dt;
+    int ndim;
+    int rc;
+
+    if ((rc = ndi_check_writable(out)) < 0 ||
+        (rc = mark_axes(a, naxes, axes, reduced)) < 0 ||
+        (rc = nds_reduce_dtype(op, a->dtype, &dt)) < 0 ||
+        (rc = nds_reduce_shape(a, naxes, axes, opts, &ndim, shape)) < 0) {
+        return rc;
+    }
+    if (out->ndim != ndim ||
+        memcmp(out->shape, shape, (size_t)ndim * sizeof(*shape)) != 0) {
+        ndi_shape_text(text[0], sizeof(text[0]), out->ndim, out->shape);
+        ndi_shape_text(text[1], sizeof(text[1]), ndim, shape);
+        return ndi_fail(NDS_ESHAPE, "output of shape %s for a result of shape "
+                        "%s", text[0], text[1]);
+    }
+    if (!ndi_is_number(out->dtype) || out->dtype->type != dt->type) {
+        return ndi_refuse_dtype(names[op], out->dtype);
+    }
+    return reduce_into(op, out, a, reduced, ndim == 0,
+                       opts ? opts->ddof : 0);
+}
+
+#define NAMED(NAME, OP)                                                       \
+    int nds_##NAME(nds_scalar *out, const nds_view *a)                        \
+    {                                                                         \
+        return nds_reduce(OP, a, NULL, out);                                  \
+    }
+
+NAMED(sum, NDS_SUM)
+NAMED(prod, NDS_PROD)
+NAMED(min, NDS_MIN)
+NAMED(max, NDS_MAX)
+NAMED(mean, NDS_MEAN)
+NAMED(std, NDS_STD)
+NAMED(var, NDS_VAR)
+NAMED(argmin, NDS_ARGMIN)
+NAMED(argmax, NDS_ARGMAX)
+NAMED(any, NDS_ANY)
+NAMED(all, NDS_ALL)
