@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* view_impl.h - steps that the files about views share */
+#ifndef NDI_VIEW_IMPL_H
+#define NDI_VIEW_IMPL_H
+
+#include <ndshare/view.h>
+
+/* Empty, so that nds_view_fini has nothing to do. */
+void ndi_view_clear(nds_view *v);
+/* dtype (counted), data, ndim and flags; no shape, no strides. */
+void ndi_view_like(nds_view *out, const nds_view *v);
+/* v with the strides it has under `shape`; false if it does not broadcast.
+ * Leading extents of 1 beyond ndim are dropped if `drop`. */
+bool ndi_view_stretch(nds_view *out, const nds_view *v, int ndim,
+                      const int64_t *shape, bool drop);
+
+#endif
