@@ -29,6 +29,10 @@ struct ndi_segment {
     dev_t dev;
     ino_t ino;
     char name[256]; /* "" if none */
+    size_t map_nbytes; /* of the body's mapping, whole 64 KiB */
+    bool while_used;   /* lifetime, as read at the attach */
+    bool partied;      /* `party` has been set up */
+    _Atomic uint32_t truncated; /* nds_guard_install: a page was missing */
 };
 
 struct ndi_segment_spec {

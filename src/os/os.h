@@ -104,6 +104,24 @@ int ndi_map_sync(void *addr, size_t nbytes);     /* msync MS_SYNC */
  * -errno with nothing changed. */
 int ndi_map_renew(void *addr, size_t nbytes);
 
+/* ---- private.c -------------------------------------------------------------- */
+/* Private mappings that a child of fork may renew before it overwrites them:
+ * a whole page-aligned mapping made in this image. */
+void ndi_private_add(void *addr, size_t nbytes);
+void ndi_private_remove(void *addr);
+/* Call before writing every byte of [addr, addr + nbytes): if that is the
+ * whole of a registered mapping, made before the last fork and not renewed
+ * since, its pages are replaced by fresh zeros at once. True if so. */
+bool ndi_map_renew_if_private(void *addr, size_t nbytes);
+/* Opened without write access? Memory that can be sealed (no file)? */
+bool ndi_os_is_readonly(int fd);
+bool ndi_os_is_memfd(int fd);
+/* Lays private zero pages over whole pages of a mapping; signal-safe. */
+int ndi_map_zero(void *addr, size_t nbytes, bool write);
+/* System V segments of others. */
+int ndi_sysv_attach(void **out, size_t *nbytes, int shmid, bool readonly);
+void ndi_sysv_detach(void *addr);
+
 /* ---- futex.c --------------------------------------------------------------- */
 /* Shared (cross-process) futex. 0 woken or changed, -ETIMEDOUT. Sleeps at most
  * the slice, so callers look again: NDI_SLICE_NS. */

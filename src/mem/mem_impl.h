@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* mem_impl.h - what the files of this room share */
+#ifndef NDI_MEM_IMPL_H
+#define NDI_MEM_IMPL_H
+
+#include <mem/segment.h>
+
+#include <sys/stat.h>
+
+/* How long a change of a name may wait for another one's. */
+#define NDI_NAME_WAIT_NS NDS_SEC(10)
+
+/* ---- namelock.c --------------------------------------------------------- */
+/* Holds the right to change what `name` means, among files of `owner`. The
+ * descriptor is the hold; ndi_os_close gives it back. */
+int ndi_name_hold(int *fd, const char *name, uid_t owner, int64_t deadline);
+/* 1 if `name` is the file st tells of, 0 if it is another or gone, else NDS. */
+int ndi_name_is(const char *name, const struct stat *st);
+bool ndi_name_is_hidden(const char *name); /* ".nds-..." */
+
+/* ---- control.c ------------------------------------------------------------ */
+struct ndi_control_copy {
+    struct ndi_ctl_header header;
+    struct ndi_ctl_geometry geometry;
+    uint64_t ctl_off; /* where the control area starts */
+};
+/* Where the control area of such a body starts, and the whole file's size. */
+int ndi_control_place(uint64_t body_nbytes, uint64_t *ctl_off,
+                      uint64_t *file_nbytes);
+/* Copies header and geometry from the file and checks them against st_size.
+ * kind 0: any. `name` is for messages. */
+int ndi_control_read(struct ndi_control_copy *out, int fd, enum ndi_kind kind,
+                     const char *name);
+int ndi_control_fill(struct ndi_control *ctl,
+                     const struct ndi_segment_spec *spec, uint64_t ctl_off,
+                     uint64_t file_nbytes);
+const char *ndi_kind_text(uint32_t kind);
+
+/* ---- segment.c ---------------------------------------------------------------- */
+/* Maps body and control area of s->fd by s->mode. */
+int ndi_segment_map(struct ndi_segment *s, uint64_t ctl_off, bool ctl_readonly,
+                    const char *name);
+int ndi_segment_party(struct ndi_segment *s, const struct ndi_ctl_geometry *g,
+                      uint64_t ctl_off, bool ctl_readonly);
+
+/* ---- room.c ------------------------------------------------------------------ */
+/* NDS_ENOSPC with bytes wanted and free when nbytes will not fit. */
+int ndi_room_check(const char *name, uint64_t nbytes, bool memfd);
+
+/* ---- sweep.c ------------------------------------------------------------------ */
+/* Removes `name` if it may go and nobody uses it: 1 removed (or would be),
+ * 0 stays, with the reason. `held`: the caller holds the name. */
+int ndi_sweep_name(const char *name, bool held, bool dry_run,
+                   const char **why);
+/* A sweep now and then, on the way to something else. */
+void ndi_sweep_sometimes(void);
+
+/* ---- guard.c ---------------------------------------------------------------------- */
+/* Marks *hit when the file under [addr, addr + nbytes) turns out shorter. */
+void ndi_guard_add(void *addr, size_t nbytes, _Atomic uint32_t *hit);
+void ndi_guard_remove(void *addr);
+
+/* ---- block.c: a handle and what stands behind it --------------------------------- */
+struct nds_block {
+    _Atomic uint32_t refs;
+    enum nds_reach reach;
+    enum nds_mode mode;
+    bool readonly;
+    _Atomic uint32_t truncated; /* the guard met the end of the file */
+    void *data;
+    size_t nbytes;
+    void *map; /* what is unmapped at the end; the data may start inside */
+    size_t map_nbytes;
+    uint64_t off;  /* of data in the file */
+    char *path;    /* files and raw blocks */
+    struct ndi_segment *segment;
+    void (*fini)(nds_block *b); /* gives the memory back */
+    void (*done)(void *ctx);    /* memory of the caller's */
+    void *ctx;
+};
+/* A block of these properties with one count. */
+int ndi_block_make(nds_block **out, enum nds_reach reach, enum nds_mode mode);
+
+#endif

@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * segment.c - making a shared file of ours, naming it, letting it go
+ *
+ * A segment is complete before anybody can see it: nameless file, in-use lock,
+ * memory reserved, body and control area filled, state READY, and only then
+ * the link. The in-use lock is taken on the descriptor that is mapped; the
+ * mapping carries it, through fork as well, until the last one goes.
+ *
+ * Killed at any instruction: before the link the kernel takes everything back,
+ * after it the name is complete.
+ */
+#include <mem/mem_impl.h>
+
+#include <base/checked.h>
+#include <base/fail.h>
+#include <os/os.h>
+#include <sync/word.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TABLE_ROOM ((uint64_t)65536) /* what sparse memory reserves of a body */
+
+static const char *
+called(const char *name)
+{
+    return name != NULL && name[0] != '\0' ? name : "(no name)";
+}
+
+/* ---- create --------------------------------------------------------------- */
+
+static int
+no_room(int err, const char *name, uint64_t nbytes)
+{
+    uint64_t total = 0, left = 0;
+
+    if (err != ENOSPC && err != EDQUOT) {
+        return ndi_fail_errno(err, "create '%s': reserve %llu bytes", name,
+                              (unsigned long long)nbytes);
+    }
+    ndi_shm_room(&total, &left);
+    return ndi_fail_sys(NDS_ENOSPC, err, "create '%s': %llu bytes wanted, "
+                        "%llu free in %s", name, (unsigned long long)nbytes,
+                        (unsigned long long)left, ndi_shm_dir());
+}
+
+static int
+make_memfd(struct ndi_segment *s, const struct ndi_segment_spec *spec,
+           uint64_t ctl_off)
+{
+    uint64_t head = spec->body_nbytes < TABLE_ROOM ? spec->body_nbytes
+                                                   : TABLE_ROOM;
+    int rc = ndi_memfd(&s->fd, "ndshare", s->nbytes);
+
+    if (rc == 0) {
+        rc = spec->sparse ? ndi_os_reserve(s->fd, 0, head)
+                          : ndi_os_reserve(s->fd, 0, ctl_off);
+    }
+    if (rc == 0) {
+        rc = ndi_os_reserve(s->fd, ctl_off, NDI_CTL_NBYTES);
+    }
+    return rc < 0 ? no_room(-rc, "(memfd)", s->nbytes) : 0;
+}
+
+static int
+make_file(struct ndi_segment *s, const struct ndi_segment_spec *spec)
+{
+    const char *name = called(spec->name);
+    int rc = ndi_shm_tmpfile(&s->fd, spec->mode_bits != 0 ? spec->mode_bits
+                                                          : 0600);
+
+    if (rc < 0) {
+        return ndi_fail_errno(-rc, "create '%s' in %s", name, ndi_shm_dir());
+    }
+    NDI_KILL_POINT("segment.file");
+    rc = ndi_lock_shared(s->fd, NDI_BYTE_IN_USE);
+    if (rc < 0) {
+        return ndi_fail_errno(-rc, "create '%s': mark it as in use", name);
+    }
+    rc = ndi_os_truncate(s->fd, s->nbytes);
+    if (rc == 0) {
+        rc = ndi_os_reserve(s->fd, 0, s->nbytes);
+    }
+    NDI_KILL_POINT("segment.reserved");
+    return rc < 0 ? no_room(-rc, name, s->nbytes) : 0;
+}
+
+int
+ndi_segment_map(struct ndi_segment *s, uint64_t ctl_off, bool ctl_readonly,
+                const char *name)
+{
+    unsigned body = s->mode == NDS_READ ? 0
+                    : s->mode == NDS_COPY
+                        ? (unsigned)NDI_MAP_WRITE | NDI_MAP_PRIVATE
+                        : (unsigned)NDI_MAP_WRITE;
+    void *p = NULL;
+    int rc;
+
+    if (ctl_off > SIZE_MAX) {
+        return ndi_fail(NDS_ENOMEM, "'%s' is too large to map", name);
+    }
+    rc = ndi_map(&p, s->fd, ctl_off, NDI_CTL_NBYTES,
+                 ctl_readonly ? 0 : (unsigned)NDI_MAP_WRITE);
+    if (rc == 0) {
+        s->ctl = p;
+        ndi_guard_add(p, NDI_CTL_NBYTES, &s->truncated);
+    }
+    if (rc == 0 && ctl_off > 0) {
+        rc = ndi_map(&p, s->fd, 0, (size_t)ctl_off, body);
+        if (rc == 0) {
+            s->body = p;
+            s->map_nbytes = (size_t)ctl_off;
+            ndi_guard_add(p, s->map_nbytes, &s->truncated);
+        }
+    }
+    return rc < 0 ? ndi_fail_errno(-rc, "map '%s' (%llu bytes)", name,
+                                   (unsigned long long)s->nbytes)
+                  : 0;
+}
+
+/* The participants' table as this handle sees it. */
+int
+ndi_segment_party(struct ndi_segment *s, const struct ndi_ctl_geometry *g,
+                  uint64_t ctl_off, bool ctl_readonly)
+{
+    struct ndi_party_slot *slots = s->ctl->parties;
+
+    if (g->party_off < ctl_off) {
+        if (s->mode == NDS_COPY) {
+            return ndi_fail(NDS_ENOTSUP, "copy-on-write is for arrays");
+        }
+        slots = (struct ndi_party_slot *)(void *)(s->body + g->party_off);
+    }
+    return ndi_party_init(&s->party, s->fd, slots, g->party_count,
+                          ctl_readonly);
+}
+
+static int
+remember_file(struct ndi_segment *s)
+{
+    struct stat st;
+    int rc = ndi_os_fstat(s->fd, &st);
+
+    if (rc < 0) {
+        return ndi_fail_errno(-rc, "look at a segment");
+    }
+    s->dev = st.st_dev;
+    s->ino = st.st_ino;
+    return 0;
+}
+
+static int
+fill_all(struct ndi_segment *s, const struct ndi_segment_spec *spec,
+         uint64_t ctl_off)
+{
+    int rc = ndi_control_fill(s->ctl, spec, ctl_off, s->nbytes);
+
+    if (rc == 0) {
+        rc = ndi_segment_party(s, &s->ctl->geometry, ctl_off, false);
+    }
+    if (rc == 0) {
+        s->partied = true;
+        rc = spec->fill != NULL ? spec->fill(s, spec->ctx) : 0;
+    }
+    if (rc == 0) {
+        NDI_KILL_POINT("segment.filled");
+        ndi_store_rel(&s->ctl->header.state, NDI_CTL_READY);
+        NDI_KILL_POINT("segment.ready");
+    }
+    return rc;
+}
+
+static int
+taken(const char *name)
+{
+    return ndi_fail(NDS_EEXIST, "create '%s': the name is taken in %s; unlink "
+                    "it, or ask to replace it", name, ndi_shm_dir());
+}
+
+/* Is it worth the memory to try? The link decides in the end. */
+static int
+look_first(const struct ndi_segment_spec *spec)
+{
+    const char *why;
+    int fd = -1;
+    int rc;
+
+    if (spec->name == NULL) {
+        return 0;
+    }
+    rc = ndi_name_check(spec->name);
+    if (rc < 0) {
+        return rc;
+    }
+    ndi_sweep_sometimes();
+    if (spec->replace || ndi_shm_open(&fd, spec->name, O_PATH) < 0) {
+        return 0;
+    }
+    ndi_os_close(fd);
+    return ndi_sweep_name(spec->name, false, false, &why) == 1
+               ? 0
+               : taken(spec->name);
+}
+
+int
+ndi_segment_create(struct ndi_segment **out,
+                   const struct ndi_segment_spec *spec)
+{
+    struct ndi_segment *s;
+    uint64_t ctl_off = 0;
+    int rc;
+
+    *out = NULL;
+    rc = look_first(spec);
+    if (rc < 0) {
+        return rc;
+    }
+    s = calloc(1, sizeof *s);
+    if (s == NULL) {
+        return ndi_fail_nomem(sizeof *s, "a segment");
+    }
+    s->refs = 1;
+    s->fd = -1;
+    s->mode = NDS_READWRITE;
+    s->memfd = spec->memfd;
+    s->while_used = spec->lifetime == NDS_WHILE_USED;
+    s->body_nbytes = spec->body_nbytes;
+    rc = ndi_control_place(spec->body_nbytes, &ctl_off, &s->nbytes);
+    if (rc == 0) {
+        rc = ndi_room_check(called(spec->name),
+                            spec->sparse ? TABLE_ROOM : s->nbytes,
+                            spec->memfd);
+    }
+    if (rc == NDS_ENOSPC && !spec->memfd && nds_sweep(false, NULL, NULL) > 0) {
+        rc = ndi_room_check(called(spec->name), s->nbytes, false);
+    }
+    if (rc == 0) {
+        rc = spec->memfd ? make_memfd(s, spec, ctl_off) : make_file(s, spec);
+    }
+    if (rc == 0) {
+        rc = remember_file(s);
+    }
+    if (rc == 0) {
+        rc = ndi_segment_map(s, ctl_off, false, called(spec->name));
+    }
+    if (rc == 0 && !spec->sparse && s->body != NULL) {
+        ndi_map_collapse(s->body, s->map_nbytes);
+    }
+    if (rc == 0) {
+        rc = fill_all(s, spec, ctl_off);
+    }
+    if (rc == 0 && spec->name != NULL) {
+        rc = ndi_segment_publish(s, spec->name, spec->replace);
+    }
+    if (rc < 0) {
+        ndi_segment_put(s);
+        return rc;
+    }
+    *out = s;
+    return 0;
+}
+
+/* ---- names ------------------------------------------------------------------- */
+
+/* The program may have closed our descriptor under us. */
+static int
+own_descriptor(const struct ndi_segment *s, const char *name)
+{
+    struct stat st;
+    int rc = ndi_os_fstat(s->fd, &st);
+
+    if (rc < 0 || st.st_dev != s->dev || st.st_ino != s->ino) {
+        return ndi_fail(NDS_ECLOSED, "'%s': the program closed descriptor %d, "
+                        "which was ours", name, s->fd);
+    }
+    return 0;
+}
+
+/* Tells those who still have the file that had the name. */
+static void
+supersede(int fd, const char *name)
+{
+    struct ndi_control_copy copy;
+    struct ndi_ctl_gens *gens;
+    struct ndi_control *ctl;
+    void *p = NULL;
+
+    if (ndi_control_read(&copy, fd, 0, name) < 0 ||
+        ndi_map(&p, fd, copy.ctl_off, NDI_CTL_NBYTES, NDI_MAP_WRITE) < 0) {
+        return;
+    }
+    ctl = p;
+    gens = &ctl->gens;
+    ndi_store_seq(&gens->superseded, 1);
+    ndi_store_seq(&gens->futex, (uint32_t)(ndi_add_seq(&gens->data_gen, 1) +
+                                           1));
+    ndi_futex_wake(&gens->futex, INT32_MAX);
+    ndi_unmap(p, NDI_CTL_NBYTES);
+}
+
+static int
+link_new(struct ndi_segment *s, const char *name)
+{
+    const char *why;
+    int rc = ndi_shm_link(s->fd, name);
+
+    if (rc == -EEXIST && !ndi_name_is_hidden(name) &&
+        ndi_sweep_name(name, true, false, &why) == 1) {
+        rc = ndi_shm_link(s->fd, name);
+    }
+    if (rc == -EEXIST) {
+        return taken(name);
+    }
+    if (rc == -ENOENT) {
+        return ndi_fail(NDS_ENOTSUP, "publish '%s': memory that had a name "
+                        "once cannot get another", name);
+    }
+    return rc < 0 ? ndi_fail_errno(-rc, "publish '%s' in %s", name,
+                                   ndi_shm_dir())
+                  : 0;
+}
+
+static int
+link_replace(struct ndi_segment *s, const char *name)
+{
+    int old = -1;
+    int rc;
+
+    (void)ndi_shm_open(&old, name, O_RDWR);
+    rc = ndi_shm_link_replace(s->fd, name);
+    NDI_KILL_POINT("publish.replaced");
+    if (rc == 0 && old >= 0) {
+        supersede(old, name);
+    }
+    ndi_os_close(old);
+    return rc < 0 ? ndi_fail_errno(-rc, "replace '%s' in %s", name,
+                                   ndi_shm_dir())
+                  : 0;
+}
+
+int
+ndi_segment_publish(struct ndi_segment *s, const char *name, bool replace)
+{
+    bool hidden = ndi_name_is_hidden(name);
+    int hold = -1;
+    int rc;
+
+    if (s->memfd) {
+        return ndi_fail(NDS_ENOTSUP, "publish '%s': a memfd has no name",
+                        name);
+    }
+    if (!hidden && s->name[0] != '\0') {
+        return ndi_fail(NDS_EINVAL, "publish '%s': it has the name '%s' "
+                        "already", name, s->name);
+    }
+    rc = hidden ? 0 : ndi_name_check(name);
+    if (rc == 0) {
+        rc = own_descriptor(s, name);
+    }
+    if (rc == 0 && !hidden) {
+        rc = ndi_name_hold(&hold, name, geteuid(),
+                           ndi_deadline(NDI_NAME_WAIT_NS));
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    NDI_KILL_POINT("publish.held");
+    if (!s->party.readonly) {
+        strncpy(s->ctl->name, name, sizeof s->ctl->name - 1);
+    }
+    rc = replace ? link_replace(s, name) : link_new(s, name);
+    NDI_KILL_POINT("publish.linked");
+    ndi_os_close(hold);
+    if (rc == 0) {
+        strncpy(s->name, name, sizeof s->name - 1);
+    }
+    return rc;
+}
+
+int
+ndi_segment_unpublish(struct ndi_segment *s, const char *name)
+{
+    struct stat st = {.st_dev = s->dev, .st_ino = s->ino};
+    bool hidden = ndi_name_is_hidden(name);
+    int hold = -1;
+    int rc = hidden ? 0
+                    : ndi_name_hold(&hold, name, geteuid(),
+                                    ndi_deadline(NDI_NAME_WAIT_NS));
+
+    if (rc == 0) {
+        rc = ndi_name_is(name, &st);
+    }
+    if (rc == 1) {
+        NDI_KILL_POINT("unpublish.checked");
+        rc = ndi_shm_unlink(name);
+        NDI_KILL_POINT("unpublish.unlinked");
+        rc = rc < 0 ? ndi_fail_errno(-rc, "unlink '%s'", name) : 0;
+    } else if (rc == 0) {
+        rc = ndi_fail(NDS_ESTALE, "unlink '%s': the name now means something "
+                      "else, or nothing", name);
+    }
+    ndi_os_close(hold);
+    if (rc == 0 && strcmp(s->name, name) == 0) {
+        s->name[0] = '\0';
+    }
+    return rc;
+}
+
+int
+nds_name_unlink(const char *name)
+{
+    struct stat st;
+    int fd = -1, hold = -1;
+    int rc;
+
+    if (name == NULL || name[0] == '\0' || strchr(name, '/') != NULL ||
+        strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+        ndi_name_is_hidden(name)) {
+        return ndi_fail(NDS_EINVAL, "unlink '%s': not a name in shared memory",
+                        name != NULL ? name : "(null)");
+    }
+    rc = ndi_shm_open(&fd, name, O_PATH);
+    if (rc == 0) {
+        rc = ndi_os_fstat(fd, &st);
+        ndi_os_close(fd);
+    }
+    if (rc < 0) {
+        return ndi_fail_errno(-rc, "unlink '%s' in %s", name, ndi_shm_dir());
+    }
+    if (!S_ISREG(st.st_mode)) {
+        return ndi_fail(NDS_ENOTOURS, "unlink '%s': not a file of shared "
+                        "memory", name);
+    }
+    if (st.st_uid != geteuid() && geteuid() != 0) {
+        return ndi_fail(NDS_EPERM, "unlink '%s': it belongs to uid %u", name,
+                        st.st_uid);
+    }
+    rc = ndi_name_hold(&hold, name, st.st_uid,
+                       ndi_deadline(NDI_NAME_WAIT_NS));
+    if (rc < 0) {
+        return rc;
+    }
+    rc = ndi_name_is(name, &st);
+    NDI_KILL_POINT("unlink.held");
+    if (rc == 1) {
+        rc = ndi_shm_unlink(name);
+        NDI_KILL_POINT("unlink.done");
+        rc = rc < 0 ? ndi_fail_errno(-rc, "unlink '%s'", name) : 0;
+    } else if (rc == 0) {
+        rc = ndi_fail(NDS_ESTALE, "unlink '%s': meanwhile the name went or "
+                      "means something else", name);
+    }
+    ndi_os_close(hold);
+    return rc;
+}
+
+/* ---- sharing the handle and letting go ------------------------------------------- */
+
+int
+ndi_segment_freeze(struct ndi_segment *s)
+{
+    int rc;
+
+    if (s->body != NULL && !s->frozen && s->mode != NDS_READ) {
+        rc = ndi_map_readonly(s->body, s->map_nbytes);
+        if (rc < 0) {
+            return ndi_fail_errno(-rc, "freeze '%s'", s->name);
+        }
+    }
+    s->frozen = true;
+    return 0;
+}
+
+struct ndi_segment *
+ndi_segment_get(struct ndi_segment *s)
+{
+    ndi_add_seq(&s->refs, 1);
+    return s;
+}
+
+void
+ndi_segment_put(struct ndi_segment *s)
+{
+    const char *why;
+
+    if (s == NULL || ndi_sub_seq(&s->refs, 1) != 1) {
+        return;
+    }
+    if (s->partied) {
+        ndi_party_fini(&s->party);
+    }
+    NDI_KILL_POINT("segment.left");
+    ndi_guard_remove(s->ctl);
+    ndi_guard_remove(s->body);
+    ndi_unmap(s->body, s->map_nbytes);
+    ndi_unmap(s->ctl, NDI_CTL_NBYTES);
+    ndi_os_close(s->fd);
+    NDI_KILL_POINT("segment.unmapped");
+    // Of a `while used` name the last user takes it along.
+    if (s->while_used && s->name[0] != '\0' && !ndi_name_is_hidden(s->name)) {
+        ndi_sweep_name(s->name, false, false, &why);
+    }
+    free(s);
+}
