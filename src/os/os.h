@@ -104,23 +104,15 @@ int ndi_map_sync(void *addr, size_t nbytes);     /* msync MS_SYNC */
  * -errno with nothing changed. */
 int ndi_map_renew(void *addr, size_t nbytes);
 
-/* ---- private.c -------------------------------------------------------------- */
-/* Private mappings that a child of fork may renew before it overwrites them:
- * a whole page-aligned mapping made in this image. */
+/* ---- private.c ------------------------------------------------------------ */
+/* Which private mappings a whole-array write may replace after a fork: the heap
+ * of the mem room reports its large blocks here. */
 void ndi_private_add(void *addr, size_t nbytes);
 void ndi_private_remove(void *addr);
-/* Call before writing every byte of [addr, addr + nbytes): if that is the
- * whole of a registered mapping, made before the last fork and not renewed
- * since, its pages are replaced by fresh zeros at once. True if so. */
-bool ndi_map_renew_if_private(void *addr, size_t nbytes);
-/* Opened without write access? Memory that can be sealed (no file)? */
-bool ndi_os_is_readonly(int fd);
-bool ndi_os_is_memfd(int fd);
-/* Lays private zero pages over whole pages of a mapping; signal-safe. */
-int ndi_map_zero(void *addr, size_t nbytes, bool write);
-/* System V segments of others. */
-int ndi_sysv_attach(void **out, size_t *nbytes, int shmid, bool readonly);
-void ndi_sysv_detach(void *addr);
+/* If [addr, addr+nbytes) lies in a block that was made before the last fork,
+ * so that its pages may be shared with the parent: gives the range fresh zero
+ * pages (ndi_map_renew), once. Call it only when all of it will be written. */
+void ndi_map_renew_if_private(void *addr, size_t nbytes);
 
 /* ---- futex.c --------------------------------------------------------------- */
 /* Shared (cross-process) futex. 0 woken or changed, -ETIMEDOUT. Sleeps at most
@@ -186,6 +178,15 @@ int ndi_sock_peer(int fd, pid_t *pid, uid_t *uid);
 void ndi_sock_shutdown(int fd); /* both directions; wakes whoever waits */
 /* Sends one byte if there is room; async-signal-safe. */
 void ndi_sock_poke(int fd);
+
+/* ---- foreign.c: memory that others made ---------------------------------------- */
+bool ndi_os_is_readonly(int fd); /* opened without write access */
+bool ndi_os_is_memfd(int fd);    /* memory that can be sealed, not a file */
+/* Lays private zero pages over whole pages of a mapping; signal-safe. */
+int ndi_map_zero(void *addr, size_t nbytes, bool write);
+/* System V segments. */
+int ndi_sysv_attach(void **out, size_t *nbytes, int shmid, bool readonly);
+void ndi_sysv_detach(void *addr);
 
 /* ---- stats.c: counters of a process tree ------------------------------------------- */
 void ndi_count_copied(uint64_t nbytes);

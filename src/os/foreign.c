@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* foreign.c - questions about memory that others made, and System V segments */
+#include <os/os.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ipc.h>
+#include <sys/mman.h>
+#include <sys/shm.h>
+
+bool
+ndi_os_is_readonly(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    return flags >= 0 && (flags & O_ACCMODE) == O_RDONLY;
+}
+
+bool
+ndi_os_is_memfd(int fd)
+{
+    int seals = fcntl(fd, F_GET_SEALS);
+
+    // Files of a tmpfs mount answer too, but cannot be sealed.
+    return seals >= 0 && (seals & F_SEAL_SEAL) == 0;
+}
+
+int
+ndi_map_zero(void *addr, size_t nbytes, bool write)
+{
+    int prot = PROT_READ | (write ? PROT_WRITE : 0);
+
+    return mmap(addr, nbytes, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+                -1, 0) == MAP_FAILED
+               ? -errno
+               : 0;
+}
+
+int
+ndi_sysv_attach(void **out, size_t *nbytes, int shmid, bool readonly)
+{
+    struct shmid_ds info;
+    void *p;
+
+    NDI_FAULT("shmat");
+    if (shmctl(shmid, IPC_STAT, &info) < 0) {
+        return -errno;
+    }
+    p = shmat(shmid, NULL, readonly ? SHM_RDONLY : 0);
+    if (p == (void *)-1) {
+        return -errno;
+    }
+    *out = p;
+    *nbytes = info.shm_segsz;
+    return 0;
+}
+
+void
+ndi_sysv_detach(void *addr)
+{
+    if (addr != NULL) {
+        shmdt(addr);
+    }
+}
