@@ -82,6 +82,25 @@ ndi_chan_unlock(struct ndi_chan *c)
     ndi_lock_unlock(&c->hub->segment->party, &c->h->lock);
 }
 
+/* After NDS_ECORRUPT: once more with caches made anew. If the words make no
+ * sense either, dirty stays set and everybody who comes is told so. */
+static int
+mend(struct ndi_chan *c, int rc, bool *again)
+{
+    *again = rc == NDS_ECORRUPT && ndi_chan_rebuild(c) == 0;
+    return rc;
+}
+
+static void
+unlock_after(struct ndi_chan *c, int rc)
+{
+    if (rc == NDS_ECORRUPT) {
+        ndi_lock_unlock(&c->hub->segment->party, &c->h->lock);
+    } else {
+        ndi_chan_unlock(c);
+    }
+}
+
 bool
 ndi_slot_cost(const struct ndi_chan *c, uint32_t slot, uint64_t *cost)
 {
@@ -392,6 +411,7 @@ ndi_chan_loan(struct ndi_chan *c, const struct ndi_need *need, uint32_t *slot,
               uint32_t *gen)
 {
     uint32_t me;
+    bool again;
     int rc = ndi_chan_lock(c);
 
     if (rc < 0) {
@@ -402,10 +422,11 @@ ndi_chan_loan(struct ndi_chan *c, const struct ndi_need *need, uint32_t *slot,
     if (rc == 0) {
         rc = loan_locked(c, need, me, slot);
     }
-    if (rc == NDS_ECORRUPT && ndi_chan_rebuild(c) == 0) {
+    rc = mend(c, rc, &again);
+    if (again) {
         rc = loan_locked(c, need, me, slot);
     }
-    ndi_chan_unlock(c);
+    unlock_after(c, rc);
     return rc;
 }
 
@@ -517,6 +538,7 @@ int
 ndi_chan_claim(struct ndi_chan *c, uint32_t *slot, uint64_t *word)
 {
     uint32_t me;
+    bool again;
     int rc;
 
     if (!ndi_chan_has_items(c) && ndi_load_acq(&c->h->closed) == 0) {
@@ -530,10 +552,11 @@ ndi_chan_claim(struct ndi_chan *c, uint32_t *slot, uint64_t *word)
     if (rc == 0) {
         rc = claim_locked(c, me, slot, word);
     }
-    if (rc == NDS_ECORRUPT && ndi_chan_rebuild(c) == 0) {
+    rc = mend(c, rc, &again);
+    if (again) {
         rc = claim_locked(c, me, slot, word);
     }
-    ndi_chan_unlock(c);
+    unlock_after(c, rc);
     if (rc == 0) {
         ndi_event_signal(&c->h->room, 1);
     }
@@ -623,6 +646,8 @@ ndi_chan_free(struct ndi_chan *c, uint32_t slot)
         rc = ndi_slot_recycle(c, slot);
         if (rc == NDS_ECORRUPT) {
             rc = ndi_chan_rebuild(c);
+            unlock_after(c, rc);
+            return rc;
         }
     }
     ndi_chan_unlock(c);
