@@ -630,6 +630,14 @@ ndi_chan_free(struct ndi_chan *c, uint32_t slot)
     rc = mine(c, slot, 1U << NDI_LOANED | 1U << NDI_TAKEN, &word);
     if (rc == 0) {
         if (ndi_slot_at(c, slot)->kind == NDI_ITEM_TICKET) {
+            // Without its file it must not come back: it has left first.
+            if (ndi_word_state(word) == NDI_TAKEN) {
+                ndi_store_rel(&ndi_slot_at(c, slot)->word,
+                              ndi_word_make(NDI_LOANED, 0,
+                                            ndi_word_owner(word),
+                                            ndi_word_seq(word)));
+                NDI_KILL_POINT("free.left");
+            }
             ndi_ticket_name(c, slot, name);
             ndi_shm_unlink(name); // gone already: fine
         }

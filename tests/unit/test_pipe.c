@@ -143,6 +143,7 @@ START_TEST(descriptor_tells_of_items_and_end)
     ck_assert_int_eq(nds_pipe_send(b, x, NULL, 0), 0);
     ck_assert_int_eq(poll(&p, 1, 5000), 1);
     ck_assert_int_eq(nds_pipe_recv(a, &y, NULL, 0), 0);
+    nds_array_close(y);
     ck_assert_int_eq(poll(&p, 1, 0), 0);
     nds_pipe_close(b);
     ck_assert_int_eq(poll(&p, 1, 5000), 1);
