@@ -9,6 +9,7 @@
 #include <nd/dtype_impl.h>
 
 #include <base/buf.h>
+#include <nd/print_impl.h>
 
 #include <string.h>
 
@@ -33,18 +34,6 @@ next_char(const unsigned char *s, uint32_t *c)
     *c = ((s[0] & 0x07u) << 18) | ((s[1] & 0x3fu) << 12) |
          ((s[2] & 0x3fu) << 6) | (s[3] & 0x3fu);
     return 4;
-}
-
-/* What Python escapes: controls, separators but the space, private use. Rare
- * unassigned characters are shown as they are, which reads back the same. */
-static bool
-is_printable(uint32_t c)
-{
-    return !(c < 0x20 || (c >= 0x7f && c <= 0xa0) || c == 0xad ||
-             c == 0x1680 || (c >= 0x2000 && c <= 0x200f) ||
-             (c >= 0x2028 && c <= 0x202f) || (c >= 0x205f && c <= 0x206f) ||
-             c == 0x3000 || (c >= 0xd800 && c <= 0xf8ff) || c == 0xfeff ||
-             (c >= 0xfff0 && c <= 0xfffb) || c >= 0xf0000);
 }
 
 static void
@@ -76,7 +65,7 @@ ndi_add_quoted(struct ndi_buf *b, const char *text)
         if (c == '\\' || c == (unsigned char)quote) {
             ndi_buf_add_char(b, '\\');
             ndi_buf_add_char(b, (char)c);
-        } else if (is_printable(c)) {
+        } else if (ndi_unicode_printable(c)) {
             ndi_buf_add(b, s, n);
         } else {
             add_escaped(b, c);
