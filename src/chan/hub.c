@@ -156,12 +156,13 @@ ndi_ticket_name(const struct ndi_chan *c, uint32_t slot,
              c->hub->id[0], c->hub->id[1], c->index * NDI_SLOTS_MAX + slot);
 }
 
-/* Makes or joins ".nds-<id>-q". Without it nothing gets a hidden name. */
-static void
-marker_open(struct ndi_hub *hub, bool create)
+static bool
+marker_try(struct ndi_hub *hub, bool create)
 {
     char name[NDI_TICKET_NAME];
+    struct stat st;
     int fd = -1;
+    bool done = false;
 
     marker_name(hub, name);
     if (create) {
@@ -172,15 +173,27 @@ marker_open(struct ndi_hub *hub, bool create)
         goto out;
     }
     if (ndi_lock_shared(fd, NDI_BYTE_IN_USE) < 0 ||
-        (create && ndi_shm_link(fd, name) < 0)) {
+        (create && ndi_shm_link(fd, name) < 0) ||
+        ndi_os_fstat(fd, &st) < 0 || st.st_nlink == 0) { // just removed
         goto out;
     }
     // The mapping carries the lock on, through fork as well.
-    if (ndi_map(&hub->marker, fd, 0, PAGE, 0) < 0) {
-        hub->marker = NULL;
-    }
+    done = ndi_map(&hub->marker, fd, 0, PAGE, 0) == 0;
+    hub->marker = done ? hub->marker : NULL;
 out:
     ndi_os_close(fd);
+    return done;
+}
+
+/* Joins or makes ".nds-<id>-q". Without it nothing gets a hidden name. */
+static void
+marker_open(struct ndi_hub *hub)
+{
+    for (int i = 0; i < 3; i++) {
+        if (marker_try(hub, false) || marker_try(hub, true)) {
+            return;
+        }
+    }
 }
 
 /* The last user removes the marker's name. */
@@ -355,7 +368,7 @@ ndi_hub_over(struct ndi_hub **out, struct ndi_segment *s)
     ndi_hub_enter_image(hub);
     s->party.bury = bury;
     s->party.ctx = hub;
-    marker_open(hub, false);
+    marker_open(hub);
     *out = hub;
     return 0;
 }
@@ -411,11 +424,7 @@ ndi_hub_create(struct ndi_hub **out, const struct ndi_hub_spec *spec)
     if (rc < 0) {
         return rc;
     }
-    rc = ndi_hub_over(out, s);
-    if (rc == 0 && (*out)->marker == NULL) {
-        marker_open(*out, true);
-    }
-    return rc;
+    return ndi_hub_over(out, s);
 }
 
 struct ndi_hub *
