@@ -21,6 +21,14 @@ floor_div(int64_t a, int64_t b)
     return a % b < 0 ? q - 1 : q;
 }
 
+static int64_t
+floor_mod(int64_t a, int64_t b)
+{
+    int64_t rest = a % b;
+
+    return rest < 0 ? rest + b : rest;
+}
+
 /* Days from 1970-01-01 to year, month, day: whole 400-year cycles, counted
  * from 2000, then years that begin in March so that the leap day is last. */
 static void
@@ -28,7 +36,7 @@ split_days(struct ndi_date *out, int64_t days)
 {
     int64_t since = (int64_t)((uint64_t)days - 10957u);
     int64_t cycle = floor_div(since, 146097);
-    int64_t in_cycle = since - cycle * 146097 - 60;
+    int64_t in_cycle = floor_mod(since, 146097) - 60;
     int64_t year, in_year, month;
 
     if (in_cycle < 0) {
@@ -48,7 +56,7 @@ static void
 split_seconds(struct ndi_date *out, int64_t seconds)
 {
     int64_t days = floor_div(seconds, 86400);
-    int rest = (int)(seconds - days * 86400);
+    int rest = (int)floor_mod(seconds, 86400);
 
     split_days(out, days);
     out->hour = rest / 3600;
@@ -84,7 +92,7 @@ ndi_date_split(struct ndi_date *out, const nds_dtype *dt, int64_t value)
         return;
     case NDI_UNIT_M:
         out->year = 1970 + floor_div(v, 12);
-        out->month = (int)(v - floor_div(v, 12) * 12) + 1;
+        out->month = (int)floor_mod(v, 12) + 1;
         return;
     case NDI_UNIT_W:
         split_days(out, wrap_mul(v, 7));
@@ -95,13 +103,13 @@ ndi_date_split(struct ndi_date *out, const nds_dtype *dt, int64_t value)
     case NDI_UNIT_h:
         days = floor_div(v, 24);
         split_days(out, days);
-        out->hour = (int)(v - days * 24);
+        out->hour = (int)floor_mod(v, 24);
         return;
     case NDI_UNIT_m:
         days = floor_div(v, 1440);
         split_days(out, days);
-        out->hour = (int)(v - days * 1440) / 60;
-        out->minute = (int)(v - days * 1440) % 60;
+        out->hour = (int)floor_mod(v, 1440) / 60;
+        out->minute = (int)floor_mod(v, 1440) % 60;
         return;
     default:
         break;
@@ -111,7 +119,7 @@ ndi_date_split(struct ndi_date *out, const nds_dtype *dt, int64_t value)
     }
     seconds = floor_div(v, ticks);
     split_seconds(out, seconds);
-    out->attos = (v - wrap_mul(seconds, ticks)) *
+    out->attos = floor_mod(v, ticks) *
                  (INT64_C(1000000000000000000) / ticks);
 }
 
