@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * assign.c - dst[...] = src
+ *
+ * Through a temporary only where the two share bytes in another layout; one
+ * run of the same dtype is one memcpy.
+ */
+#include <nd/view_impl.h>
+
+#include <base/fail.h>
+#include <nd/cast.h>
+#include <nd/dtype_impl.h>
+#include <nd/iter.h>
+#include <nd/shape.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Both of one shape, sharing no byte. */
+static int
+copy_apart(const struct ndi_cast *cast, const nds_view *dst,
+           const nds_view *src)
+{
+    const nds_view *both[] = {dst, src};
+    struct ndi_iter it;
+    int rc = 0;
+
+    if (!ndi_iter_init(&it, 2, both, 0)) {
+        return 0;
+    }
+    do {
+        rc = ndi_cast_run(cast, it.data[0], it.step[0], it.data[1],
+                          it.step[1], it.count);
+    } while (rc == 0 && ndi_iter_next(&it));
+    return rc;
+}
+
+static bool
+same_layout(const nds_view *a, const nds_view *b)
+{
+    if (a->data != b->data) {
+        return false;
+    }
+    for (int i = 0; i < a->ndim; i++) {
+        if (a->shape[i] > 1 && a->strides[i] != b->strides[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* src is read in full before dst is written. */
+static int
+copy_through(const struct ndi_cast *cast, const nds_view *dst,
+             const nds_view *src, const nds_view *whole)
+{
+    struct ndi_cast same;
+    nds_view temp, wide;
+    size_t nbytes = (size_t)nds_view_nbytes(whole);
+    void *memory = malloc(nbytes == 0 ? 1 : nbytes);
+    int rc;
+
+    if (memory == NULL) {
+        return ndi_fail_nomem(nbytes, "overlapping views");
+    }
+    rc = nds_view_init(&temp, whole->dtype, memory, nbytes, whole->ndim,
+                       whole->shape);
+    if (rc < 0) {
+        free(memory);
+        return rc;
+    }
+    rc = ndi_cast_init(&same, whole->dtype, whole->dtype);
+    if (rc == 0) {
+        rc = copy_apart(&same, &temp, whole);
+    }
+    if (rc == 0) {
+        // Cannot fail: src was stretched the same way.
+        ndi_view_stretch(&wide, &temp, src->ndim, src->shape, true);
+        rc = copy_apart(cast, dst, &wide);
+        nds_view_fini(&wide);
+    }
+    nds_view_fini(&temp);
+    free(memory);
+    return rc;
+}
+
+int
+nds_assign(const nds_view *dst, const nds_view *src)
+{
+    struct ndi_cast cast;
+    nds_view wide;
+    int rc;
+
+    if ((dst->flags & NDS_VIEW_READONLY) != 0) {
+        return ndi_fail(NDS_EREADONLY, "assignment destination is read-only");
+    }
+    rc = ndi_cast_init(&cast, dst->dtype, src->dtype);
+    if (rc < 0) {
+        return rc;
+    }
+    if (!ndi_view_stretch(&wide, src, dst->ndim, dst->shape, true)) {
+        return ndi_fail(NDS_ESHAPE, "could not broadcast input array from "
+                        "shape %s into shape %s",
+                        ndi_shape_words(src->ndim, src->shape).text,
+                        ndi_shape_words(dst->ndim, dst->shape).text);
+    }
+    if (!nds_view_overlaps(dst, src)) {
+        rc = copy_apart(&cast, dst, &wide);
+    } else if (cast.same && same_layout(dst, &wide)) {
+        rc = 0;
+    } else if (cast.same && nds_view_is_contiguous(dst, 'C') &&
+               nds_view_is_contiguous(&wide, 'C')) {
+        memmove(dst->data, wide.data, (size_t)nds_view_nbytes(dst));
+    } else {
+        rc = copy_through(&cast, dst, &wide, src);
+    }
+    nds_view_fini(&wide);
+    return rc;
+}
