@@ -287,7 +287,11 @@ static int
 recv_ended(nds_pipe *p, struct ndi_chan *c, int64_t deadline)
 {
     if (end_is_gone(p->hub, 1 - p->end)) {
-        (void)ndi_party_sweep(&p->hub->segment->party);
+        uint32_t me; // burial is for participants
+
+        if (ndi_chan_me(c, &me) == 0) {
+            (void)ndi_party_sweep(&p->hub->segment->party);
+        }
         return ndi_chan_size(c) > 0
                    ? 1
                    : ndi_fail(NDS_EEOF, "the other end of the pipe is closed");

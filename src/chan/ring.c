@@ -477,7 +477,7 @@ lowest(struct ndi_chan *c, uint32_t *slot, uint64_t *word, int *lane)
     uint32_t n = lanes_used(c), at;
     uint32_t head = ndi_load_rlx(&c->h->list_head);
     bool found = false;
-    uint64_t w;
+    uint64_t w = 0;
 
     *lane = -1;
 
@@ -501,7 +501,7 @@ lowest(struct ndi_chan *c, uint32_t *slot, uint64_t *word, int *lane)
 static int
 claim_locked(struct ndi_chan *c, uint32_t me, uint32_t *slot, uint64_t *word)
 {
-    uint64_t w, cost;
+    uint64_t w = 0, cost;
     uint32_t unclaimed = ndi_load_rlx(&c->h->unclaimed);
     int lane;
 

@@ -128,7 +128,12 @@ ndi_hub_sweep(struct ndi_hub *hub)
 {
     int64_t now = ndi_now_ns();
     int64_t last = ndi_load_rlx(&hub->swept_ns);
+    uint32_t me;
 
+    // Burial takes the channel's lock, so whoever buries is a participant.
+    if (ndi_chan_me(&hub->chan[0], &me) < 0) {
+        return;
+    }
     if (now - last >= NDI_SLICE_NS &&
         ndi_cas_seq(&hub->swept_ns, &last, now)) {
         (void)ndi_party_sweep(&hub->segment->party);
