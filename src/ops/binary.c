@@ -214,14 +214,14 @@ check_shapes(const nds_view *out, const nds_view *a, const nds_view *b)
     if (!clash && !misfit) {
         return 0;
     }
-    ndi_shape_text(t[0], sizeof(t[0]), a->ndim, a->shape);
-    ndi_shape_text(t[1], sizeof(t[1]), b->ndim, b->shape);
-    ndi_shape_text(t[2], sizeof(t[2]), out->ndim, out->shape);
+    ndi_shape_compact(t[0], sizeof(t[0]), a->ndim, a->shape);
+    ndi_shape_compact(t[1], sizeof(t[1]), b->ndim, b->shape);
+    ndi_shape_compact(t[2], sizeof(t[2]), out->ndim, out->shape);
     if (clash) {
         return ndi_fail(NDS_ESHAPE, "operands could not be broadcast together "
                         "with shapes %s %s %s", t[0], t[1], t[2]);
     }
-    ndi_shape_text(t[0], sizeof(t[0]), ndim, shape);
+    ndi_shape_compact(t[0], sizeof(t[0]), ndim, shape);
     return ndi_fail(NDS_ESHAPE, "non-broadcastable output operand with shape "
                     "%s doesn't match the broadcast shape %s", t[2], t[0]);
 }

@@ -110,7 +110,7 @@ const char *ndi_op_name(enum nds_op op);
 /* NDS_ECAST with the operation and the dtype named. */
 int ndi_refuse_dtype(const char *ufunc, const nds_dtype *dt) NDI_COLD;
 /* "(2, 3)" into text. */
-void ndi_shape_text(char *text, size_t room, int ndim, const int64_t *shape);
+void ndi_shape_compact(char *text, size_t room, int ndim, const int64_t *shape);
 
 /* ---- walk.c -------------------------------------------------------------- */
 /* Calls fn for each run of evenly spaced elements, in C order. */

@@ -43,7 +43,7 @@ ndi_refuse_dtype(const char *ufunc, const nds_dtype *dt)
 }
 
 void
-ndi_shape_text(char *text, size_t room, int ndim, const int64_t *shape)
+ndi_shape_compact(char *text, size_t room, int ndim, const int64_t *shape)
 {
     size_t at = (size_t)snprintf(text, room, "(");
 

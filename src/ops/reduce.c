@@ -487,8 +487,8 @@ nds_reduce_axes(enum nds_reduction op, const nds_view *out, const nds_view *a,
     }
     if (out->ndim != ndim ||
         memcmp(out->shape, shape, (size_t)ndim * sizeof(*shape)) != 0) {
-        ndi_shape_text(text[0], sizeof(text[0]), out->ndim, out->shape);
-        ndi_shape_text(text[1], sizeof(text[1]), ndim, shape);
+        ndi_shape_compact(text[0], sizeof(text[0]), out->ndim, out->shape);
+        ndi_shape_compact(text[1], sizeof(text[1]), ndim, shape);
         return ndi_fail(NDS_ESHAPE, "output of shape %s for a result of shape "
                         "%s", text[0], text[1]);
     }
