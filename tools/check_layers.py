@@ -33,7 +33,7 @@ KERNEL = {"sys/mman.h", "sys/socket.h", "sys/un.h", "linux/futex.h",
           "netinet/in.h", "arpa/inet.h", "netdb.h", "sys/eventfd.h",
           "sys/epoll.h", "spawn.h", "sys/statvfs.h", "sys/vfs.h"}
 # Constants only, or what POSIX itself asks of a caller.
-ALLOWED = {("mem", "fcntl.h"), ("npy", "fcntl.h"), ("array", "fcntl.h"),
+ALLOWED = {("sync", "fcntl.h"), ("mem", "fcntl.h"), ("npy", "fcntl.h"), ("array", "fcntl.h"),
            ("proc", "fcntl.h"), ("chan", "fcntl.h"), ("mgr", "fcntl.h"),
            ("wire", "fcntl.h"), ("proc", "sys/wait.h"), ("wire", "poll.h"),
            ("mgr", "poll.h"), ("chan", "poll.h")}

@@ -209,9 +209,12 @@ int ndi_fault(const char *call);
             return ndi_fault_rc;                                              \
         }                                                                     \
     } while (0)
+/* The same as a value, where failing is not returning. */
+#define NDI_FAULT_RC(call) ndi_fault(call)
 #else
 #define NDI_KILL_POINT(name) ((void)0)
 #define NDI_FAULT(call) ((void)0)
+#define NDI_FAULT_RC(call) 0
 #endif
 
 #endif

@@ -16,7 +16,6 @@
 
 #include <sync/sync_layout.h>
 
-#include <pthread.h>
 #include <sys/types.h>
 
 struct ndi_party {
@@ -32,7 +31,6 @@ struct ndi_party {
     int (*bury)(void *ctx, uint32_t index, uint32_t gen);
     void *ctx;
     /* Ours, once joined: */
-    pthread_mutex_t mutex; /* guards joining and leaving in this process */
     uint64_t epoch;        /* ndi_fork_epoch() at the join */
     _Atomic uint64_t owner; /* what lock words say, 0 = not joined */
     void *presence;        /* the mapping that carries the byte */

@@ -20,13 +20,14 @@
  *      32 deaths u32 36 reserved 28
  *
  *     rwlock (128): mutex for writers, then futex u32, reserved
- *     seqlock (64): word u64 (odd: writer at work, owner << 1 | 1 in the high
- *                   part is not needed: `owner` beside it), owner u64, futex
+ *     seqlock (64): word u64 (odd: writer at work), owner u64, futex u32,
+ *                   sleepers u32
  *     cond (128): mutex, seq u32, sleepers u32
  *     sem (64): count u32, bound u32, sleepers u32, owned u32 (1: permits are
  *               charged to participants)
  *     event (64): word u32 (0 clear, 1 set), seq u32, sleepers u32
- *     barrier (128): mutex, parties u32, round u32, broken u32, sleepers u32
+ *     barrier (128): mutex, parties u32, round u32, broken u32, sleepers u32,
+ *                   reset_round u32
  */
 #ifndef NDI_SYNC_LAYOUT_H
 #define NDI_SYNC_LAYOUT_H
@@ -128,7 +129,8 @@ struct ndi_gate {
     _Atomic uint32_t round; /* futex word: raised when a round opens */
     _Atomic uint32_t broken;
     _Atomic uint32_t sleepers;
-    uint8_t reserved[48];
+    _Atomic uint32_t reset_round; /* round + 1 that a reset broke, or 0 */
+    uint8_t reserved[44];
 };
 _Static_assert(sizeof(struct ndi_gate) == 128, "two lines");
 

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cond.c - a condition with a mutex of its own
+ *
+ * Notifying raises a sequence number; a sleeper returns when it has moved. A
+ * sleeper that was not meant sees the move at its next slice at the latest and
+ * returns too: wake-ups may be spurious, and none is lost with a sleeper that
+ * is killed between being woken and acting.
+ */
+#include <sync/lock.h>
+
+#include <base/fail.h>
+#include <os/os.h>
+#include <sync/word.h>
+
+void
+ndi_cond_init(struct ndi_condvar *c)
+{
+    *c = (struct ndi_condvar){0};
+    ndi_lock_init(&c->lock, 0);
+}
+
+int
+ndi_cond_sleep(struct ndi_party *p, struct ndi_condvar *c, int64_t deadline)
+{
+    uint32_t seen;
+    int rc, waited = 0;
+
+    if (!ndi_lock_is_mine(p, &c->lock)) {
+        return ndi_fail(NDS_ENOTOWNER, "waiting on a condition needs its "
+                        "lock");
+    }
+    seen = ndi_load_seq(&c->seq);
+    ndi_add_seq(&c->sleepers, 1);
+    NDI_KILL_POINT("cond.counted");
+    rc = ndi_lock_unlock(p, &c->lock);
+    while (rc == 0 && ndi_load_seq(&c->seq) == seen) {
+        int64_t left = ndi_deadline_left(deadline);
+
+        if (left == 0) {
+            waited = deadline == 0 ? NDS_EAGAIN : NDS_ETIMEDOUT;
+            break;
+        }
+        ndi_futex_wait(&c->seq, seen,
+                       left < NDI_SLICE_NS ? left : NDI_SLICE_NS);
+    }
+    ndi_sub_seq(&c->sleepers, 1);
+    NDI_KILL_POINT("cond.woken");
+    if (rc == 0) {
+        rc = ndi_lock_acquire(p, &c->lock, NDS_FOREVER);
+    }
+    return rc < 0 ? rc : waited;
+}
+
+int
+ndi_cond_wake(struct ndi_condvar *c, int count)
+{
+    if (count <= 0) {
+        return 0;
+    }
+    ndi_add_seq(&c->seq, 1);
+    NDI_KILL_POINT("cond.raised");
+    if (ndi_load_seq(&c->sleepers) != 0) {
+        ndi_futex_wake(&c->seq, count);
+    }
+    return 0;
+}

@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_sync.c - participants and the in-place locks, between processes
+ *
+ * One memfd holds a table of participants and one object of each kind; the
+ * child of a test is another process in every respect that matters here.
+ */
+#include <os/os.h>
+#include <sync/lock.h>
+#include <sync/word.h>
+
+#include <check.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PARTIES 8
+
+struct world {
+    struct ndi_party_slot slots[PARTIES];
+    struct ndi_lock lock;
+    struct ndi_lock recursive;
+    struct ndi_rwlock rwlock;
+    struct ndi_seqlock seqlock;
+    struct ndi_condvar cond;
+    struct ndi_semaphore sem;
+    struct ndi_flag event;
+    struct ndi_gate gate;
+    _Atomic uint32_t step;
+    _Atomic uint64_t counter;
+};
+
+static struct world *w;
+static struct ndi_party party;
+static int fd = -1;
+
+static void
+setup(void)
+{
+    void *p;
+
+    ck_assert_int_eq(ndi_memfd(&fd, "test-sync", sizeof *w), 0);
+    ck_assert_int_eq(ndi_map(&p, fd, 0, sizeof *w, NDI_MAP_WRITE), 0);
+    w = p;
+    ndi_lock_init(&w->lock, 0);
+    ndi_lock_init(&w->recursive, 1);
+    ndi_rwlock_init(&w->rwlock);
+    ndi_seqlock_init(&w->seqlock);
+    ndi_cond_init(&w->cond);
+    ndi_sem_init(&w->sem, 2, 3);
+    ndi_flag_init(&w->event);
+    ndi_gate_init(&w->gate, 2);
+    ck_assert_int_eq(ndi_party_init(&party, fd, w->slots, PARTIES, false), 0);
+}
+
+static void
+teardown(void)
+{
+    ndi_party_fini(&party);
+    ndi_unmap(w, sizeof *w);
+    ndi_os_close(fd);
+}
+
+/* Waits until the other process has got to `step`; 10 s are for ever. */
+static void
+await(uint32_t step)
+{
+    int64_t deadline = ndi_deadline(NDS_SEC(10));
+
+    while (ndi_load_seq(&w->step) < step) {
+        ck_assert(!ndi_deadline_over(deadline));
+        ndi_futex_wait(&w->step, ndi_load_seq(&w->step), 1000000);
+    }
+}
+
+static void
+reach(uint32_t step)
+{
+    ndi_store_seq(&w->step, step);
+    ndi_futex_wake(&w->step, INT32_MAX);
+}
+
+static void
+kill_child(pid_t pid)
+{
+    int status;
+
+    kill(pid, SIGKILL);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+}
+
+static void
+child_ok(pid_t pid)
+{
+    int status;
+
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert(WIFEXITED(status));
+    ck_assert_int_eq(WEXITSTATUS(status), 0);
+}
+
+START_TEST(a_lock_is_taken_and_given_back)
+{
+    ck_assert_int_eq(ndi_lock_acquire(&party, &w->lock, 0), 0);
+    ck_assert(ndi_lock_is_mine(&party, &w->lock));
+    ck_assert_int_eq(ndi_lock_acquire(&party, &w->lock, 0), NDS_EDEADLK);
+    ck_assert_int_eq(ndi_lock_unlock(&party, &w->lock), 0);
+    ck_assert_int_eq(ndi_lock_unlock(&party, &w->lock), NDS_ENOTOWNER);
+    ck_assert_int_eq(ndi_lock_acquire(&party, &w->recursive, 0), 0);
+    ck_assert_int_eq(ndi_lock_acquire(&party, &w->recursive, 0), 0);
+    ck_assert_int_eq(ndi_lock_unlock(&party, &w->recursive), 0);
+    ck_assert(ndi_lock_is_mine(&party, &w->recursive));
+    ck_assert_int_eq(ndi_lock_unlock(&party, &w->recursive), 0);
+    ck_assert(!ndi_lock_is_mine(&party, &w->recursive));
+}
+END_TEST
+
+START_TEST(another_process_waits_and_times_out)
+{
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        int bad = ndi_lock_acquire(&party, &w->lock, 0) != 0;
+
+        reach(1);
+        await(2);
+        bad |= ndi_lock_unlock(&party, &w->lock) != 0;
+        _exit(bad);
+    }
+    await(1);
+    ck_assert_int_eq(ndi_lock_acquire(&party, &w->lock, 0), NDS_EAGAIN);
+    ck_assert_int_eq(ndi_lock_acquire(&party, &w->lock,
+                                      ndi_deadline(NDS_MSEC(20))),
+                     NDS_ETIMEDOUT);
+    reach(2);
+    ck_assert_int_eq(ndi_lock_acquire(&party, &w->lock,
+                                      ndi_deadline(NDS_SEC(10))), 0);
+    child_ok(pid);
+}
+END_TEST
+
+START_TEST(a_dead_holder_leaves_its_lock_to_the_waiter)
+{
+    char text[64];
+    pid_t pid = fork();
+    int64_t start;
+
+    if (pid == 0) {
+        ndi_lock_acquire(&party, &w->lock, 0);
+        reach(1);
+        for (;;) {
+            pause();
+        }
+    }
+    await(1);
+    kill_child(pid);
+    ndi_lock_describe(&party, &w->lock, text, sizeof text);
+    ck_assert_ptr_nonnull(strstr(text, "which died"));
+    start = ndi_now_ns();
+    ck_assert_int_eq(ndi_lock_acquire(&party, &w->lock,
+                                      ndi_deadline(NDS_SEC(10))),
+                     NDS_EOWNERDEAD);
+    ck_assert(ndi_now_ns() - start < NDS_SEC(1));
+    ck_assert(ndi_lock_is_mine(&party, &w->lock));
+    ck_assert_uint_eq(w->lock.deaths, 1);
+    ck_assert_int_eq(ndi_lock_poison(&party, &w->lock), 0);
+    ck_assert_int_eq(ndi_lock_acquire(&party, &w->lock, 0), NDS_EPOISONED);
+    ck_assert_int_eq(ndi_party_sweep(&party), 1);
+    ck_assert_int_eq(ndi_party_alive(&party), 1);
+}
+END_TEST
+
+START_TEST(a_forked_child_owns_nothing)
+{
+    pid_t pid;
+
+    ck_assert_int_eq(ndi_lock_acquire(&party, &w->lock, 0), 0);
+    pid = fork();
+    if (pid == 0) {
+        int bad = ndi_lock_is_mine(&party, &w->lock) ||
+                  ndi_lock_acquire(&party, &w->lock, 0) != NDS_EAGAIN ||
+                  ndi_lock_unlock(&party, &w->lock) != NDS_ENOTOWNER;
+
+        _exit(bad);
+    }
+    child_ok(pid);
+    ck_assert_int_eq(ndi_lock_unlock(&party, &w->lock), 0);
+}
+END_TEST
+
+START_TEST(nonsense_in_a_word_is_an_error)
+{
+    ndi_store_seq(&w->lock.word, UINT64_C(1) << 60 | 5);
+    ck_assert_int_eq(ndi_lock_acquire(&party, &w->lock, 0), NDS_ECORRUPT);
+    ndi_store_seq(&w->lock.word, ndi_owner_make(4000, 1));
+    ck_assert_int_eq(ndi_lock_acquire(&party, &w->lock, 0), NDS_ECORRUPT);
+}
+END_TEST
+
+START_TEST(the_table_is_bounded_and_reused)
+{
+    pid_t pids[PARTIES];
+    uint64_t self;
+    int n = 0;
+
+    for (int i = 0; i < PARTIES; i++) {
+        pids[i] = fork();
+        if (pids[i] == 0) {
+            uint64_t own;
+            int rc = ndi_party_join(&party, &own);
+
+            ndi_add_seq(&w->step, 1);
+            ndi_futex_wake(&w->step, INT32_MAX);
+            while (rc == 0) {
+                pause();
+            }
+            _exit(1);
+        }
+        await((uint32_t)i + 1);
+    }
+    ck_assert_int_eq(ndi_party_alive(&party), PARTIES);
+    ck_assert_int_eq(ndi_party_join(&party, &self), NDS_ELIMIT);
+    for (int i = 0; i < PARTIES; i++) {
+        kill_child(pids[i]);
+    }
+    ck_assert_int_eq(ndi_party_join(&party, &self), 0);
+    ck_assert_uint_eq(ndi_owner_gen(self), 2);
+    n = ndi_party_sweep(&party);
+    ck_assert_int_eq(n, PARTIES - 1);
+}
+END_TEST
+
+START_TEST(readers_share_and_a_dead_one_counts_as_gone)
+{
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        ndi_rwlock_read(&party, &w->rwlock, 0);
+        reach(1);
+        for (;;) {
+            pause();
+        }
+    }
+    await(1);
+    ck_assert_int_eq(ndi_rwlock_read(&party, &w->rwlock, 0), 0);
+    ck_assert_int_eq(ndi_rwlock_release(&party, &w->rwlock), 0);
+    ck_assert_int_eq(ndi_rwlock_write(&party, &w->rwlock,
+                                      ndi_deadline(NDS_MSEC(20))),
+                     NDS_ETIMEDOUT);
+    kill_child(pid);
+    ck_assert_int_eq(ndi_rwlock_write(&party, &w->rwlock,
+                                      ndi_deadline(NDS_SEC(10))), 0);
+    ck_assert_int_eq(ndi_rwlock_release(&party, &w->rwlock), 0);
+    ck_assert_int_eq(ndi_rwlock_release(&party, &w->rwlock), NDS_ENOTOWNER);
+}
+END_TEST
+
+START_TEST(a_condition_wakes_and_times_out)
+{
+    pid_t pid;
+
+    ck_assert_int_eq(ndi_lock_acquire(&party, &w->cond.lock, 0), 0);
+    ck_assert_int_eq(ndi_cond_sleep(&party, &w->cond,
+                                    ndi_deadline(NDS_MSEC(5))),
+                     NDS_ETIMEDOUT);
+    ck_assert(ndi_lock_is_mine(&party, &w->cond.lock));
+    pid = fork();
+    if (pid == 0) {
+        int bad = ndi_lock_acquire(&party, &w->cond.lock,
+                                   ndi_deadline(NDS_SEC(10))) != 0;
+
+        ndi_add_seq(&w->counter, 1);
+        ndi_cond_wake(&w->cond, 1);
+        bad |= ndi_lock_unlock(&party, &w->cond.lock) != 0;
+        _exit(bad);
+    }
+    while (ndi_load_seq(&w->counter) == 0) {
+        ck_assert_int_eq(ndi_cond_sleep(&party, &w->cond,
+                                        ndi_deadline(NDS_SEC(10))), 0);
+    }
+    ndi_lock_unlock(&party, &w->cond.lock);
+    child_ok(pid);
+}
+END_TEST
+
+START_TEST(permits_are_counted_and_bounded)
+{
+    ck_assert_int_eq(ndi_sem_take(&w->sem, 0), 0);
+    ck_assert_int_eq(ndi_sem_take(&w->sem, 0), 0);
+    ck_assert_int_eq(ndi_sem_take(&w->sem, 0), NDS_EAGAIN);
+    ck_assert_int_eq(ndi_sem_take(&w->sem, ndi_deadline(NDS_MSEC(5))),
+                     NDS_ETIMEDOUT);
+    ck_assert_int_eq(ndi_sem_give(&w->sem, 3), 0);
+    ck_assert_int_eq(ndi_sem_give(&w->sem, 1), NDS_ELIMIT);
+}
+END_TEST
+
+START_TEST(an_event_reaches_all)
+{
+    pid_t pids[3];
+
+    for (int i = 0; i < 3; i++) {
+        pids[i] = fork();
+        if (pids[i] == 0) {
+            ndi_add_seq(&w->step, 1);
+            ndi_futex_wake(&w->step, INT32_MAX);
+            _exit(ndi_flag_wait(&w->event, ndi_deadline(NDS_SEC(10))) != 0);
+        }
+    }
+    await(3);
+    ck_assert_int_eq(ndi_flag_wait(&w->event, 0), NDS_EAGAIN);
+    ndi_flag_set(&w->event);
+    for (int i = 0; i < 3; i++) {
+        child_ok(pids[i]);
+    }
+    ndi_flag_clear(&w->event);
+    ck_assert_int_eq(ndi_flag_wait(&w->event, 0), NDS_EAGAIN);
+}
+END_TEST
+
+START_TEST(a_barrier_opens_breaks_and_resets)
+{
+    uint32_t index = 9;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        uint32_t mine;
+        int bad = ndi_gate_wait(&party, &w->gate, ndi_deadline(NDS_SEC(10)),
+                                &mine);
+        reach(1);
+        // Second round: waits, and is killed in it.
+        ndi_gate_wait(&party, &w->gate, ndi_deadline(NDS_SEC(10)), &mine);
+        _exit(bad != 0);
+    }
+    ck_assert_int_eq(ndi_gate_wait(&party, &w->gate,
+                                   ndi_deadline(NDS_SEC(10)), &index), 0);
+    ck_assert_uint_le(index, 1);
+    await(1);
+    while (ndi_load_seq(&w->gate.sleepers) == 0) {
+        ndi_futex_wait(&w->gate.sleepers, 0, 1000000);
+    }
+    kill_child(pid);
+    ck_assert_int_eq(ndi_gate_wait(&party, &w->gate,
+                                   ndi_deadline(NDS_SEC(10)), &index),
+                     NDS_EBROKEN);
+    ck_assert_int_eq(ndi_gate_wait(&party, &w->gate, 0, NULL), NDS_EBROKEN);
+    ck_assert_int_eq(ndi_gate_reset(&party, &w->gate), 0);
+    ck_assert_int_eq(ndi_gate_wait(&party, &w->gate,
+                                   ndi_deadline(NDS_MSEC(5)), NULL),
+                     NDS_EBROKEN);
+}
+END_TEST
+
+START_TEST(a_dead_writer_is_told_to_snapshot_readers)
+{
+    uint64_t seen;
+    pid_t pid;
+
+    ck_assert_int_eq(ndi_seqlock_read_begin(&party, &w->seqlock, &seen, 0),
+                     0);
+    ck_assert_int_eq(ndi_seqlock_write_begin(&party, &w->seqlock), 0);
+    ndi_seqlock_write_end(&w->seqlock);
+    ck_assert(ndi_seqlock_read_retry(&w->seqlock, seen));
+    pid = fork();
+    if (pid == 0) {
+        ndi_seqlock_write_begin(&party, &w->seqlock);
+        kill(getpid(), SIGKILL);
+    }
+    waitpid(pid, NULL, 0);
+    ck_assert_int_eq(ndi_seqlock_read_begin(&party, &w->seqlock, &seen,
+                                            ndi_deadline(NDS_SEC(5))),
+                     NDS_EOWNERDEAD);
+}
+END_TEST
+
+#define ROUNDS 20000
+
+static void *
+count(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < ROUNDS; i++) {
+        ck_assert_int_eq(ndi_lock_acquire(&party, &w->lock,
+                                          ndi_deadline(NDS_SEC(30))), 0);
+        ndi_store_rlx(&w->counter, ndi_load_rlx(&w->counter) + 1);
+        ndi_lock_unlock(&party, &w->lock);
+    }
+    return NULL;
+}
+
+START_TEST(nothing_is_counted_twice)
+{
+    pthread_t threads[2];
+    pid_t pid = fork();
+
+    for (int i = 0; i < 2; i++) {
+        pthread_create(&threads[i], NULL, count, NULL);
+    }
+    for (int i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    if (pid == 0) {
+        _exit(0);
+    }
+    child_ok(pid);
+    ck_assert_uint_eq(w->counter, 4 * ROUNDS);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *s = suite_create("sync");
+    TCase *tc = tcase_create("sync");
+    SRunner *sr;
+    int failed;
+
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_set_timeout(tc, 60);
+    tcase_add_test(tc, a_lock_is_taken_and_given_back);
+    tcase_add_test(tc, another_process_waits_and_times_out);
+    tcase_add_test(tc, a_dead_holder_leaves_its_lock_to_the_waiter);
+    tcase_add_test(tc, a_forked_child_owns_nothing);
+    tcase_add_test(tc, nonsense_in_a_word_is_an_error);
+    tcase_add_test(tc, the_table_is_bounded_and_reused);
+    tcase_add_test(tc, readers_share_and_a_dead_one_counts_as_gone);
+    tcase_add_test(tc, a_condition_wakes_and_times_out);
+    tcase_add_test(tc, permits_are_counted_and_bounded);
+    tcase_add_test(tc, an_event_reaches_all);
+    tcase_add_test(tc, a_barrier_opens_breaks_and_resets);
+    tcase_add_test(tc, a_dead_writer_is_told_to_snapshot_readers);
+    tcase_add_test(tc, nothing_is_counted_twice);
+    suite_add_tcase(s, tc);
+    sr = srunner_create(s);
+    srunner_run_all(sr, CK_NORMAL);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed != 0;
+}
