@@ -35,7 +35,7 @@ KERNEL = {"sys/mman.h", "sys/socket.h", "sys/un.h", "linux/futex.h",
 # Constants only, or what POSIX itself asks of a caller.
 ALLOWED = {("sync", "fcntl.h"), ("mem", "fcntl.h"), ("npy", "fcntl.h"), ("array", "fcntl.h"),
            ("proc", "fcntl.h"), ("chan", "fcntl.h"), ("mgr", "fcntl.h"),
-           ("wire", "fcntl.h"), ("proc", "sys/wait.h"), ("wire", "poll.h"),
+           ("wire", "fcntl.h"), ("proc", "poll.h"), ("wire", "poll.h"),
            ("mgr", "poll.h"), ("chan", "poll.h")}
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.M)
 LONGEST = 800

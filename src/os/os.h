@@ -138,8 +138,11 @@ int ndi_pidfd_signal(int pidfd, int sig);
 /* Waits for a child by pidfd: *code is the exit code or minus the signal.
  * -ETIMEDOUT; -ECHILD if it is no child of ours. */
 int ndi_pidfd_wait(int pidfd, int64_t deadline, int *code);
-/* Runs this program's executable anew with argv and env; `keep` is the one
- * descriptor left open in it, under the same number. */
+/* Waits for a child that just got SIGKILL and has no pidfd. */
+void ndi_child_wait(pid_t pid);
+/* Runs this program's executable anew with argv and env. It inherits 0, 1 and
+ * 2, and `keep` as number NDI_SPAWN_FD; nothing else. */
+#define NDI_SPAWN_FD 3
 int ndi_spawn_self(pid_t *pid, int *pidfd, char *const argv[],
                    char *const env[], int keep);
 

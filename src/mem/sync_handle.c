@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sync_handle.c - sync objects as things with a handle, and maybe a name
+ *
+ * Each object is a segment of its own without a body: the primitive lies in
+ * the control area, the participants beside it. Anonymous ones are sealed
+ * memfds that cross by descriptor; named ones are found by name. All handles
+ * are the same struct underneath, so that one carrier shape serves all kinds.
+ */
+#include <base/carry.h>
+#include <base/fail.h>
+#include <mem/segment.h>
+#include <ndshare/sync.h>
+#include <os/os.h>
+#include <sync/word.h>
+
+#include <stdlib.h>
+
+struct handle {
+    struct ndi_segment *segment;
+};
+
+struct birth {
+    enum ndi_kind kind;
+    uint32_t value;
+    uint32_t bound;
+};
+
+static int
+fill(struct ndi_segment *s, void *ctx)
+{
+    const struct birth *b = ctx;
+
+    switch (b->kind) {
+    case NDI_KIND_MUTEX:
+        ndi_lock_init(&s->ctl->object.mutex, b->value);
+        break;
+    case NDI_KIND_COND:
+        ndi_cond_init(&s->ctl->object.cond);
+        break;
+    case NDI_KIND_SEM:
+        ndi_sem_init(&s->ctl->object.sem, b->value, b->bound);
+        break;
+    case NDI_KIND_EVENT:
+        ndi_flag_init(&s->ctl->object.event);
+        break;
+    case NDI_KIND_BARRIER:
+        ndi_gate_init(&s->ctl->object.barrier, b->value);
+        break;
+    default:
+        ndi_rwlock_init(&s->ctl->object.rwlock);
+        break;
+    }
+    return 0;
+}
+
+/* Takes over the segment, also on failure. */
+static int
+handle_over(struct handle **out, struct ndi_segment *s)
+{
+    struct handle *h = malloc(sizeof *h);
+
+    *out = h;
+    if (h == NULL) {
+        ndi_segment_put(s);
+        return ndi_fail_nomem(sizeof *h, "a lock handle");
+    }
+    h->segment = s;
+    return 0;
+}
+
+/* name NULL: anonymous. */
+static int
+handle_make(struct handle **out, const char *name, struct birth b)
+{
+    struct ndi_segment_spec spec = {.kind = b.kind, .name = name,
+                                    .memfd = name == NULL, .fill = fill,
+                                    .ctx = &b};
+    struct ndi_segment *s = NULL;
+    int rc = 0;
+
+    *out = NULL;
+    if (name != NULL) {
+        rc = ndi_name_check(name);
+    }
+    if (rc == 0) {
+        rc = ndi_segment_create(&s, &spec);
+    }
+    return rc < 0 ? rc : handle_over(out, s);
+}
+
+static int
+handle_attach(struct handle **out, const char *name, enum ndi_kind kind)
+{
+    struct ndi_segment *s = NULL;
+    int rc = ndi_segment_attach(&s, name, kind, NDS_READWRITE, 0);
+
+    *out = NULL;
+    return rc < 0 ? rc : handle_over(out, s);
+}
+
+static void
+handle_close(struct handle *h)
+{
+    if (h != NULL) {
+        ndi_segment_put(h->segment);
+        free(h);
+    }
+}
+
+static int
+handle_pack(void *handle, struct ndi_parcel *p)
+{
+    struct handle *h = handle;
+    int fd = -1;
+    int rc = ndi_os_dup(&fd, h->segment->fd);
+
+    if (rc < 0) {
+        return ndi_fail_errno(-rc, "pass a lock on");
+    }
+    ndi_parcel_add_fd(p, fd);
+    return ndi_parcel_ok(p);
+}
+
+static int
+handle_unpack(struct ndi_parcel *p, void **handle, enum ndi_kind kind)
+{
+    int fd = ndi_parcel_fd(p);
+    struct ndi_segment *s = NULL;
+    struct handle *h = NULL;
+    int rc = ndi_parcel_ok(p);
+
+    if (rc == 0) {
+        rc = ndi_segment_adopt(&s, fd, kind, NDS_READWRITE);
+    }
+    if (rc == 0) {
+        rc = handle_over(&h, s);
+    }
+    *handle = h;
+    return rc;
+}
+
+/* The struct behind nds_##noun, its close, attach and carrier. */
+#define NOUN(noun, KIND)                                                      \
+    struct nds_##noun {                                                       \
+        struct handle h;                                                      \
+    };                                                                        \
+    int nds_##noun##_attach(nds_##noun **out, const char *name)               \
+    {                                                                         \
+        return handle_attach((struct handle **)out, name, KIND);              \
+    }                                                                         \
+    void nds_##noun##_close(nds_##noun *x)                                    \
+    {                                                                         \
+        handle_close((struct handle *)x);                                     \
+    }                                                                         \
+    static int noun##_unpack(struct ndi_parcel *p, void **handle)             \
+    {                                                                         \
+        return handle_unpack(p, handle, KIND);                                \
+    }                                                                         \
+    static void noun##_drop(void *handle)                                     \
+    {                                                                         \
+        handle_close(handle);                                                 \
+    }                                                                         \
+    static struct ndi_carrier noun##_carrier = {#noun, handle_pack,           \
+                                                noun##_unpack, noun##_drop,   \
+                                                NULL};                        \
+    __attribute__((constructor)) static void noun##_register(void)            \
+    {                                                                         \
+        ndi_carrier_register(&noun##_carrier);                                \
+    }                                                                         \
+    struct noun##_needs_semicolon
+
+NOUN(mutex, NDI_KIND_MUTEX);
+NOUN(cond, NDI_KIND_COND);
+NOUN(sem, NDI_KIND_SEM);
+NOUN(event, NDI_KIND_EVENT);
+NOUN(barrier, NDI_KIND_BARRIER);
+NOUN(rwlock, NDI_KIND_RWLOCK);
+
+#define PARTY(x) (&(x)->h.segment->party)
+#define OBJECT(x) ((x)->h.segment->ctl->object)
+
+/* ---- mutex -------------------------------------------------------------- */
+
+int
+nds_mutex_create(nds_mutex **out, const char *name, enum nds_mutex_kind kind)
+{
+    return handle_make((struct handle **)out, name,
+                       (struct birth){NDI_KIND_MUTEX, (uint32_t)kind, 0});
+}
+
+int
+nds_mutex_new(nds_mutex **out, enum nds_mutex_kind kind)
+{
+    return nds_mutex_create(out, NULL, kind);
+}
+
+int
+nds_mutex_lock(nds_mutex *m, int64_t timeout_ns)
+{
+    return ndi_lock_acquire(PARTY(m), &OBJECT(m).mutex,
+                            ndi_deadline(timeout_ns));
+}
+
+int
+nds_mutex_unlock(nds_mutex *m)
+{
+    return ndi_lock_unlock(PARTY(m), &OBJECT(m).mutex);
+}
+
+int
+nds_mutex_poison(nds_mutex *m)
+{
+    return ndi_lock_poison(PARTY(m), &OBJECT(m).mutex);
+}
+
+/* ---- condition ------------------------------------------------------------ */
+
+int
+nds_cond_create(nds_cond **out, const char *name)
+{
+    return handle_make((struct handle **)out, name,
+                       (struct birth){NDI_KIND_COND, 0, 0});
+}
+
+int
+nds_cond_new(nds_cond **out)
+{
+    return nds_cond_create(out, NULL);
+}
+
+int
+nds_cond_lock(nds_cond *c, int64_t timeout_ns)
+{
+    return ndi_lock_acquire(PARTY(c), &OBJECT(c).cond.lock,
+                            ndi_deadline(timeout_ns));
+}
+
+int
+nds_cond_unlock(nds_cond *c)
+{
+    return ndi_lock_unlock(PARTY(c), &OBJECT(c).cond.lock);
+}
+
+int
+nds_cond_wait(nds_cond *c, int64_t timeout_ns)
+{
+    return ndi_cond_sleep(PARTY(c), &OBJECT(c).cond,
+                          ndi_deadline(timeout_ns));
+}
+
+int
+nds_cond_notify(nds_cond *c, int count)
+{
+    return ndi_cond_wake(&OBJECT(c).cond, count);
+}
+
+/* ---- semaphore ------------------------------------------------------------ */
+
+int
+nds_sem_create(nds_sem **out, const char *name, unsigned value,
+               unsigned bound)
+{
+    *out = NULL;
+    if (value > INT32_MAX || (bound != 0 && value > bound)) {
+        return ndi_fail(NDS_EINVAL, "a semaphore of value %u, bound %u", value,
+                        bound);
+    }
+    return handle_make((struct handle **)out, name,
+                       (struct birth){NDI_KIND_SEM, value, bound});
+}
+
+int
+nds_sem_new(nds_sem **out, unsigned value, unsigned bound)
+{
+    return nds_sem_create(out, NULL, value, bound);
+}
+
+int
+nds_sem_acquire(nds_sem *s, int64_t timeout_ns)
+{
+    return ndi_sem_take(&OBJECT(s).sem, ndi_deadline(timeout_ns));
+}
+
+int
+nds_sem_release(nds_sem *s, unsigned count)
+{
+    return ndi_sem_give(&OBJECT(s).sem, count);
+}
+
+unsigned
+nds_sem_value(const nds_sem *s)
+{
+    return ndi_load_acq(&OBJECT(s).sem.count);
+}
+
+/* ---- event ---------------------------------------------------------------- */
+
+int
+nds_event_create(nds_event **out, const char *name)
+{
+    return handle_make((struct handle **)out, name,
+                       (struct birth){NDI_KIND_EVENT, 0, 0});
+}
+
+int
+nds_event_new(nds_event **out)
+{
+    return nds_event_create(out, NULL);
+}
+
+int
+nds_event_set(nds_event *e)
+{
+    ndi_flag_set(&OBJECT(e).event);
+    return 0;
+}
+
+int
+nds_event_clear(nds_event *e)
+{
+    ndi_flag_clear(&OBJECT(e).event);
+    return 0;
+}
+
+bool
+nds_event_is_set(const nds_event *e)
+{
+    return ndi_load_acq(&OBJECT(e).event.word) != 0;
+}
+
+int
+nds_event_wait(nds_event *e, int64_t timeout_ns)
+{
+    return ndi_flag_wait(&OBJECT(e).event, ndi_deadline(timeout_ns));
+}
+
+/* ---- barrier -------------------------------------------------------------- */
+
+int
+nds_barrier_create(nds_barrier **out, const char *name, unsigned parties)
+{
+    *out = NULL;
+    if (parties == 0) {
+        return ndi_fail(NDS_EINVAL, "a barrier needs at least one party");
+    }
+    return handle_make((struct handle **)out, name,
+                       (struct birth){NDI_KIND_BARRIER, parties, 0});
+}
+
+int
+nds_barrier_new(nds_barrier **out, unsigned parties)
+{
+    return nds_barrier_create(out, NULL, parties);
+}
+
+int
+nds_barrier_wait(nds_barrier *b, int64_t timeout_ns, unsigned *index)
+{
+    return ndi_gate_wait(PARTY(b), &OBJECT(b).barrier,
+                         ndi_deadline(timeout_ns), index);
+}
+
+int
+nds_barrier_abort(nds_barrier *b)
+{
+    return ndi_gate_abort(PARTY(b), &OBJECT(b).barrier);
+}
+
+int
+nds_barrier_reset(nds_barrier *b)
+{
+    return ndi_gate_reset(PARTY(b), &OBJECT(b).barrier);
+}
+
+/* ---- rwlock --------------------------------------------------------------- */
+
+int
+nds_rwlock_create(nds_rwlock **out, const char *name)
+{
+    return handle_make((struct handle **)out, name,
+                       (struct birth){NDI_KIND_RWLOCK, 0, 0});
+}
+
+int
+nds_rwlock_new(nds_rwlock **out)
+{
+    return nds_rwlock_create(out, NULL);
+}
+
+int
+nds_rwlock_rdlock(nds_rwlock *l, int64_t timeout_ns)
+{
+    return ndi_rwlock_read(PARTY(l), &OBJECT(l).rwlock,
+                           ndi_deadline(timeout_ns));
+}
+
+int
+nds_rwlock_wrlock(nds_rwlock *l, int64_t timeout_ns)
+{
+    return ndi_rwlock_write(PARTY(l), &OBJECT(l).rwlock,
+                            ndi_deadline(timeout_ns));
+}
+
+int
+nds_rwlock_unlock(nds_rwlock *l)
+{
+    return ndi_rwlock_release(PARTY(l), &OBJECT(l).rwlock);
+}
