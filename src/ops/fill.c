@@ -8,6 +8,7 @@
 #include "ops_impl.h"
 
 #include <base/fail.h>
+#include <os/os.h>
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -166,6 +167,10 @@ nds_fill(const nds_view *dst, nds_scalar value)
         swap_bytes(&e, dst->dtype->kind == 'c' ? 2 : 1);
     }
     if (ndi_is_dense(dst)) {
+        // All of it is overwritten: pages shared with a relative by fork are
+        // replaced, not copied one by one.
+        ndi_map_renew_if_private(dst->data,
+                                 e.nbytes * (size_t)nds_view_count(dst));
         store_run(&e, dst->data, e.nbytes, nds_view_count(dst));
     } else {
         ndi_walk_runs(dst, store_run, &e);

@@ -82,7 +82,10 @@ inherit(struct ndi_party *p, struct ndi_lock *l, uint64_t word, uint64_t self)
     int fd = -1;
     int rc = NDS_EAGAIN;
 
-    if (ndi_load_acq(&p->slots[index].gen) == ndi_owner_gen(owner)) {
+    // An entry that is being buried, or taken anew, says dead by itself; the
+    // CAS below lets one heir through.
+    if (ndi_load_acq(&p->slots[index].gen) == ndi_owner_gen(owner) &&
+        ndi_load_acq(&p->slots[index].state) == NDI_PARTY_LIVE) {
         // A description of our own, so that one heir excludes the others.
         if (ndi_os_reopen(&fd, p->fd, O_RDWR) < 0) {
             return NDS_EAGAIN;

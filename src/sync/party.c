@@ -110,8 +110,10 @@ ndi_party_is_dead(const struct ndi_party *p, uint64_t owner)
         return false;
     }
     slot = &p->slots[index];
+    // DYING is written only by a burier, with the presence byte in its hand:
+    // its own probe of that byte would find a lock, and must not be believed.
     if (ndi_load_acq(&slot->gen) != ndi_owner_gen(owner) ||
-        ndi_load_acq(&slot->state) == NDI_PARTY_EMPTY) {
+        ndi_load_acq(&slot->state) != NDI_PARTY_LIVE) {
         return true;
     }
     return fd_is_ours(p) &&

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cmd_tour.c - the nine ways as whole programs, and what each cost here
+ *
+ * Each program is a process of its own, run as a user would run it. Its time
+ * and the bytes that the library copied (a counter shared by the tree) come
+ * from one run; its peak memory, the tree's proportional set size, from a
+ * second one, since looking costs time.
+ */
+#include "cli.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static const struct way {
+    int number;
+    const char *program;
+    const char *title;
+    const char *small; /* --n of a small run, or NULL: small as it is */
+    const char *when;
+} ways[] = {
+    {1, "01_argument", "function argument", "1000",
+     "a child that starts with its input"},
+    {2, "02_inherit", "inheritance", "1000",
+     "many readers of what exists before the fork"},
+    {3, "03_queue", "queue", "50", "a pipeline, many producers or consumers"},
+    {4, "04_pipe", "pipe", "1000", "two partners, results that move on"},
+    {5, "05_locked_array", "locked array", NULL,
+     "a typed list that several write"},
+    {6, "06_raw_array", "raw array", NULL, "relatives, any shape, no lock"},
+    {7, "07_shared_memory", "shared memory", NULL,
+     "programs that know only a name"},
+    {8, "08_mapped_file", "mapped file", NULL,
+     "data that stay, or exceed memory"},
+};
+#define WAYS ((int)(sizeof ways / sizeof ways[0]))
+
+struct cost {
+    const struct way *way;
+    double seconds;
+    double peak;
+    uint64_t copied;
+};
+
+struct tour {
+    const struct cli_command *self;
+    char dir[PATH_MAX]; /* of the programs */
+    char work[64];      /* where they run */
+    bool small, plain;
+    int only;
+};
+
+static double
+seconds(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* Proportional set size of one process, in bytes. */
+static double
+pss(pid_t pid)
+{
+    char path[64], line[256];
+    double total = 0, kb;
+    FILE *f;
+
+    snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)pid);
+    f = fopen(path, "re");
+    while (f != NULL && fgets(line, sizeof line, f) != NULL) {
+        if (sscanf(line, "Pss: %lf", &kb) == 1) {
+            total = kb * 1024;
+            break;
+        }
+    }
+    if (f != NULL) {
+        fclose(f);
+    }
+    return total;
+}
+
+/* Of a process and its descendants, as /proc tells right now. */
+static double
+tree_pss(pid_t pid)
+{
+    char path[300];
+    double total = pss(pid);
+    struct dirent *e;
+    DIR *d;
+
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    d = opendir(path);
+    while (d != NULL && (e = readdir(d)) != NULL) {
+        int child;
+        FILE *f;
+
+        if (e->d_name[0] == '.') {
+            continue;
+        }
+        snprintf(path, sizeof path, "/proc/%d/task/%.20s/children", (int)pid,
+                 e->d_name);
+        f = fopen(path, "re");
+        while (f != NULL && fscanf(f, "%d", &child) == 1) {
+            total += tree_pss(child);
+        }
+        if (f != NULL) {
+            fclose(f);
+        }
+    }
+    if (d != NULL) {
+        closedir(d);
+    }
+    return total;
+}
+
+static pid_t
+start(const struct tour *t, const struct way *w, bool quiet)
+{
+    char path[PATH_MAX + 64];
+    pid_t pid;
+
+    snprintf(path, sizeof path, "%s/%s", t->dir, w->program);
+    fflush(stdout);
+    pid = fork();
+    if (pid == 0) {
+        if (chdir(t->work) < 0 ||
+            (quiet && freopen("/dev/null", "w", stdout) == NULL)) {
+            _exit(126);
+        }
+        execl(path, w->program, t->small && w->small != NULL ? "--n" : NULL,
+              w->small, (char *)NULL);
+        fprintf(stderr, "ndshare tour: cannot run %s: %s\n", path,
+                strerror(errno));
+        _exit(127);
+    }
+    return pid;
+}
+
+/* Waits; sampling memory every 2 ms if `peak` is wanted. */
+static int
+finish(pid_t pid, double *peak)
+{
+    struct timespec nap = {0, 2000000};
+    int status = 0;
+
+    while (pid > 0 && waitpid(pid, &status, peak != NULL ? WNOHANG : 0) == 0) {
+        double now = tree_pss(pid);
+
+        *peak = now > *peak ? now : *peak;
+        nanosleep(&nap, NULL);
+    }
+    return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0
+               ? CLI_OK
+               : CLI_FAILED;
+}
+
+static int
+run_way(const struct tour *t, const struct way *w, struct cost *c)
+{
+    nds_stats before = {.size = sizeof before}, after = before;
+    char a[32], b[32];
+    double from;
+
+    *c = (struct cost){.way = w};
+    if (!t->plain) {
+        printf("%d. %s\n", w->number, w->title);
+    }
+    nds_stats_read(&before);
+    from = seconds();
+    if (finish(start(t, w, false), NULL) != CLI_OK) {
+        cli_remark("program %s failed", w->program);
+        return CLI_FAILED;
+    }
+    c->seconds = seconds() - from;
+    nds_stats_read(&after);
+    c->copied = after.bytes_copied - before.bytes_copied;
+    if (t->plain) {
+        return CLI_OK;
+    }
+    if (isatty(STDERR_FILENO)) {
+        fprintf(stderr, "   measuring memory ...\r");
+    }
+    if (finish(start(t, w, true), &c->peak) != CLI_OK) {
+        return CLI_FAILED;
+    }
+    printf("   %.3f s, peak memory of the tree %s, %s copied\n\n", c->seconds,
+           cli_bytes(a, sizeof a, c->peak),
+           cli_bytes(b, sizeof b, (double)c->copied));
+    return CLI_OK;
+}
+
+static int
+faster(const void *a, const void *b)
+{
+    const struct cost *x = a, *y = b;
+
+    return (x->seconds > y->seconds) - (x->seconds < y->seconds);
+}
+
+static void
+table(struct cost *costs, int count)
+{
+    char a[32], b[32];
+
+    qsort(costs, (size_t)count, sizeof costs[0], faster);
+    printf("%-3s %-18s %9s %10s %10s  %s\n", "way", "", "seconds", "peak",
+           "copied", "use it for");
+    for (int i = 0; i < count; i++) {
+        printf("%-3d %-18s %9.3f %10s %10s  %s\n", costs[i].way->number,
+               costs[i].way->title, costs[i].seconds,
+               cli_bytes(a, sizeof a, costs[i].peak),
+               cli_bytes(b, sizeof b, (double)costs[i].copied),
+               costs[i].way->when);
+    }
+}
+
+/* The programs lie beside the command, or where `make install` puts them. */
+static int
+find_programs(struct tour *t)
+{
+    static const char *const places[] = {"examples",
+                                         "../lib/ndshare/examples"};
+    char exe[PATH_MAX], path[PATH_MAX + 64];
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    char *slash;
+
+    exe[n > 0 ? n : 0] = '\0';
+    slash = strrchr(exe, '/');
+    if (slash == NULL) {
+        return CLI_FAILED;
+    }
+    *slash = '\0';
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%s/%s", exe, places[i],
+                 ways[0].program);
+        if (access(path, X_OK) == 0) {
+            int k = snprintf(t->dir, sizeof t->dir, "%s/%s", exe, places[i]);
+
+            return k > 0 && (size_t)k < sizeof t->dir ? CLI_OK : CLI_FAILED;
+        }
+    }
+    cli_remark("the programs are not beside %s: build them with make", exe);
+    return CLI_FAILED;
+}
+
+/* Full size wants 2 x 800 MB and some; says so when it will not do. */
+static void
+fit(struct tour *t)
+{
+    const uint64_t need = UINT64_C(4) << 30;
+    uint64_t total = 0, avail = 0;
+    long long kb = 0;
+    char line[128];
+    FILE *f = fopen("/proc/meminfo", "re");
+
+    while (f != NULL && fgets(line, sizeof line, f) != NULL) {
+        if (sscanf(line, "MemAvailable: %lld kB", &kb) == 1) {
+            break;
+        }
+    }
+    if (f != NULL) {
+        fclose(f);
+    }
+    if (!t->small && (uint64_t)kb * 1024 < need) {
+        cli_remark("less than 4 GiB of memory is free: running --small");
+        t->small = true;
+    }
+    if (!t->small && nds_shm_room(&total, &avail) == 0 &&
+        avail < UINT64_C(1) << 30) {
+        cli_remark("%s has less than 1 GiB free: running --small",
+                   "shared memory");
+        t->small = true;
+    }
+}
+
+static const struct option options[] = {
+    {"small", no_argument, NULL, 's'},
+    {"only", required_argument, NULL, 'o'},
+    {"start-method", required_argument, NULL, 'm'},
+    {"plain", no_argument, NULL, 'p'},
+    {0}};
+
+static int
+run_all(struct tour *t)
+{
+    struct cost costs[WAYS];
+    int count = 0, rc = CLI_OK;
+
+    for (int i = 0; i < WAYS && rc == CLI_OK; i++) {
+        if (t->only == 0 || t->only == ways[i].number) {
+            rc = run_way(t, &ways[i], &costs[count++]);
+        }
+    }
+    if (rc == CLI_OK && !t->plain && count > 1) {
+        table(costs, count);
+    }
+    return rc;
+}
+
+static int
+run(const struct cli_command *self, int argc, char **argv)
+{
+    struct tour t = {.self = self, .work = "/tmp/ndshare-tour-XXXXXX"};
+    int64_t only = 0;
+    int c, rc;
+
+    while ((c = cli_option(self, argc, argv, options)) != -1) {
+        if (c == 's') {
+            t.small = true;
+        } else if (c == 'p') {
+            t.plain = true;
+        } else if (c == 'o') {
+            if (!cli_parse_int(optarg, &only) || only < 1 || only > WAYS) {
+                return cli_usage(self, "--only takes 1 to %d", WAYS);
+            }
+        } else if (c == 'm') {
+            if (strcmp(optarg, "fork") != 0 && strcmp(optarg, "spawn") != 0) {
+                return cli_usage(self, "--start-method is fork or spawn");
+            }
+            setenv("NDSHARE_START_METHOD", optarg, 1);
+        } else {
+            return c == 'h' ? CLI_OK : CLI_USAGE;
+        }
+    }
+    t.only = (int)only;
+    if (argc != optind) {
+        return cli_usage(self, "tour takes no NAME");
+    }
+    if (find_programs(&t) != CLI_OK) {
+        return CLI_FAILED;
+    }
+    if (mkdtemp(t.work) == NULL) {
+        cli_remark("cannot make a directory in /tmp: %s", strerror(errno));
+        return CLI_FAILED;
+    }
+    nds_stats_enable();
+    fit(&t);
+    rc = run_all(&t);
+    rmdir(t.work);
+    return rc;
+}
+
+const struct cli_command cli_tour = {
+    "tour", "run the ways as whole programs, and what each cost",
+    "usage: ndshare tour [--small] [--only N] [--start-method fork|spawn] "
+    "[--plain]\n\n"
+    "  --small          small arrays, a few seconds\n"
+    "  --only N         one way\n"
+    "  --start-method   how the programs start their children\n"
+    "  --plain          only what the programs print\n\n"
+    "Ways 1 to 8; the manager (way 9) is not part of this version.\n\n"
+    "example: ndshare tour --only 4 --start-method spawn\n",
+    run};
