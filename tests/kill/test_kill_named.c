@@ -317,7 +317,9 @@ main(void)
     SRunner *sr;
     int failed;
 
-    tcase_add_checked_fixture(tc, setup, teardown);
+    // Unchecked: it cleans up after a failed test as well.
+    tcase_add_unchecked_fixture(tc, setup, teardown);
+    tcase_add_checked_fixture(tc, NULL, teardown);
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, create_and_close);
     tcase_add_test(tc, replace);

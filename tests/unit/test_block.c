@@ -341,7 +341,9 @@ main(void)
     SRunner *sr;
     int failed;
 
-    tcase_add_checked_fixture(tc, setup, teardown);
+    // Unchecked: it cleans up after a failed test as well.
+    tcase_add_unchecked_fixture(tc, setup, teardown);
+    tcase_add_checked_fixture(tc, NULL, teardown);
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, heap_is_zero_and_aligned);
 #if !defined(__SANITIZE_ADDRESS__)

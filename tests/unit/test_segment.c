@@ -27,9 +27,15 @@ setup(void)
 }
 
 static void
-teardown(void)
+none_left(void)
 {
     ck_assert_int_eq(nds_count_names(prefix), 0);
+}
+
+static void
+teardown(void)
+{
+    nds_remove_names(prefix);
 }
 
 static int
@@ -418,7 +424,8 @@ main(void)
     SRunner *sr;
     int failed;
 
-    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_unchecked_fixture(tc, setup, teardown);
+    tcase_add_checked_fixture(tc, NULL, none_left);
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, named_is_attached_by_name);
     tcase_add_test(tc, modes_are_kept_by_the_kernel);
@@ -433,8 +440,9 @@ main(void)
     tcase_add_test(tc, truncated_and_foreign_files_are_refused);
     tcase_add_test(tc, other_users_get_what_the_mode_says);
     tcase_add_test(bare, no_room_says_wanted_and_free);
-    suite_add_tcase(s, tc);
+    // First: afterwards this process knows its directory.
     suite_add_tcase(s, bare);
+    suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);
     failed = srunner_ntests_failed(sr);

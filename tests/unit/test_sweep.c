@@ -318,7 +318,9 @@ main(void)
     SRunner *sr;
     int failed;
 
-    tcase_add_checked_fixture(tc, setup, teardown);
+    // Unchecked: it cleans up after a failed test as well.
+    tcase_add_unchecked_fixture(tc, setup, teardown);
+    tcase_add_checked_fixture(tc, NULL, teardown);
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, while_used_of_the_dead_goes);
     tcase_add_test(tc, a_dead_name_is_no_obstacle);
