@@ -434,17 +434,6 @@ ndi_hub_get(struct ndi_hub *hub)
     return hub;
 }
 
-/* Gives lanes and what we still own to the others. */
-static void
-leave(struct ndi_hub *hub)
-{
-    uint64_t me = ndi_party_self(&hub->segment->party);
-
-    for (uint32_t i = 0; me != 0 && i < hub->nchans; i++) {
-        (void)ndi_chan_bury(&hub->chan[i], ndi_owner_index(me));
-    }
-}
-
 void
 ndi_hub_put(struct ndi_hub *hub)
 {
@@ -455,8 +444,7 @@ ndi_hub_put(struct ndi_hub *hub)
     for (uint32_t i = 0; i < hub->nchans; i++) {
         ndi_bell_free(atomic_exchange(&hub->chan[i].bell, NULL));
     }
-    leave(hub);
     marker_close(hub);
-    ndi_segment_put(hub->segment);
+    ndi_segment_put(hub->segment); // leaving buries us: lanes, leftovers
     free(hub);
 }

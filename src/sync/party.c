@@ -185,7 +185,7 @@ take_entry(struct ndi_party_slot *slot, uint32_t *gen)
     NDI_KILL_POINT("party.join_live");
 }
 
-/* First pass: entries that look empty. Second: dead ones, which are buried. */
+/* First pass: entries that look empty. Second: dead ones. The byte is held. */
 static int
 find_entry(struct ndi_party *p, int fd, bool dead_too, uint32_t *index)
 {
@@ -204,14 +204,27 @@ find_entry(struct ndi_party *p, int fd, bool dead_too, uint32_t *index)
             return ndi_fail_errno(-rc, "take presence byte %u", i);
         }
         NDI_KILL_POINT("party.join_byte");
-        rc = bury(p, i);
-        if (rc == 0) {
-            *index = i;
-            return 0;
-        }
-        ndi_lock_release(fd, NDI_BYTE_PRESENCE + i);
+        *index = i;
+        return 0;
     }
     return NDS_EAGAIN;
+}
+
+/* What the last one of our index left is buried by us as participants, for
+ * burial may take locks. Killed in it, we are dead with the same index. */
+static int
+bury_before(struct ndi_party *p, struct ndi_party_slot *slot, uint32_t index,
+            uint32_t gen)
+{
+    int rc = p->bury == NULL ? 0 : p->bury(p->ctx, index, gen);
+
+    if (rc < 0) {
+        ndi_store_seq(&slot->state, NDI_PARTY_DYING);
+        ndi_store_rel(&p->owner, 0);
+        ndi_unmap(p->presence, (size_t)sysconf(_SC_PAGESIZE));
+        p->presence = NULL;
+    }
+    return rc;
 }
 
 static int
@@ -238,11 +251,16 @@ join(struct ndi_party *p)
         rc = rc < 0 ? ndi_fail_errno(-rc, "map a presence page") : 0;
     }
     if (rc == 0) {
+        uint32_t before = ndi_load_acq(&p->slots[index].gen);
+        bool empty =
+            ndi_load_acq(&p->slots[index].state) == NDI_PARTY_EMPTY;
+
         take_entry(&p->slots[index], &gen);
         // What a parent's mapping was, MADV_DONTFORK kept from us.
         p->presence = carrier;
         ndi_store_rel(&p->owner, ndi_owner_make(index, gen));
         p->epoch = ndi_fork_epoch();
+        rc = empty ? 0 : bury_before(p, &p->slots[index], index, before);
     }
     ndi_os_close(fd); // the mapping carries the byte from here on
     return rc;
