@@ -153,6 +153,35 @@ START_TEST(descriptor_tells_of_items_and_end)
 }
 END_TEST
 
+/* More dead participants than the table has entries: who joins buries. */
+START_TEST(the_dead_make_room)
+{
+    nds_pipe *a, *b;
+    nds_array *y = NULL;
+
+    pipe_new(&a, &b, false);
+    for (int i = 0; i < 300; i++) {
+        int status;
+        pid_t pid = fork();
+
+        if (pid == 0) {
+            nds_array *x = number(i, 4);
+
+            (void)nds_pipe_send(b, x, NULL, NDS_SEC(5));
+            raise(SIGKILL);
+        }
+        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    }
+    for (int i = 0; i < 300; i++) {
+        ck_assert_int_eq(nds_pipe_recv(a, &y, NULL, NDS_SEC(5)), 0);
+        ck_assert(((double *)nds_array_data(y))[0] == i);
+        nds_array_close(y);
+    }
+    nds_pipe_close(a);
+    nds_pipe_close(b);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -167,6 +196,7 @@ main(void)
     tcase_add_test(tc, children_hold_ends);
     tcase_add_test(tc, ends_travel_in_parcels);
     tcase_add_test(tc, descriptor_tells_of_items_and_end);
+    tcase_add_test(tc, the_dead_make_room);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);
