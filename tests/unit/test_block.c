@@ -278,6 +278,8 @@ fault_elsewhere(void *ctx)
     int fd;
 
     (void)ctx;
+    // The handler to chain to is the system's, not a sanitizer's.
+    signal(SIGBUS, SIG_DFL);
     if (nds_guard_install() < 0 ||
         ndi_os_open(&fd, file, O_RDONLY, 0) < 0 ||
         ndi_map(&map, fd, 0, 8192, 0) < 0) {
