@@ -4,8 +4,9 @@
  *
  * Between units of fixed length a value is scaled by a fraction and rounded
  * down. Months and years of a datetime64 go through the calendar; those of a
- * timedelta64 count as the mean of 400 years, as in NumPy. NaT stays NaT.
- * Products beyond 64 bits wrap.
+ * timedelta64 count as the mean of 400 years, as in NumPy. NaT stays NaT. A
+ * result beyond 64 bits wraps; a date whose month or day count passes MAX_DATE
+ * becomes NaT.
  */
 #include <nd/cast.h>
 
@@ -16,6 +17,7 @@
 
 #define NAT INT64_MIN
 #define DAYS_400Y 146097
+#define MAX_DATE (1ll << 44) // times 2**77 attoseconds it fits 128 bits
 
 static int64_t
 load(const char *at, const nds_dtype *dt)
@@ -144,7 +146,7 @@ cross_calendar(int64_t v, const nds_dtype *from, const nds_dtype *to)
         int64_t months = scale(v, (__int128)from->unit_count *
                                       (from->unit == NDI_UNIT_Y ? 12 : 1), 1);
 
-        if (months > INT64_MAX / 64 || months < INT64_MIN / 64) {
+        if (months > MAX_DATE || months < -MAX_DATE) {
             return NAT;
         }
         unit_ratio(NDI_UNIT_D, to->unit, &num, &den);
@@ -152,7 +154,7 @@ cross_calendar(int64_t v, const nds_dtype *from, const nds_dtype *to)
     }
     unit_ratio(from->unit, NDI_UNIT_D, &num, &den);
     v = scale(v, num * from->unit_count, den);
-    if (v > INT64_MAX / 64 || v < INT64_MIN / 64) {
+    if (v > MAX_DATE || v < -MAX_DATE) {
         return NAT;
     }
     return scale(month_of_day(v), 1, (__int128)to->unit_count *
@@ -206,12 +208,12 @@ ndi_cast_time_init(struct ndi_cast *c)
     if (to->unit == NDI_UNIT_GENERIC) {
         return fail_units(c);
     }
-    if (!unit_ratio(from->unit, to->unit, &num, &den)) {
-        return fail_units(c);
-    }
     if (from->kind == 'M' && is_calendar(from->unit) != is_calendar(to->unit)) {
         c->run = run_calendar;
         return 0;
+    }
+    if (!unit_ratio(from->unit, to->unit, &num, &den)) {
+        return fail_units(c);
     }
     num *= from->unit_count;
     den *= to->unit_count;

@@ -18,11 +18,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* `align` comes down from a dict with 'aligned': its parts follow it. */
+static int from_lit(const nds_dtype **out, const struct ndi_lit *lit,
+                    bool align, int code);
+
 static int
 fail_at(int code, const struct ndi_lit *lit, const char *why)
 {
     return ndi_fail(code, "dtype: %s, not %s, at character %zu", why,
                     ndi_lit_kind_name(lit->kind), lit->at);
+}
+
+static int64_t
+aligned_off(int64_t off, const nds_dtype *dt)
+{
+    int64_t over = off % dt->alignment;
+
+    return over == 0 ? off : off + dt->alignment - over;
 }
 
 static bool
@@ -106,7 +118,7 @@ read_shape(const struct ndi_lit *lit, int *ndim, int64_t *shape, int code)
 
 static int
 from_type_and_shape(const nds_dtype **out, const struct ndi_lit *type,
-                    const struct ndi_lit *shape_lit, int code)
+                    const struct ndi_lit *shape_lit, bool align, int code)
 {
     int64_t shape[NDS_MAX_NDIM];
     const nds_dtype *base;
@@ -116,7 +128,7 @@ from_type_and_shape(const nds_dtype **out, const struct ndi_lit *type,
     if (rc < 0) {
         return rc;
     }
-    rc = ndi_dtype_from_lit(&base, type, code);
+    rc = from_lit(&base, type, align, code);
     if (rc == 0) {
         rc = ndi_dtype_new_subarray(out, base, ndim, shape);
         nds_dtype_put(base);
@@ -137,13 +149,14 @@ is_gap(const struct ndi_lit *item, const nds_dtype *dt)
 
 /* One item of the list: its dtype, and its name unless it is a gap. */
 static int
-read_field(struct ndi_field *f, const struct ndi_lit *item, size_t i, int code)
+read_field(struct ndi_field *f, const struct ndi_lit *item, size_t i,
+           bool align, int code)
 {
     static const struct ndi_lit nameless = {.kind = NDI_LIT_STR, .text = ""};
     int rc;
 
     if (item->kind == NDI_LIT_STR) {
-        rc = ndi_dtype_from_lit(&f->dtype, item, code);
+        rc = from_lit(&f->dtype, item, align, code);
         return rc < 0 ? rc : read_name(&f->name, &nameless, i, code);
     }
     if (item->kind != NDI_LIT_TUPLE || item->count < 2 || item->count > 3) {
@@ -151,9 +164,9 @@ read_field(struct ndi_field *f, const struct ndi_lit *item, size_t i, int code)
     }
     if (item->count == 3) {
         rc = from_type_and_shape(&f->dtype, &item->items[1], &item->items[2],
-                                 code);
+                                 align, code);
     } else {
-        rc = ndi_dtype_from_lit(&f->dtype, &item->items[1], code);
+        rc = from_lit(&f->dtype, &item->items[1], align, code);
     }
     if (rc < 0) {
         const struct ndi_lit *name = &item->items[0];
@@ -168,7 +181,8 @@ read_field(struct ndi_field *f, const struct ndi_lit *item, size_t i, int code)
 }
 
 static int
-from_list(const nds_dtype **out, const struct ndi_lit *lit, int code)
+from_list(const nds_dtype **out, const struct ndi_lit *lit, bool align,
+          int code)
 {
     struct ndi_field *fields = new_fields(lit->count);
     int64_t off = 0, count = 0;
@@ -177,12 +191,12 @@ from_list(const nds_dtype **out, const struct ndi_lit *lit, int code)
     for (size_t i = 0; i < lit->count && rc == 0; i++) {
         struct ndi_field *f = &fields[count];
 
-        rc = read_field(f, &lit->items[i], i, code);
+        rc = read_field(f, &lit->items[i], i, align, code);
         if (rc < 0) {
             break;
         }
-        f->off = off;
-        off += f->dtype->itemsize; // a million times 2**31 fits
+        f->off = align ? aligned_off(off, f->dtype) : off;
+        off = f->off + f->dtype->itemsize; // a million times 2**31 fits
         if (f->name != NULL) {
             count++;
         } else {
@@ -191,7 +205,7 @@ from_list(const nds_dtype **out, const struct ndi_lit *lit, int code)
         }
     }
     if (rc == 0) {
-        rc = ndi_dtype_new_record(out, count, fields, off, false);
+        rc = ndi_dtype_new_record(out, count, fields, align ? -1 : off, align);
     }
     put_fields(fields, lit->count);
     return rc;
@@ -283,7 +297,7 @@ dict_field(struct ndi_field *f, const struct dict_form *d, size_t i,
                       name->at);
     }
     if (rc == 0) {
-        rc = ndi_dtype_from_lit(&f->dtype, &d->formats->items[i], code);
+        rc = from_lit(&f->dtype, &d->formats->items[i], aligned, code);
     }
     if (rc < 0) {
         return rc;
@@ -296,18 +310,14 @@ dict_field(struct ndi_field *f, const struct dict_form *d, size_t i,
         f->off = d->offsets->items[i].num;
         return 0;
     }
-    if (aligned) {
-        int64_t over = *off % f->dtype->alignment;
-
-        *off += over == 0 ? 0 : f->dtype->alignment - over;
-    }
-    f->off = *off;
-    *off += f->dtype->itemsize;
+    f->off = aligned ? aligned_off(*off, f->dtype) : *off;
+    *off = f->off + f->dtype->itemsize;
     return 0;
 }
 
 static int
-from_names(const nds_dtype **out, const struct ndi_lit *lit, int code)
+from_names(const nds_dtype **out, const struct ndi_lit *lit, bool align,
+           int code)
 {
     struct dict_form d = {0};
     struct ndi_field *fields;
@@ -319,7 +329,7 @@ from_names(const nds_dtype **out, const struct ndi_lit *lit, int code)
         (rc = check_dict(&d, lit, code)) < 0) {
         return rc;
     }
-    aligned = d.aligned != NULL && d.aligned->num != 0;
+    aligned = align || (d.aligned != NULL && d.aligned->num != 0);
     fields = new_fields(d.names->count);
     rc = fields == NULL ? NDS_ENOMEM : 0;
     for (size_t i = 0; i < d.names->count && rc == 0; i++) {
@@ -345,7 +355,8 @@ compare_offsets(const void *a, const void *b)
 }
 
 static int
-from_fields(const nds_dtype **out, const struct ndi_lit *lit, int code)
+from_fields(const nds_dtype **out, const struct ndi_lit *lit, bool align,
+            int code)
 {
     size_t count = lit->count / 2;
     struct ndi_field *fields = new_fields(count);
@@ -366,33 +377,35 @@ from_fields(const nds_dtype **out, const struct ndi_lit *lit, int code)
             rc = fail_at(code, v, "a field is a tuple of dtype and offset");
         } else {
             fields[i].off = v->items[1].num;
-            rc = ndi_dtype_from_lit(&fields[i].dtype, &v->items[0], code);
+            rc = from_lit(&fields[i].dtype, &v->items[0], align, code);
         }
     }
     if (rc == 0) {
         qsort(fields, count, sizeof *fields, compare_offsets);
-        rc = ndi_dtype_new_record(out, (int64_t)count, fields, -1, false);
+        rc = ndi_dtype_new_record(out, (int64_t)count, fields, -1, align);
     }
     put_fields(fields, count);
     return rc;
 }
 
 static int
-from_dict(const nds_dtype **out, const struct ndi_lit *lit, int code)
+from_dict(const nds_dtype **out, const struct ndi_lit *lit, bool align,
+          int code)
 {
     for (size_t i = 0; i < lit->count; i += 2) {
         const struct ndi_lit *key = &lit->items[i];
 
         if (key->kind == NDI_LIT_STR && (strcmp(key->text, "names") == 0 ||
                                          strcmp(key->text, "formats") == 0)) {
-            return from_names(out, lit, code);
+            return from_names(out, lit, align, code);
         }
     }
-    return from_fields(out, lit, code);
+    return from_fields(out, lit, align, code);
 }
 
-int
-ndi_dtype_from_lit(const nds_dtype **out, const struct ndi_lit *lit, int code)
+static int
+from_lit(const nds_dtype **out, const struct ndi_lit *lit, bool align,
+         int code)
 {
     int rc;
 
@@ -402,16 +415,17 @@ ndi_dtype_from_lit(const nds_dtype **out, const struct ndi_lit *lit, int code)
         rc = ndi_dtype_from_word(out, lit->text, lit->count, code);
         break;
     case NDI_LIT_LIST:
-        rc = from_list(out, lit, code);
+        rc = from_list(out, lit, align, code);
         break;
     case NDI_LIT_DICT:
-        rc = from_dict(out, lit, code);
+        rc = from_dict(out, lit, align, code);
         break;
     case NDI_LIT_TUPLE:
         if (lit->count != 2) {
             return fail_at(code, lit, "a tuple of dtype and shape");
         }
-        rc = from_type_and_shape(out, &lit->items[0], &lit->items[1], code);
+        rc = from_type_and_shape(out, &lit->items[0], &lit->items[1], align,
+                                 code);
         break;
     default:
         return fail_at(code, lit, "a dtype is a text, a list or a dict");
@@ -420,6 +434,12 @@ ndi_dtype_from_lit(const nds_dtype **out, const struct ndi_lit *lit, int code)
     return rc == NDS_EDTYPE && code != rc
                ? ndi_fail(code, "%s", nds_last_error()->message)
                : rc;
+}
+
+int
+ndi_dtype_from_lit(const nds_dtype **out, const struct ndi_lit *lit, int code)
+{
+    return from_lit(out, lit, false, code);
 }
 
 int
