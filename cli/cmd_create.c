@@ -148,8 +148,9 @@ make(const struct cli_command *self, const char *name,
     if (nds_array_new(out, dtype, r->ndim, r->shape, &r->opts) < 0) {
         return cli_fail(self, name);
     }
-    if (fill(self, r, *out) != CLI_OK) {
-        return CLI_FAILED;
+    rc = fill(self, r, *out);
+    if (rc != CLI_OK) {
+        return rc;
     }
     rc = nds_array_publish(*out, name, &r->opts);
     if (rc == NDS_ELIMIT) {
