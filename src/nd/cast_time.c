@@ -140,25 +140,25 @@ scale(int64_t v, __int128 num, __int128 den)
 static int64_t
 cross_calendar(int64_t v, const nds_dtype *from, const nds_dtype *to)
 {
-    __int128 num, den;
+    __int128 num, den, count;
 
     if (is_calendar(from->unit)) {
-        int64_t months = scale(v, (__int128)from->unit_count *
-                                      (from->unit == NDI_UNIT_Y ? 12 : 1), 1);
-
-        if (months > MAX_DATE || months < -MAX_DATE) {
+        count = (__int128)v * from->unit_count *
+                (from->unit == NDI_UNIT_Y ? 12 : 1);
+        if (count > MAX_DATE || count < -MAX_DATE) {
             return NAT;
         }
         unit_ratio(NDI_UNIT_D, to->unit, &num, &den);
-        return scale(days_of_month(months), num, den * to->unit_count);
+        return scale(days_of_month((int64_t)count), num,
+                     den * to->unit_count);
     }
     unit_ratio(from->unit, NDI_UNIT_D, &num, &den);
-    v = scale(v, num * from->unit_count, den);
-    if (v > MAX_DATE || v < -MAX_DATE) {
+    count = floor_div(num * from->unit_count * v, den);
+    if (count > MAX_DATE || count < -MAX_DATE) {
         return NAT;
     }
-    return scale(month_of_day(v), 1, (__int128)to->unit_count *
-                                         (to->unit == NDI_UNIT_Y ? 12 : 1));
+    return scale(month_of_day((int64_t)count), 1,
+                 (__int128)to->unit_count * (to->unit == NDI_UNIT_Y ? 12 : 1));
 }
 
 static int
