@@ -482,11 +482,25 @@ ndi_segment_get(struct ndi_segment *s)
     return s;
 }
 
+/* Of a `while used` name the last user takes it along. A sweeper that only
+ * looks has the file open for a moment, which refuses the lease: ask again. */
+static void
+drop_name(const char *name)
+{
+    const char *why = NULL;
+
+    for (int i = 0; i < 5; i++) {
+        if (ndi_sweep_name(name, false, false, &why) != 0 ||
+            why != ndi_why_foreign) {
+            return;
+        }
+        ndi_nap(200000);
+    }
+}
+
 void
 ndi_segment_put(struct ndi_segment *s)
 {
-    const char *why;
-
     if (s == NULL || ndi_sub_seq(&s->refs, 1) != 1) {
         return;
     }
@@ -500,9 +514,8 @@ ndi_segment_put(struct ndi_segment *s)
     ndi_unmap(s->ctl, NDI_CTL_NBYTES);
     ndi_os_close(s->fd);
     NDI_KILL_POINT("segment.unmapped");
-    // Of a `while used` name the last user takes it along.
     if (s->while_used && s->name[0] != '\0' && !ndi_name_is_hidden(s->name)) {
-        ndi_sweep_name(s->name, false, false, &why);
+        drop_name(s->name);
     }
     free(s);
 }
