@@ -347,6 +347,11 @@ nds_array_publish(nds_array *a, const char *name,
                                      opts->mode_bits)
                     : 0;
     }
+    if (rc == 0 && opts != NULL && !a->segment->party.readonly) {
+        // Nobody can see it yet; the header is complete before the link.
+        a->segment->ctl->header.lifetime = (uint32_t)opts->lifetime;
+        a->segment->while_used = opts->lifetime == NDS_WHILE_USED;
+    }
     return rc < 0 ? rc
                   : ndi_segment_publish(a->segment, name,
                                         opts != NULL && opts->replace);

@@ -43,6 +43,9 @@ int ndi_segment_map(struct ndi_segment *s, uint64_t ctl_off, bool ctl_readonly,
 int ndi_segment_party(struct ndi_segment *s, const struct ndi_ctl_geometry *g,
                       uint64_t ctl_off, bool ctl_readonly);
 
+/* ---- segment_attach.c ---------------------------------------------------------- */
+void ndi_nap(int64_t ns);
+
 /* ---- room.c ------------------------------------------------------------------ */
 /* NDS_ENOSPC with bytes wanted and free when nbytes will not fit. */
 int ndi_room_check(const char *name, uint64_t nbytes, bool memfd);
@@ -52,6 +55,8 @@ int ndi_room_check(const char *name, uint64_t nbytes, bool memfd);
  * 0 stays, with the reason. `held`: the caller holds the name. */
 int ndi_sweep_name(const char *name, bool held, bool dry_run,
                    const char **why);
+/* The reason given when something that is not ours has the file open. */
+extern const char ndi_why_foreign[];
 /* A sweep now and then, on the way to something else. */
 void ndi_sweep_sometimes(void);
 

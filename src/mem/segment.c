@@ -23,6 +23,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define HUGE ((uint64_t)2 << 20)
 #define TABLE_ROOM ((uint64_t)65536) /* what sparse memory reserves of a body */
 
 static const char *
@@ -56,9 +57,8 @@ make_memfd(struct ndi_segment *s, const struct ndi_segment_spec *spec,
                                                    : TABLE_ROOM;
     int rc = ndi_memfd(&s->fd, "ndshare", s->nbytes);
 
-    if (rc == 0) {
-        rc = spec->sparse ? ndi_os_reserve(s->fd, 0, head)
-                          : ndi_os_reserve(s->fd, 0, ctl_off);
+    if (rc == 0 && spec->sparse) {
+        rc = ndi_os_reserve(s->fd, 0, head);
     }
     if (rc == 0) {
         rc = ndi_os_reserve(s->fd, ctl_off, NDI_CTL_NBYTES);
@@ -82,6 +82,29 @@ make_file(struct ndi_segment *s, const struct ndi_segment_spec *spec)
         return ndi_fail_errno(-rc, "create '%s': mark it as in use", name);
     }
     rc = ndi_os_truncate(s->fd, s->nbytes);
+    return rc < 0 ? no_room(-rc, name, s->nbytes) : 0;
+}
+
+/*
+ * Backs every byte of the mapped file. Large ones get 2 MiB pages first: one
+ * small page in each stretch, by a write, which can say that there is no room,
+ * then the collapse. What that leaves is reserved. The other way round the
+ * kernel allocates everything twice: 800 MB took 1.5 to 3.5 times as long
+ * until they had been written once.
+ */
+static int
+back_all(struct ndi_segment *s, const char *name)
+{
+    int rc = 0;
+
+    if (s->map_nbytes >= 2 * HUGE) {
+        for (uint64_t at = 0; rc == 0 && at < s->map_nbytes; at += HUGE) {
+            rc = ndi_os_pwrite(s->fd, "", 1, at);
+        }
+        if (rc == 0) {
+            ndi_map_collapse(s->body, s->map_nbytes);
+        }
+    }
     if (rc == 0) {
         rc = ndi_os_reserve(s->fd, 0, s->nbytes);
     }
@@ -247,8 +270,8 @@ ndi_segment_create(struct ndi_segment **out,
     if (rc == 0) {
         rc = ndi_segment_map(s, ctl_off, false, called(spec->name));
     }
-    if (rc == 0 && !spec->sparse && s->body != NULL) {
-        ndi_map_collapse(s->body, s->map_nbytes);
+    if (rc == 0 && !spec->sparse) {
+        rc = back_all(s, called(spec->name));
     }
     if (rc == 0) {
         rc = fill_all(s, spec, ctl_off);
@@ -482,11 +505,25 @@ ndi_segment_get(struct ndi_segment *s)
     return s;
 }
 
+/* Of a `while used` name the last user takes it along. A sweeper that only
+ * looks has the file open for a moment, which refuses the lease: ask again. */
+static void
+drop_name(const char *name)
+{
+    const char *why = NULL;
+
+    for (int i = 0; i < 5; i++) {
+        if (ndi_sweep_name(name, false, false, &why) != 0 ||
+            why != ndi_why_foreign) {
+            return;
+        }
+        ndi_nap(200000);
+    }
+}
+
 void
 ndi_segment_put(struct ndi_segment *s)
 {
-    const char *why;
-
     if (s == NULL || ndi_sub_seq(&s->refs, 1) != 1) {
         return;
     }
@@ -500,9 +537,8 @@ ndi_segment_put(struct ndi_segment *s)
     ndi_unmap(s->ctl, NDI_CTL_NBYTES);
     ndi_os_close(s->fd);
     NDI_KILL_POINT("segment.unmapped");
-    // Of a `while used` name the last user takes it along.
     if (s->while_used && s->name[0] != '\0' && !ndi_name_is_hidden(s->name)) {
-        ndi_sweep_name(s->name, false, false, &why);
+        drop_name(s->name);
     }
     free(s);
 }

@@ -141,8 +141,8 @@ attach_once(struct ndi_segment **out, const char *name, enum ndi_kind kind,
     return rc;
 }
 
-static void
-nap(int64_t ns)
+void
+ndi_nap(int64_t ns)
 {
     static const _Atomic uint32_t nobody_writes_this;
 
@@ -177,7 +177,7 @@ ndi_segment_attach(struct ndi_segment **out, const char *name,
                 return ndi_fail(NDS_EBUSY, "attach '%s': somebody is changing "
                                 "the name for too long", name);
             }
-            nap(50000);
+            ndi_nap(50000);
             continue;
         }
         if (rc != NDS_ENOENT) {
@@ -191,7 +191,7 @@ ndi_segment_attach(struct ndi_segment **out, const char *name,
         if (left == 0) {
             return NDS_ETIMEDOUT;
         }
-        nap(look < left ? look : left);
+        ndi_nap(look < left ? look : left);
         look = look * 2 < LOOK_MOST_NS ? look * 2 : LOOK_MOST_NS;
     }
 }

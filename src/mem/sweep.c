@@ -34,6 +34,9 @@
 #define TMP_AGE_S 60 /* a stand-in name may be younger than its lock */
 #define SOMETIMES_NS NDS_SEC(60)
 
+const char ndi_why_foreign[] = "open or mapped by a program that is not "
+                               "ndshare's";
+
 enum name_class {
     NAME_PLAIN,
     NAME_LOCK, /* .nds-<uid> */
@@ -108,7 +111,7 @@ remove_dead(const char *name, int fd, const struct stat *st, bool dry_run,
     rc = ndi_lease_probe(fd);
     if (rc < 0) {
         *why = rc == -EAGAIN
-                   ? "open or mapped by a program that is not ndshare's"
+                   ? ndi_why_foreign
                    : "the kernel does not say whether others map it";
         return 0;
     }
@@ -285,11 +288,17 @@ bury_in(const char *name)
     ndi_segment_put(s);
 }
 
+enum sweep_how {
+    SWEEP_LOOK,  /* dry run */
+    SWEEP_NAMES, /* on the way: names only, attaching nothing */
+    SWEEP_ALL
+};
 typedef void (*tell_fn)(const char *name, bool removed, const char *why,
                         void *);
 
 static int
-sweep_pass(struct names *n, bool items, bool dry_run, tell_fn fn, void *ctx)
+sweep_pass(struct names *n, bool items, enum sweep_how how, tell_fn fn,
+           void *ctx)
 {
     int removed = 0;
 
@@ -304,12 +313,12 @@ sweep_pass(struct names *n, bool items, bool dry_run, tell_fn fn, void *ctx)
         }
         why = items ? why_item_lives(n, name) : NULL;
         if (why == NULL) {
-            gone = ndi_sweep_name(name, false, dry_run, &why) == 1;
+            gone = ndi_sweep_name(name, false, how == SWEEP_LOOK, &why) == 1;
         }
         removed += gone;
         if (!gone && class == NAME_PLAIN) {
             remember_id(n, name);
-            if (!dry_run) {
+            if (how == SWEEP_ALL) {
                 bury_in(name);
             }
         }
@@ -320,21 +329,27 @@ sweep_pass(struct names *n, bool items, bool dry_run, tell_fn fn, void *ctx)
     return removed;
 }
 
-int
-nds_sweep(bool dry_run,
-          void (*fn)(const char *name, bool removed, const char *why, void *),
-          void *ctx)
+static int
+sweep(enum sweep_how how, tell_fn fn, void *ctx)
 {
     struct names n = {0};
     int removed = list_names(&n);
 
     if (removed == 0) {
-        removed = sweep_pass(&n, false, dry_run, fn, ctx);
-        removed += sweep_pass(&n, true, dry_run, fn, ctx);
+        removed = sweep_pass(&n, false, how, fn, ctx);
+        removed += sweep_pass(&n, true, how, fn, ctx);
     }
     free(n.list);
     free(n.ids);
     return removed;
+}
+
+int
+nds_sweep(bool dry_run,
+          void (*fn)(const char *name, bool removed, const char *why, void *),
+          void *ctx)
+{
+    return sweep(dry_run ? SWEEP_LOOK : SWEEP_ALL, fn, ctx);
 }
 
 void
@@ -345,6 +360,6 @@ ndi_sweep_sometimes(void)
     int64_t now = ndi_now_ns();
 
     if (now >= due && ndi_cas_seq(&next, &due, now + SOMETIMES_NS)) {
-        nds_sweep(false, NULL, NULL);
+        sweep(SWEEP_NAMES, NULL, NULL);
     }
 }
