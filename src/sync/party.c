@@ -68,7 +68,7 @@ ndi_party_init(struct ndi_party *p, int fd, struct ndi_party_slot *slots,
     p->slots = slots;
     p->count = count;
     p->readonly = readonly;
-    p->epoch = 0;
+    ndi_store_rel(&p->epoch, 0);
     p->presence = NULL;
     ndi_store_rel(&p->owner, 0);
     return 0;
@@ -77,7 +77,7 @@ ndi_party_init(struct ndi_party *p, int fd, struct ndi_party_slot *slots,
 uint64_t
 ndi_party_self(const struct ndi_party *p)
 {
-    return p->epoch == ndi_fork_epoch() ? ndi_load_acq(&p->owner) : 0;
+    return ndi_load_acq(&p->epoch) == ndi_fork_epoch() ? ndi_load_acq(&p->owner) : 0;
 }
 
 /* Our descriptor, if it still is the one we were given: a program that closes
@@ -259,7 +259,7 @@ join(struct ndi_party *p)
         // What a parent's mapping was, MADV_DONTFORK kept from us.
         p->presence = carrier;
         ndi_store_rel(&p->owner, ndi_owner_make(index, gen));
-        p->epoch = ndi_fork_epoch();
+        ndi_store_rel(&p->epoch, ndi_fork_epoch());
         rc = empty ? 0 : bury_before(p, &p->slots[index], index, before);
     }
     ndi_os_close(fd); // the mapping carries the byte from here on

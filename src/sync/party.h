@@ -31,7 +31,7 @@ struct ndi_party {
     int (*bury)(void *ctx, uint32_t index, uint32_t gen);
     void *ctx;
     /* Ours, once joined: */
-    uint64_t epoch;        /* ndi_fork_epoch() at the join */
+    _Atomic uint64_t epoch; /* ndi_fork_epoch() at the join; stored last */
     _Atomic uint64_t owner; /* what lock words say, 0 = not joined */
     void *presence;        /* the mapping that carries the byte */
 };
