@@ -385,21 +385,37 @@ START_TEST(join_belongs_to_the_parent)
 }
 END_TEST
 
-static int lost_main(const char *mode);
+static int
+lost_main(const char *mode)
+{
+    nds_proc *p;
+
+    unsetenv("NDS_TEST_LOST");
+    if (strcmp(mode, "start") == 0) {
+        (void)nds_proc_start(&p, "nothing", NULL, NULL);
+        pause();
+    }
+    if (strcmp(mode, "sleep") == 0) {
+        pause();
+    }
+    return 3;
+}
 
 int
 main(int argc, char **argv)
 {
     const char *lost = getenv("NDS_TEST_LOST");
-    Suite *s = suite_create("start");
-    TCase *tc = tcase_create("start");
     SRunner *sr;
+    TCase *tc;
+    Suite *s;
     int failed;
 
     if (lost != NULL) {
         return lost_main(lost);
     }
     nds_init(argc, argv);
+    s = suite_create("start");
+    tc = tcase_create("start");
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, a_program_without_init_is_told, 0, 3);
     tcase_add_loop_test(tc, unknown_and_doubled_tasks, 0, 3);
@@ -418,20 +434,4 @@ main(int argc, char **argv)
     failed = srunner_ntests_failed(sr);
     srunner_free(sr);
     return failed != 0;
-}
-
-static int
-lost_main(const char *mode)
-{
-    nds_proc *p;
-
-    unsetenv("NDS_TEST_LOST");
-    if (strcmp(mode, "start") == 0) {
-        (void)nds_proc_start(&p, "nothing", NULL, NULL);
-        pause();
-    }
-    if (strcmp(mode, "sleep") == 0) {
-        pause();
-    }
-    return 3;
 }
