@@ -52,7 +52,6 @@ struct cost {
 };
 
 struct tour {
-    const struct cli_command *self;
     char dir[PATH_MAX]; /* of the programs */
     char work[64];      /* where they run */
     bool small, plain;
@@ -278,8 +277,7 @@ fit(struct tour *t)
     }
     if (!t->small && nds_shm_room(&total, &avail) == 0 &&
         avail < UINT64_C(1) << 30) {
-        cli_remark("%s has less than 1 GiB free: running --small",
-                   "shared memory");
+        cli_remark("shared memory has less than 1 GiB free: running --small");
         t->small = true;
     }
 }
@@ -311,7 +309,7 @@ run_all(struct tour *t)
 static int
 run(const struct cli_command *self, int argc, char **argv)
 {
-    struct tour t = {.self = self, .work = "/tmp/ndshare-tour-XXXXXX"};
+    struct tour t = {.work = "/tmp/ndshare-tour-XXXXXX"};
     int64_t only = 0;
     int c, rc;
 

@@ -158,6 +158,13 @@ NDS_API int nds_array_generation(const nds_array *a, uint64_t *data_gen);
 NDS_API int nds_array_wait_changed(nds_array *a, uint64_t after,
                                    int64_t timeout_ns);
 
+/* What another process gets when an array crosses (proc.h). */
+enum nds_pass {
+    NDS_BY_VALUE = 0, /* neither side sees the other's later writes */
+    NDS_MOVED = 1,    /* the caller's handle is emptied by the start */
+    NDS_SHARED = 2    /* the same memory */
+};
+
 /*
  * Typed arrays and values with a lock: multiprocessing.Array and Value.
  *

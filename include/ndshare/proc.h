@@ -54,12 +54,6 @@ NDS_API void nds_task_register(const char *name, nds_task_fn fn);
  * the task and does not return. */
 NDS_API void nds_init(int argc, char **argv);
 
-enum nds_pass {
-    NDS_BY_VALUE = 0, /* neither side sees the other's later writes */
-    NDS_MOVED = 1,    /* the caller's handle is emptied by the start */
-    NDS_SHARED = 2    /* the same memory */
-};
-
 NDS_API int nds_args_new(nds_args **out);
 NDS_API void nds_args_free(nds_args *args);
 /* The builder keeps a handle of its own; the caller's stays the caller's,

@@ -54,8 +54,8 @@ int ndi_ticket_unpack_geometry(struct ndi_parcel *p, struct ndi_segment *s,
 
 /* A whole array as a parcel: shareable and named ones by descriptor, heap ones
  * by descriptor of a fresh nameless copy, files by path and mode.
- * pass (enum nds_pass) NDS_BY_VALUE copies what somebody could still write. */
-int ndi_ticket_pack(nds_array *a, int pass, struct ndi_parcel *p);
+ * NDS_BY_VALUE copies what somebody could still write. */
+int ndi_ticket_pack(nds_array *a, enum nds_pass pass, struct ndi_parcel *p);
 int ndi_ticket_unpack(struct ndi_parcel *p, nds_array **out);
 
 #endif

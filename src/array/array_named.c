@@ -25,10 +25,6 @@
 /* A reader that meets an odd generation looks again this long. */
 #define HEADER_WAIT_NS NDS_SEC(2)
 
-struct fill_ctx {
-    const struct ndi_buf *head;
-};
-
 static int
 write_header(int fd, const struct ndi_buf *head)
 {
@@ -42,7 +38,7 @@ write_header(int fd, const struct ndi_buf *head)
 static int
 fill_header(struct ndi_segment *s, void *ctx)
 {
-    return write_header(s->fd, ((struct fill_ctx *)ctx)->head);
+    return write_header(s->fd, ctx);
 }
 
 /* The header for this geometry, and where the data start after it. */
@@ -124,7 +120,6 @@ create(nds_array **out, const char *name, const nds_dtype *dtype, int ndim,
 {
     struct ndi_segment_spec spec = {.kind = NDI_KIND_ARRAY, .name = name};
     struct ndi_buf head = {0};
-    struct fill_ctx ctx = {&head};
     struct ndi_segment *s = NULL;
     char order = opts != NULL && opts->order == 'F' ? 'F' : 'C';
     int64_t nbytes;
@@ -143,7 +138,7 @@ create(nds_array **out, const char *name, const nds_dtype *dtype, int ndim,
     if (name != NULL) {
         rc = format_header(&head, &spec.data_off, dtype, ndim, shape, order);
         spec.fill = fill_header;
-        spec.ctx = &ctx;
+        spec.ctx = &head;
     }
     if (opts != NULL) {
         spec.mode_bits = opts->mode_bits;

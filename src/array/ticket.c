@@ -21,8 +21,6 @@
 #include <string.h>
 
 enum { HOW_SHARED = 1, HOW_OWN = 2, HOW_FILE = 3 };
-/* enum nds_pass of proc.h, which is above this room. */
-enum { PASS_BY_VALUE = 0, PASS_MOVED = 1, PASS_SHARED = 2 };
 
 /* Where the view's memory starts in this process. */
 static const unsigned char *
@@ -177,11 +175,11 @@ add_file(const nds_array *a, struct ndi_parcel *p)
 }
 
 int
-ndi_ticket_pack(nds_array *a, int pass, struct ndi_parcel *p)
+ndi_ticket_pack(nds_array *a, enum nds_pass pass, struct ndi_parcel *p)
 {
     enum nds_mode mode;
 
-    if (pass == PASS_SHARED && a->segment == NULL) {
+    if (pass == NDS_SHARED && a->segment == NULL) {
         return add_file(a, p);
     }
     if (a->segment == NULL) {
@@ -189,9 +187,9 @@ ndi_ticket_pack(nds_array *a, int pass, struct ndi_parcel *p)
     }
     mode = a->segment->mode == NDS_COPY ? NDS_READ : a->segment->mode;
     switch (pass) {
-    case PASS_SHARED:
+    case NDS_SHARED:
         return add_segment(a, HOW_SHARED, mode, p);
-    case PASS_MOVED:
+    case NDS_MOVED:
         // A private copy has pages nobody else can see: those must be copied.
         return a->segment->mode == NDS_COPY
                    ? add_copy(a, p)
@@ -291,7 +289,7 @@ ndi_ticket_unpack(struct ndi_parcel *p, nds_array **out)
 static int
 carry_pack(void *handle, struct ndi_parcel *p)
 {
-    return ndi_ticket_pack(handle, PASS_SHARED, p);
+    return ndi_ticket_pack(handle, NDS_SHARED, p);
 }
 
 static int

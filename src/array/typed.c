@@ -284,7 +284,7 @@ carry_pack(void *handle, struct ndi_parcel *p)
 
     ndi_parcel_add_u64(p, (uint64_t)(unsigned char)t->code);
     ndi_parcel_add_u64(p, t->locked);
-    return ndi_ticket_pack(t->array, 2 /* shared */, p);
+    return ndi_ticket_pack(t->array, NDS_SHARED, p);
 }
 
 static int

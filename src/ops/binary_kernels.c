@@ -53,7 +53,7 @@
 
 /* Halves go through float and are rounded after each operation. */
 #define H(v) ndi_half_load(v)
-#define TO_H(v) ndi_half_store((double)(v))
+#define TO_H(v) ndi_half_from_double((double)(v))
 
 #define INTEGER(S, T, W)                                                      \
     KERNEL(add_##S, T, (W)x + (W)y)                                           \

@@ -42,7 +42,7 @@
 #endif
 
 #define TO_BOOL(v) ((v) != 0)
-#define TO_HALF(v) ndi_half_store((double)(v))
+#define TO_HALF(v) ndi_half_from_double((double)(v))
 #define P_I8(v) ((int8_t)(v))
 #define P_U8(v) ((uint8_t)(v))
 #define P_I16(v) ((int16_t)(v))

@@ -155,8 +155,8 @@ divide(enum nds_type t, unsigned char *x, int64_t n, bool old_array,
         if (half) {
             f = old_array
                     ? ndi_half_round(f / ndi_half_load(
-                                             ndi_half_store((double)n)))
-                    : ndi_half_load(ndi_half_store((double)f / (double)n));
+                                             ndi_half_from_double((double)n)))
+                    : ndi_half_load(ndi_half_from_double((double)f / (double)n));
         } else {
             f = old_array ? f / (float)n : (float)((double)f / (double)n);
         }

@@ -129,14 +129,11 @@ ndi_sock_recv_fds(int fd, void *data, size_t nbytes, int *fds, int room,
                 goto fail;
             }
             done += (size_t)n;
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            rc = ndi_sock_wait(fd, 1, deadline);
+        } else {
+            rc = ndi_sock_again(fd, 1, deadline);
             if (rc < 0) {
                 goto fail;
             }
-        } else if (errno != EINTR) {
-            rc = -errno;
-            goto fail;
         }
     }
     return 0;

@@ -150,6 +150,9 @@ int ndi_spawn_self(pid_t *pid, int *pidfd, char *const argv[],
 int ndi_sock_pair(int out[2]); /* Unix stream */
 /* Readable (1) or writable (2) before the deadline: -ETIMEDOUT. */
 int ndi_sock_wait(int fd, int events, int64_t deadline);
+/* After a call that failed with errno: waits if it would have blocked. 0: call
+ * it again; else -errno. */
+int ndi_sock_again(int fd, int events, int64_t deadline);
 /* All bytes before the deadline; -ENODATA at a clean end before the first
  * byte, -EPIPE at an end in the middle. */
 int ndi_sock_read(int fd, void *data, size_t nbytes, int64_t deadline);

@@ -63,6 +63,15 @@ ndi_sock_wait(int fd, int events, int64_t deadline)
 }
 
 int
+ndi_sock_again(int fd, int events, int64_t deadline)
+{
+    if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        return ndi_sock_wait(fd, events, deadline);
+    }
+    return errno == EINTR ? 0 : -errno;
+}
+
+int
 ndi_sock_read(int fd, void *data, size_t nbytes, int64_t deadline)
 {
     unsigned char *to = data;
@@ -76,14 +85,12 @@ ndi_sock_read(int fd, void *data, size_t nbytes, int64_t deadline)
             done += (size_t)n;
         } else if (n == 0) {
             return done == 0 ? -ENODATA : -EPIPE;
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            int rc = ndi_sock_wait(fd, 1, deadline);
+        } else {
+            int rc = ndi_sock_again(fd, 1, deadline);
 
             if (rc < 0) {
                 return rc;
             }
-        } else if (errno != EINTR) {
-            return -errno;
         }
     }
     return 0;
@@ -115,14 +122,12 @@ ndi_sock_writev(int fd, struct iovec *iov, int count, int64_t deadline)
 
         if (n >= 0) {
             advance(&iov, &count, (size_t)n);
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            int rc = ndi_sock_wait(fd, 2, deadline);
+        } else {
+            int rc = ndi_sock_again(fd, 2, deadline);
 
             if (rc < 0) {
                 return rc;
             }
-        } else if (errno != EINTR) {
-            return -errno;
         }
     }
     return 0;

@@ -385,7 +385,6 @@ through_ticket(nds_array *a, int pass, nds_array **out)
 
 START_TEST(tickets_carry_arrays)
 {
-    enum { BY_VALUE, MOVED, SHARED };
     nds_array_options opts = {.size = sizeof opts, .reach = NDS_SHAREABLE};
     nds_array *heap, *share, *named, *view, *b;
     struct ndi_parcel p = {0};
@@ -393,32 +392,32 @@ START_TEST(tickets_carry_arrays)
 
     ck_assert_int_eq(nds_array_new(&heap, NDS_INT32, 1, SHAPE(4), NULL), 0);
     ck_assert_int_eq(nds_fill(nds_array_view(heap), nds_int(1)), 0);
-    through_ticket(heap, BY_VALUE, &b);
+    through_ticket(heap, NDS_BY_VALUE, &b);
     ck_assert_int_eq(nds_fill(nds_array_view(b), nds_int(2)), 0);
     expect_text(heap, "[1, 1, 1, 1]");
     nds_array_close(b);
-    ck_assert_int_eq(ndi_ticket_pack(heap, SHARED, &p), NDS_EINVAL);
+    ck_assert_int_eq(ndi_ticket_pack(heap, NDS_SHARED, &p), NDS_EINVAL);
     ndi_parcel_fini(&p);
     nds_array_close(heap);
 
     ck_assert_int_eq(nds_array_new(&share, NDS_INT32, 1, SHAPE(4), &opts),
                      0);
-    through_ticket(share, SHARED, &b);
+    through_ticket(share, NDS_SHARED, &b);
     ck_assert_int_eq(nds_fill(nds_array_view(b), nds_int(2)), 0);
     expect_text(share, "[2, 2, 2, 2]");
     nds_array_close(b);
     ck_assert_int_eq(nds_array_slice(&view, share, "[::-2]"), 0);
-    through_ticket(view, SHARED, &b);
+    through_ticket(view, NDS_SHARED, &b);
     ck_assert_int_eq(nds_fill(nds_array_view(b), nds_int(7)), 0);
     expect_text(share, "[2, 7, 2, 7]");
     nds_array_close(b);
-    through_ticket(view, BY_VALUE, &b);
+    through_ticket(view, NDS_BY_VALUE, &b);
     ck_assert_int_eq(nds_fill(nds_array_view(b), nds_int(8)), 0);
     expect_text(share, "[2, 7, 2, 7]");
     nds_array_close(b);
     nds_array_close(view);
     ck_assert_int_eq(nds_array_freeze(share), 0);
-    through_ticket(share, BY_VALUE, &b);
+    through_ticket(share, NDS_BY_VALUE, &b);
     ck_assert_int_eq(nds_fill(nds_array_view(b), nds_int(9)), 0);
     expect_text(share, "[2, 7, 2, 7]");
     nds_array_close(b);
@@ -426,7 +425,7 @@ START_TEST(tickets_carry_arrays)
 
     ck_assert_int_eq(nds_array_create(&named, name, NDS_INT32, 1, SHAPE(2),
                                       NULL), 0);
-    through_ticket(named, SHARED, &b);
+    through_ticket(named, NDS_SHARED, &b);
     ck_assert_str_eq(nds_array_name(b), name);
     ck_assert_int_eq(nds_array_lock(b, 0), 0);
     ck_assert_int_eq(nds_array_unlock(b), 0);

@@ -55,7 +55,8 @@ prints(nds_args *args)
 }
 NDS_TASK(prints);
 
-/* Open descriptors beyond 0, 1 and 2. */
+/* Open descriptors beyond 0, 1 and 2. Also asked in spawned children, where a
+ * Check assertion, as in the harness, would open a file of its own. */
 static int
 count_fds(void)
 {
