@@ -243,6 +243,7 @@ static int
 repr_plain(struct ndi_buf *b, const nds_value *v)
 {
     char *text = NULL;
+    int rc;
 
     switch (v->kind) {
     case NDS_VALUE_NONE:
@@ -278,8 +279,8 @@ repr_plain(struct ndi_buf *b, const nds_value *v)
         ndi_buf_add_str(b, "NotImplemented");
         return 0;
     case NDS_VALUE_ARRAY:
-        return repr_owned(
-            b, nds_view_repr(nds_array_view(v->u.array), NULL, &text), text);
+        rc = nds_view_repr(nds_array_view(v->u.array), NULL, &text);
+        return repr_owned(b, rc, text);
     case NDS_VALUE_SCALAR:
         return repr_scalar(b, v->u.array);
     case NDS_VALUE_DTYPE:
