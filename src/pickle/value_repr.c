@@ -179,7 +179,13 @@ repr_scalar(struct ndi_buf *b, nds_array *a)
     char *text = NULL;
     int rc;
 
-    if (v->ndim == 0 && strchr("biufc", nds_dtype_kind(v->dtype)) != NULL) {
+    if (v->ndim == 0 && strchr("fc", nds_dtype_kind(v->dtype)) != NULL &&
+        nds_dtype_type(v->dtype) != NDS_TYPE_FLOAT64 &&
+        nds_dtype_type(v->dtype) != NDS_TYPE_COMPLEX128) {
+        // As short as the type itself needs: 0.1 for a float32.
+        rc = nds_view_str(v, NULL, &text);
+    } else if (v->ndim == 0 &&
+               strchr("biufc", nds_dtype_kind(v->dtype)) != NULL) {
         rc = nds_view_tolist_str(v, &text);
     } else {
         rc = nds_view_repr(v, NULL, &text);
