@@ -35,6 +35,26 @@ reply(struct ndi_service *s, struct ndi_conn *c, const char *kind,
     return rc;
 }
 
+/* A message as a text value: cut words may end inside a character, which
+ * then shows as '?'. */
+static nds_value *
+text_of(const char *message)
+{
+    nds_value *v;
+    char *plain;
+
+    if (ndi_text_is_utf8(message, strlen(message))) {
+        return nds_value_str(message);
+    }
+    plain = strdup(message);
+    for (char *c = plain; c != NULL && *c != '\0'; c++) {
+        *c = (unsigned char)*c >= 0x80 ? '?' : *c;
+    }
+    v = plain != NULL ? nds_value_str(plain) : NULL;
+    free(plain);
+    return v;
+}
+
 /* The thread's last failure as a remote traceback. */
 static int
 reply_traceback(struct ndi_service *s, struct ndi_conn *c, int code)
@@ -45,7 +65,7 @@ reply_traceback(struct ndi_service *s, struct ndi_conn *c, int code)
     ndi_buf_add_fmt(&b, "Traceback (most recent call last):\n"
                     "  in the ndshare manager\n%s: %s\n",
                     nds_error_python(code), nds_last_error()->message);
-    text = ndi_buf_ok(&b) < 0 ? NULL : nds_value_str((const char *)b.data);
+    text = ndi_buf_ok(&b) < 0 ? NULL : text_of((const char *)b.data);
     ndi_buf_fini(&b);
     return reply(s, c, "#TRACEBACK", text);
 }
@@ -53,9 +73,13 @@ reply_traceback(struct ndi_service *s, struct ndi_conn *c, int code)
 static int
 reply_error(struct ndi_service *s, struct ndi_conn *c, int code)
 {
-    return reply(s, c, "#ERROR",
-                 nds_value_exception(nds_error_python(code),
-                                     nds_last_error()->message));
+    nds_value *e = nds_value_exception(nds_error_python(code), NULL);
+
+    if (nds_value_append(e, text_of(nds_last_error()->message)) < 0) {
+        nds_value_free(e);
+        e = NULL;
+    }
+    return reply(s, c, "#ERROR", e);
 }
 
 static int
@@ -348,7 +372,7 @@ reply_not_exposed(struct ndi_service *s, struct ndi_conn *c,
                     "  in the ndshare manager\nAttributeError: method "
                     "'%.60s' of '%s' object is not exposed\n", name,
                     h->typeid_);
-    text = ndi_buf_ok(&b) < 0 ? NULL : nds_value_str((const char *)b.data);
+    text = ndi_buf_ok(&b) < 0 ? NULL : text_of((const char *)b.data);
     ndi_buf_fini(&b);
     return reply(s, c, "#TRACEBACK", text);
 }
@@ -403,14 +427,6 @@ serve_call(struct ndi_service *s, struct ndi_conn *c, const struct request *r)
     return rc;
 }
 
-/* Could the next request be read? Malformed ones are answered and forgiven. */
-static bool
-is_forgivable(int rc)
-{
-    return rc == NDS_EREFUSED || rc == NDS_EFORMAT || rc == NDS_ELIMIT ||
-           rc == NDS_EDTYPE || rc == NDS_ESHAPE || rc == NDS_EINVAL;
-}
-
 static void
 serve_channel(struct ndi_service *s, struct ndi_conn *c,
               const nds_value *none)
@@ -418,15 +434,20 @@ serve_channel(struct ndi_service *s, struct ndi_conn *c,
     int rc = 0;
 
     while (rc == 0) {
-        nds_value *v;
+        nds_value *v = NULL;
         struct request r;
+        void *data;
+        size_t nbytes;
 
-        rc = ndi_conn_recv(c, &v, NDS_FOREVER);
+        rc = ndi_frame_read(c->fd, NDI_FRAME_LIMIT, &data, &nbytes,
+                            NDS_FOREVER);
         if (rc < 0) {
-            rc = is_forgivable(rc) ? reply_traceback(s, c, rc) : rc;
-            continue;
+            break;
         }
-        rc = read_request(v, none, &r);
+        // A message that cannot be understood is answered; the next may be.
+        rc = ndi_pickle_read(&v, data, nbytes);
+        free(data);
+        rc = rc < 0 ? rc : read_request(v, none, &r);
         rc = rc < 0 ? reply_traceback(s, c, rc) : serve_call(s, c, &r);
         nds_value_free(v);
     }

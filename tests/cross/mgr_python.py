@@ -219,8 +219,8 @@ def wrong_key(address):
 def dial(address):
     unix = isinstance(address, str)
     s = socket.socket(socket.AF_UNIX if unix else socket.AF_INET)
+    s.connect(address)  # waits while the backlog is full
     s.settimeout(20)
-    s.connect(address)
     return s
 
 
