@@ -24,7 +24,12 @@ struct cli_command {
 extern const struct cli_command cli_create, cli_print, cli_info, cli_ls,
     cli_tour, cli_rm, cli_gc, cli_load, cli_save, cli_fill, cli_add, cli_mul, cli_sum,
     cli_prod, cli_min, cli_max, cli_mean, cli_std, cli_var, cli_argmin,
-    cli_argmax, cli_any, cli_wait, cli_doctor;
+    cli_argmax, cli_any, cli_wait, cli_doctor, cli_serve, cli_call;
+
+/* ---- key.c ----------------------------------------------------------------- */
+/* The manager's key, from `file` or where serve's help says [caller frees]. */
+int cli_key(const struct cli_command *self, const char *file, char **key,
+            size_t *nbytes);
 
 /* ---- say.c ---------------------------------------------------------------- */
 /* "ndshare NAME: <the library's last error>" and a remedy if one is known. */

@@ -41,6 +41,8 @@ static const struct way {
      "programs that know only a name"},
     {8, "08_mapped_file", "mapped file", NULL,
      "data that stay, or exceed memory"},
+    {9, "09_manager", "manager", "1000000",
+     "results only, many clients, stock Python"},
 };
 #define WAYS ((int)(sizeof ways / sizeof ways[0]))
 
@@ -357,6 +359,5 @@ const struct cli_command cli_tour = {
     "  --only N         one way\n"
     "  --start-method   how the programs start their children\n"
     "  --plain          only what the programs print\n\n"
-    "Ways 1 to 8; the manager (way 9) is not part of this version.\n\n"
     "example: ndshare tour --only 4 --start-method spawn\n",
     run};

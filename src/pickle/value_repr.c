@@ -179,7 +179,13 @@ repr_scalar(struct ndi_buf *b, nds_array *a)
     char *text = NULL;
     int rc;
 
-    if (v->ndim == 0 && strchr("biufc", nds_dtype_kind(v->dtype)) != NULL) {
+    if (v->ndim == 0 && strchr("fc", nds_dtype_kind(v->dtype)) != NULL &&
+        nds_dtype_type(v->dtype) != NDS_TYPE_FLOAT64 &&
+        nds_dtype_type(v->dtype) != NDS_TYPE_COMPLEX128) {
+        // As short as the type itself needs: 0.1 for a float32.
+        rc = nds_view_str(v, NULL, &text);
+    } else if (v->ndim == 0 &&
+               strchr("biufc", nds_dtype_kind(v->dtype)) != NULL) {
         rc = nds_view_tolist_str(v, &text);
     } else {
         rc = nds_view_repr(v, NULL, &text);
@@ -243,6 +249,7 @@ static int
 repr_plain(struct ndi_buf *b, const nds_value *v)
 {
     char *text = NULL;
+    int rc;
 
     switch (v->kind) {
     case NDS_VALUE_NONE:
@@ -278,8 +285,8 @@ repr_plain(struct ndi_buf *b, const nds_value *v)
         ndi_buf_add_str(b, "NotImplemented");
         return 0;
     case NDS_VALUE_ARRAY:
-        return repr_owned(
-            b, nds_view_repr(nds_array_view(v->u.array), NULL, &text), text);
+        rc = nds_view_repr(nds_array_view(v->u.array), NULL, &text);
+        return repr_owned(b, rc, text);
     case NDS_VALUE_SCALAR:
         return repr_scalar(b, v->u.array);
     case NDS_VALUE_DTYPE:

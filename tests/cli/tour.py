@@ -39,6 +39,9 @@ EXPECTED = {
     6: adds(" 10000000", "Child"),
     7: adds(" 10000", "Child"),
     8: adds("", "Child:"),
+    9: ("Array created on host: array([1., 1., 1., ..., 1., 1., 1.], "
+        "shape=(1000000,))\nArray sum: 1000000.0\n"
+        "Array sum (in child): 1000000.0\n"),
 }
 READ = re.compile(r"Task read an array \(\d+, \d+\), max=0\.9\d+")
 

@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * idents.c - hosted objects by ident, and whose references keep them
+ *
+ * A reference that came over a Unix socket is charged to the process at its
+ * other end; when that process's pidfd fires, what it still held is dropped.
+ * The stock protocol uses a connection of its own for each count, so a
+ * connection's end says nothing. A reference may be given back by another
+ * process than the one that took it (a proxy was handed on): it is then taken
+ * from nobody's account first, from the giver's otherwise.
+ */
+#include <mgr/mgr_impl.h>
+
+#include <base/fail.h>
+#include <os/os.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PEERS_MAX 4000
+
+struct charge {
+    struct ndi_hosted *object;
+    int64_t count;
+    struct charge *next;
+};
+
+struct ndi_peer {
+    pid_t pid;
+    int pidfd;
+    struct charge *charges;
+    struct ndi_peer *next;
+};
+
+int
+ndi_idents_init(struct ndi_idents *t)
+{
+    uint32_t start = 0;
+    int rc = ndi_random_bytes(&start, sizeof start);
+
+    *t = (struct ndi_idents){.next_id = ((uint64_t)start << 24) + 1};
+    if (rc < 0) {
+        return ndi_fail_errno(-rc, "random bytes for idents");
+    }
+    pthread_mutex_init(&t->lock, NULL);
+    return 0;
+}
+
+static void
+hosted_free(struct ndi_hosted *h)
+{
+    nds_array_close(h->array);
+    pthread_rwlock_destroy(&h->lock);
+    free(h);
+}
+
+static void
+peer_free(struct ndi_peer *p)
+{
+    while (p->charges != NULL) {
+        struct charge *c = p->charges;
+
+        p->charges = c->next;
+        free(c);
+    }
+    ndi_os_close(p->pidfd);
+    free(p);
+}
+
+void
+ndi_idents_fini(struct ndi_idents *t)
+{
+    while (t->peers != NULL) {
+        struct ndi_peer *p = t->peers;
+
+        t->peers = p->next;
+        peer_free(p);
+    }
+    while (t->objects != NULL) {
+        struct ndi_hosted *h = t->objects;
+
+        t->objects = h->next;
+        hosted_free(h);
+    }
+    pthread_mutex_destroy(&t->lock);
+}
+
+static struct ndi_hosted *
+find_locked(struct ndi_idents *t, const char *id)
+{
+    for (struct ndi_hosted *h = t->objects; h != NULL; h = h->next) {
+        if (strcmp(h->id, id) == 0) {
+            return h;
+        }
+    }
+    return NULL;
+}
+
+/* The account of a process; NULL if it cannot be watched. */
+static struct ndi_peer *
+peer_locked(struct ndi_idents *t, pid_t pid)
+{
+    struct ndi_peer *p;
+    int n = 0;
+
+    for (p = t->peers; p != NULL; p = p->next, n++) {
+        if (p->pid == pid) {
+            return p;
+        }
+    }
+    p = n < PEERS_MAX ? calloc(1, sizeof *p) : NULL;
+    if (p == NULL) {
+        return NULL;
+    }
+    p->pid = pid;
+    if (ndi_pidfd_open(&p->pidfd, pid) < 0) {
+        free(p);
+        return NULL;
+    }
+    p->next = t->peers;
+    t->peers = p;
+    return p;
+}
+
+/* Adds one reference to the account of pid, if it can be watched. */
+static void
+charge_locked(struct ndi_idents *t, struct ndi_hosted *h, pid_t pid)
+{
+    struct ndi_peer *p = pid > 0 ? peer_locked(t, pid) : NULL;
+    struct charge *c;
+
+    if (p == NULL) {
+        return;
+    }
+    for (c = p->charges; c != NULL; c = c->next) {
+        if (c->object == h) {
+            c->count++;
+            return;
+        }
+    }
+    c = calloc(1, sizeof *c);
+    if (c != NULL) {
+        c->object = h;
+        c->count = 1;
+        c->next = p->charges;
+        p->charges = c;
+    }
+}
+
+static int64_t
+charged_locked(struct ndi_idents *t, struct ndi_hosted *h)
+{
+    int64_t n = 0;
+
+    for (struct ndi_peer *p = t->peers; p != NULL; p = p->next) {
+        for (struct charge *c = p->charges; c != NULL; c = c->next) {
+            n += c->object == h ? c->count : 0;
+        }
+    }
+    return n;
+}
+
+/* Takes one reference off an account: pid's own, else nobody's, else any. */
+static void
+discharge_locked(struct ndi_idents *t, struct ndi_hosted *h, pid_t pid)
+{
+    struct charge *any = NULL;
+
+    for (struct ndi_peer *p = t->peers; p != NULL; p = p->next) {
+        for (struct charge *c = p->charges; c != NULL; c = c->next) {
+            if (c->object == h && c->count > 0) {
+                if (p->pid == pid) {
+                    c->count--;
+                    return;
+                }
+                any = c;
+            }
+        }
+    }
+    if (any != NULL && charged_locked(t, h) >= h->refs) {
+        any->count--;
+    }
+}
+
+/* Every trace of h in the accounts goes with it. */
+static void
+forget_locked(struct ndi_idents *t, struct ndi_hosted *h)
+{
+    for (struct ndi_peer *p = t->peers; p != NULL; p = p->next) {
+        struct charge **at = &p->charges;
+
+        while (*at != NULL) {
+            struct charge *c = *at;
+
+            if (c->object == h) {
+                *at = c->next;
+                free(c);
+            } else {
+                at = &c->next;
+            }
+        }
+    }
+}
+
+/* Unlinks h; returns it if the caller must free it (outside the lock). */
+static struct ndi_hosted *
+dispose_locked(struct ndi_idents *t, struct ndi_hosted *h)
+{
+    struct ndi_hosted **at = &t->objects;
+
+    while (*at != h) {
+        at = &(*at)->next;
+    }
+    *at = h->next;
+    h->next = NULL;
+    h->disposed = true;
+    t->count--;
+    forget_locked(t, h);
+    return h->users == 0 ? h : NULL;
+}
+
+int
+ndi_idents_add(struct ndi_idents *t, const char *typeid_, nds_array *a,
+               pid_t pid, struct ndi_hosted **out)
+{
+    struct ndi_hosted *h = calloc(1, sizeof *h);
+
+    if (h == NULL) {
+        nds_array_close(a);
+        return ndi_fail_nomem(sizeof *h, "a hosted object");
+    }
+    h->array = a;
+    h->refs = 1;
+    h->users = 1;
+    snprintf(h->typeid_, sizeof h->typeid_, "%s", typeid_);
+    pthread_rwlock_init(&h->lock, NULL);
+    pthread_mutex_lock(&t->lock);
+    // Never used twice while this server lives.
+    snprintf(h->id, sizeof h->id, "%llx", (unsigned long long)t->next_id++);
+    h->next = t->objects;
+    t->objects = h;
+    t->count++;
+    charge_locked(t, h, pid);
+    pthread_mutex_unlock(&t->lock);
+    *out = h;
+    return 0;
+}
+
+struct ndi_hosted *
+ndi_idents_get(struct ndi_idents *t, const char *id)
+{
+    struct ndi_hosted *h;
+
+    pthread_mutex_lock(&t->lock);
+    h = find_locked(t, id);
+    if (h != NULL) {
+        h->users++;
+    }
+    pthread_mutex_unlock(&t->lock);
+    return h;
+}
+
+void
+ndi_idents_put(struct ndi_idents *t, struct ndi_hosted *h)
+{
+    bool last;
+
+    if (h == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&t->lock);
+    last = --h->users == 0 && h->disposed;
+    pthread_mutex_unlock(&t->lock);
+    if (last) {
+        hosted_free(h);
+    }
+}
+
+static int
+no_such(const char *id)
+{
+    return ndi_fail(NDS_EKEY, "'%.30s'", id);
+}
+
+int
+ndi_idents_incref(struct ndi_idents *t, const char *id, pid_t pid)
+{
+    struct ndi_hosted *h;
+
+    pthread_mutex_lock(&t->lock);
+    h = find_locked(t, id);
+    if (h != NULL) {
+        h->refs++;
+        charge_locked(t, h, pid);
+    }
+    pthread_mutex_unlock(&t->lock);
+    return h != NULL ? 0 : no_such(id);
+}
+
+int
+ndi_idents_decref(struct ndi_idents *t, const char *id, pid_t pid)
+{
+    struct ndi_hosted *h, *gone = NULL;
+    bool known;
+
+    pthread_mutex_lock(&t->lock);
+    h = find_locked(t, id);
+    known = h != NULL;
+    if (known) {
+        discharge_locked(t, h, pid);
+        if (--h->refs == 0) {
+            gone = dispose_locked(t, h);
+        }
+    }
+    pthread_mutex_unlock(&t->lock);
+    if (gone != NULL) {
+        hosted_free(gone);
+    }
+    return known ? 0 : no_such(id);
+}
+
+int
+ndi_idents_count(struct ndi_idents *t)
+{
+    int n;
+
+    pthread_mutex_lock(&t->lock);
+    n = t->count;
+    pthread_mutex_unlock(&t->lock);
+    return n;
+}
+
+struct line {
+    char id[24];
+    char text[160];
+};
+
+static int
+by_id(const void *a, const void *b)
+{
+    return strcmp(((const struct line *)a)->id, ((const struct line *)b)->id);
+}
+
+int
+ndi_idents_debug(struct ndi_idents *t, char **text)
+{
+    struct ndi_buf b = {0};
+    struct line *lines;
+    size_t n = 0;
+
+    *text = NULL;
+    pthread_mutex_lock(&t->lock);
+    lines = calloc((size_t)t->count + 1, sizeof *lines);
+    for (struct ndi_hosted *h = t->objects; lines && h; h = h->next, n++) {
+        const nds_view *v = nds_array_view(h->array);
+        char *name = NULL;
+
+        // The object is described, not printed: printing would need its lock.
+        if (nds_dtype_name(v->dtype, &name) < 0) {
+            name = NULL;
+        }
+        memcpy(lines[n].id, h->id, sizeof h->id);
+        snprintf(lines[n].text, sizeof lines[n].text,
+                 "  %s:       refcount=%lld\n    %.40s: array of %lld %.20s",
+                 h->id, (long long)h->refs, h->typeid_,
+                 (long long)nds_view_count(v), name != NULL ? name : "?");
+        free(name);
+    }
+    pthread_mutex_unlock(&t->lock);
+    if (lines == NULL) {
+        return ndi_fail_nomem(sizeof *lines, "debug_info");
+    }
+    qsort(lines, n, sizeof *lines, by_id);
+    for (size_t i = 0; i < n; i++) {
+        ndi_buf_add_str(&b, i > 0 ? "\n" : "");
+        ndi_buf_add_str(&b, lines[i].text);
+    }
+    free(lines);
+    return ndi_buf_steal_text(&b, text);
+}
+
+int
+ndi_idents_pidfds(struct ndi_idents *t, int *fds, int room)
+{
+    int n = 0;
+
+    pthread_mutex_lock(&t->lock);
+    for (struct ndi_peer *p = t->peers; p != NULL && n < room; p = p->next) {
+        fds[n++] = p->pidfd;
+    }
+    pthread_mutex_unlock(&t->lock);
+    return n;
+}
+
+void
+ndi_idents_bury(struct ndi_idents *t, int pidfd)
+{
+    struct ndi_hosted *gone = NULL;
+    struct ndi_peer **at, *dead = NULL;
+
+    pthread_mutex_lock(&t->lock);
+    for (at = &t->peers; *at != NULL; at = &(*at)->next) {
+        if ((*at)->pidfd == pidfd) {
+            dead = *at;
+            *at = dead->next;
+            break;
+        }
+    }
+    while (dead != NULL && dead->charges != NULL) {
+        struct charge *c = dead->charges;
+        struct ndi_hosted *h = c->object, *mine;
+
+        dead->charges = c->next;
+        h->refs -= c->count;
+        free(c);
+        if (h->refs <= 0) {
+            mine = dispose_locked(t, h);
+            if (mine != NULL) {
+                mine->next = gone;
+                gone = mine;
+            }
+        }
+    }
+    pthread_mutex_unlock(&t->lock);
+    if (dead != NULL) {
+        peer_free(dead);
+    }
+    while (gone != NULL) {
+        struct ndi_hosted *h = gone;
+
+        gone = h->next;
+        hosted_free(h);
+    }
+}

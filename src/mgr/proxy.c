@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * proxy.c - a handle on a hosted object
+ *
+ * A proxy is one reference on the server, charged to this process. A child of
+ * fork inherits the handle but not the reference: its first use takes one of
+ * its own, and closing a handle it never used gives nothing back.
+ */
+#include <mgr/mgr_impl.h>
+
+#include <array/array_impl.h>
+#include <base/fail.h>
+#include <ndshare/ops.h>
+#include <os/os.h>
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct nds_proxy {
+    _Atomic uint32_t refs;
+    nds_manager *manager;
+    char *id;
+    bool can_map;
+    _Atomic uint64_t epoch; /* the process whose reference it is */
+    pthread_mutex_t lock;
+};
+
+static nds_value *
+one_text(const char *text)
+{
+    nds_value *t = nds_value_tuple();
+
+    if (nds_value_append(t, nds_value_str(text)) < 0) {
+        nds_value_free(t);
+        return NULL;
+    }
+    return t;
+}
+
+static int
+count(nds_manager *m, const char *fn, const char *id)
+{
+    nds_value *args = one_text(id);
+
+    return args != NULL ? ndi_manager_ask(m, fn, args, NULL, NULL)
+                        : NDS_ENOMEM;
+}
+
+/* Takes over one reference on the server; gives it back if it fails. */
+static int
+proxy_new(nds_proxy **out, nds_manager *m, const char *id, bool can_map)
+{
+    nds_proxy *p = calloc(1, sizeof *p);
+    char *copy = strdup(id);
+
+    if (p == NULL || copy == NULL) {
+        free(p);
+        free(copy);
+        (void)count(m, "decref", id);
+        return ndi_fail_nomem(sizeof *p, "a proxy");
+    }
+    atomic_init(&p->refs, 1);
+    atomic_init(&p->epoch, ndi_fork_epoch());
+    pthread_mutex_init(&p->lock, NULL);
+    p->manager = ndi_manager_get(m);
+    p->id = copy;
+    p->can_map = can_map;
+    *out = p;
+    return 0;
+}
+
+/* Makes sure that this process holds a reference of its own. */
+static int
+proxy_own(nds_proxy *p)
+{
+    int rc = 0;
+
+    if (atomic_load(&p->epoch) == ndi_fork_epoch()) {
+        return 0;
+    }
+    pthread_mutex_lock(&p->lock);
+    if (atomic_load(&p->epoch) != ndi_fork_epoch()) {
+        rc = count(p->manager, "incref", p->id);
+        if (rc == 0) {
+            atomic_store(&p->epoch, ndi_fork_epoch());
+        }
+    }
+    pthread_mutex_unlock(&p->lock);
+    return rc;
+}
+
+int
+nds_manager_create_value(nds_manager *m, nds_proxy **out,
+                         const char *typeid_, const nds_value *args,
+                         const nds_value *kwds)
+{
+    nds_value *all = one_text(typeid_);
+    nds_value *made = NULL;
+    const nds_value *id, *can;
+    bool can_map = false;
+    int rc = all != NULL ? 0 : NDS_ENOMEM;
+
+    *out = NULL;
+    for (size_t i = 0; rc == 0 && args && i < nds_value_count(args); i++) {
+        rc = ndi_value_push(all, args->items[i]);
+    }
+    if (rc < 0) {
+        nds_value_free(all);
+        return rc;
+    }
+    rc = ndi_manager_ask(
+        m, "create", all,
+        kwds != NULL ? ndi_value_get((nds_value *)kwds) : NULL, &made);
+    if (rc < 0) {
+        return rc;
+    }
+    id = nds_value_item(made, 0);
+    can = nds_value_get(nds_value_item(made, 2), "map");
+    if (id == NULL || nds_value_kind(id) != NDS_VALUE_STR) {
+        rc = ndi_fail(NDS_EPROTO, "create answered without an ident");
+    } else {
+        if (can != NULL) {
+            nds_value_as_bool(can, &can_map);
+        }
+        rc = proxy_new(out, m, nds_value_text(id, NULL), can_map);
+    }
+    nds_value_free(made);
+    return rc;
+}
+
+int
+nds_manager_create(nds_manager *m, nds_proxy **out, const char *typeid_,
+                   const char *args)
+{
+    nds_value *v = NULL;
+    int rc = 0;
+
+    *out = NULL;
+    if (args != NULL) {
+        rc = nds_value_parse(&v, args);
+        if (rc == 0 && nds_value_kind(v) != NDS_VALUE_TUPLE) {
+            rc = ndi_fail(NDS_EINVAL, "create: the arguments '%s' are no "
+                          "tuple; one argument is written (x,)", args);
+        }
+    }
+    if (rc == 0) {
+        rc = nds_manager_create_value(m, out, typeid_, v, NULL);
+    }
+    nds_value_free(v);
+    return rc;
+}
+
+int
+nds_proxy_get(nds_proxy **out, nds_proxy *p)
+{
+    atomic_fetch_add(&p->refs, 1);
+    *out = p;
+    return 0;
+}
+
+void
+nds_proxy_close(nds_proxy *p)
+{
+    if (p == NULL || atomic_fetch_sub(&p->refs, 1) != 1) {
+        return;
+    }
+    if (atomic_load(&p->epoch) == ndi_fork_epoch()) {
+        // A server that is gone holds nothing either.
+        (void)count(p->manager, "decref", p->id);
+    }
+    nds_manager_close(p->manager);
+    pthread_mutex_destroy(&p->lock);
+    free(p->id);
+    free(p);
+}
+
+int
+nds_proxy_call(nds_proxy *p, nds_value **out, const char *method,
+               const nds_value *args, const nds_value *kwds)
+{
+    nds_value *value = NULL;
+    int rc = proxy_own(p);
+
+    if (rc == 0) {
+        rc = ndi_manager_call(p->manager, p->id, method, args, kwds, &value);
+    }
+    if (out != NULL) {
+        *out = value;
+    } else {
+        nds_value_free(value);
+    }
+    return rc;
+}
+
+static int
+call_text(nds_proxy *p, const char *method, char **text)
+{
+    nds_value *v;
+    size_t n;
+    int rc = nds_proxy_call(p, &v, method, NULL, NULL);
+
+    *text = NULL;
+    if (rc == 0 && nds_value_kind(v) != NDS_VALUE_STR) {
+        rc = ndi_fail(NDS_EPROTO, "%s answered with no text", method);
+    }
+    if (rc == 0) {
+        *text = strdup(nds_value_text(v, &n));
+        rc = *text != NULL ? 0 : ndi_fail_nomem(n, "a text");
+    }
+    nds_value_free(v);
+    return rc;
+}
+
+int
+nds_proxy_str(nds_proxy *p, char **text)
+{
+    return call_text(p, "__str__", text);
+}
+
+int
+nds_proxy_repr(nds_proxy *p, char **text)
+{
+    return call_text(p, "__repr__", text);
+}
+
+int
+nds_proxy_reduce(nds_proxy *p, const char *method, double *out)
+{
+    nds_value *v;
+    int rc = nds_proxy_call(p, &v, method, NULL, NULL);
+
+    *out = 0;
+    if (rc == 0 && !nds_value_as_float(v, out)) {
+        rc = ndi_fail(NDS_EPROTO, "%s answered with no number", method);
+    }
+    nds_value_free(v);
+    return rc;
+}
+
+static int
+index_value(const char *slice, nds_value **out)
+{
+    nds_index index[2 * NDS_MAX_NDIM];
+    int n = 0;
+    int rc;
+
+    if (slice == NULL) {
+        *out = nds_value_ellipsis();
+    } else {
+        rc = nds_index_parse(slice, index, 2 * NDS_MAX_NDIM, &n);
+        if (rc < 0) {
+            *out = NULL;
+            return rc;
+        }
+        *out = ndi_value_of_index(index, n);
+    }
+    return *out != NULL ? 0 : NDS_ENOMEM;
+}
+
+int
+nds_proxy_fetch(nds_proxy *p, nds_array **out, const char *slice)
+{
+    nds_value *args = NULL, *index, *v = NULL;
+    bool weak;
+    int rc;
+
+    *out = NULL;
+    if (slice == NULL) {
+        rc = nds_proxy_call(p, &v, "#GETVALUE", NULL, NULL);
+    } else {
+        rc = index_value(slice, &index);
+        if (rc == 0) {
+            args = nds_value_tuple();
+            rc = nds_value_append(args, index);
+        }
+        if (rc == 0) {
+            rc = nds_proxy_call(p, &v, "__getitem__", args, NULL);
+        }
+    }
+    if (rc == 0) {
+        rc = ndi_array_of_value(NULL, v, out, &weak);
+    }
+    nds_value_free(args);
+    nds_value_free(v);
+    return rc;
+}
+
+int
+nds_proxy_store(nds_proxy *p, const char *slice, nds_array *value)
+{
+    nds_value *args = NULL, *index;
+    int rc = index_value(slice, &index);
+
+    if (rc == 0) {
+        args = nds_value_tuple();
+        rc = nds_value_append(args, index);
+    }
+    if (rc == 0) {
+        rc = nds_value_append(args, nds_value_array(value));
+    }
+    if (rc == 0) {
+        rc = nds_proxy_call(p, NULL, "__setitem__", args, NULL);
+    }
+    nds_value_free(args);
+    return rc;
+}
+
+/* ---- the array itself --------------------------------------------------------- */
+
+/* What came: geometry and a descriptor (taken over). Nothing of either is
+ * believed before it is checked. */
+static int
+adopt(const nds_value *geometry, int fd, enum nds_mode mode, nds_array **out)
+{
+    struct ndi_segment *seg = NULL;
+    struct ndi_parcel p = {0};
+    size_t n = 0;
+    const char *bytes = nds_value_text(geometry, &n);
+    int rc = ndi_segment_adopt(&seg, fd, NDI_KIND_ARRAY, mode);
+
+    if (rc == 0) {
+        ndi_buf_add(&p.bytes, bytes, n);
+        rc = ndi_parcel_ok(&p);
+        if (rc < 0) {
+            ndi_segment_put(seg);
+        }
+    }
+    if (rc == 0) {
+        rc = ndi_ticket_unpack_geometry(&p, seg, out);
+    }
+    if (rc == 0 && mode == NDS_READ) {
+        (*out)->view.flags |= NDS_VIEW_READONLY;
+    } else if (rc == 0 && mode == NDS_COPY) {
+        (*out)->view.flags &= ~(uint32_t)NDS_VIEW_READONLY;
+    }
+    ndi_parcel_fini(&p);
+    return rc;
+}
+
+static int
+ask_map(nds_proxy *p, struct ndi_conn *c, enum nds_mode mode,
+        nds_value **geometry, int *fd)
+{
+    int64_t deadline = ndi_deadline(p->manager->timeout_ns);
+    const char text[2] = {(char)mode, '\0'};
+    nds_value *args = one_text(p->id);
+    nds_value *request = NULL, *reply = NULL;
+    char byte;
+    int nfds = 0;
+    int rc = nds_value_append(args, nds_value_str(text));
+
+    if (rc == 0) {
+        request = ndi_request(nds_value_str(NDI_MGR_HELLO), "map", args,
+                              NULL);
+        rc = request != NULL ? ndi_conn_send(c, request, deadline)
+                             : NDS_ENOMEM;
+    } else {
+        nds_value_free(args);
+    }
+    nds_value_free(request);
+    rc = rc < 0 ? rc : ndi_conn_recv(c, &reply, deadline);
+    rc = rc < 0 ? rc : ndi_reply_value(reply, geometry);
+    if (rc == 0 && nds_value_kind(*geometry) != NDS_VALUE_BYTES) {
+        rc = ndi_fail(NDS_EPROTO, "map answered with no geometry");
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    rc = ndi_sock_recv_fds(c->fd, &byte, 1, fd, 1, &nfds, deadline);
+    if (rc < 0) {
+        return ndi_fail_errno(-rc, "receive the array's descriptor");
+    }
+    return nfds == 1 ? 0
+                     : ndi_fail(NDS_EPROTO, "map came without a descriptor");
+}
+
+int
+nds_proxy_map(nds_proxy *p, nds_array **out, enum nds_mode mode)
+{
+    struct ndi_conn c = {.fd = -1};
+    nds_value *geometry = NULL;
+    int fd = -1;
+    int rc;
+
+    *out = NULL;
+    if (mode != NDS_READ && mode != NDS_READWRITE && mode != NDS_COPY) {
+        return ndi_fail(NDS_EINVAL, "map: mode 'r', '+' or 'c'");
+    }
+    if (!p->can_map || p->manager->addr.tcp) {
+        return ndi_fail(NDS_ENOTSUP, "map: manager '%s' %s",
+                        p->manager->addr.text,
+                        p->manager->addr.tcp
+                            ? "is reached over TCP; map needs a Unix socket"
+                            : "cannot hand out its arrays");
+    }
+    rc = proxy_own(p);
+    if (rc == 0) {
+        rc = ndi_manager_open(p->manager, &c);
+    }
+    if (rc == 0) {
+        rc = ask_map(p, &c, mode, &geometry, &fd);
+    }
+    if (rc == 0) {
+        rc = adopt(geometry, fd, mode, out);
+    }
+    nds_value_free(geometry);
+    if (c.fd >= 0) {
+        ndi_conn_close(&c);
+    }
+    return rc;
+}
+
+/* ---- to another process ----------------------------------------------------------- */
+
+static int
+carry_pack(void *handle, struct ndi_parcel *parcel)
+{
+    nds_proxy *p = handle;
+    int rc = proxy_own(p);
+
+    if (rc < 0) {
+        return rc;
+    }
+    ndi_parcel_add_str(parcel, p->manager->addr.text);
+    ndi_parcel_add_bytes(parcel, p->manager->key, p->manager->key_nbytes);
+    ndi_parcel_add_u64(parcel, (uint64_t)p->manager->timeout_ns);
+    ndi_parcel_add_str(parcel, p->id);
+    ndi_parcel_add_u64(parcel, p->can_map);
+    return ndi_parcel_ok(parcel);
+}
+
+static int
+carry_unpack(struct ndi_parcel *parcel, void **handle)
+{
+    const char *address = ndi_parcel_str(parcel);
+    size_t nbytes;
+    const void *key = ndi_parcel_bytes(parcel, &nbytes);
+    int64_t timeout_ns = (int64_t)ndi_parcel_u64(parcel);
+    const char *id = ndi_parcel_str(parcel);
+    bool can_map = ndi_parcel_u64(parcel) != 0;
+    nds_manager *m = NULL;
+    nds_proxy *p = NULL;
+    int rc = ndi_parcel_ok(parcel);
+
+    *handle = NULL;
+    if (rc == 0) {
+        rc = ndi_manager_new(&m, address, key, nbytes, timeout_ns);
+    }
+    if (rc == 0) {
+        rc = count(m, "incref", id);
+    }
+    if (rc == 0) {
+        rc = proxy_new(&p, m, id, can_map);
+    }
+    nds_manager_close(m);
+    *handle = p;
+    return rc;
+}
+
+static void
+carry_close(void *handle)
+{
+    nds_proxy_close(handle);
+}
+
+static struct ndi_carrier carrier = {"proxy", carry_pack, carry_unpack,
+                                     carry_close, NULL};
+
+__attribute__((constructor)) static void
+register_carrier(void)
+{
+    ndi_carrier_register(&carrier);
+}

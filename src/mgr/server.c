@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * server.c - being a manager: the accept loop and its threads
+ *
+ * One thread a connection, so a slow handshake or a long sum holds up nobody.
+ * The loop also watches the pidfds of the processes that hold references.
+ * Stopping shuts every connection's socket, which wakes its thread; run
+ * returns when the last one has ended.
+ */
+#include <mgr/mgr_impl.h>
+
+#include <base/fail.h>
+#include <os/os.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WATCH_MAX 4096
+
+struct thread {
+    struct nds_server *server;
+    struct ndi_conn conn;
+    struct thread *next;
+};
+
+struct nds_server {
+    struct ndi_service service; /* first: service and server are one */
+    struct ndi_listener listener;
+    unsigned char *key;
+    int wake[2];
+    _Atomic bool stopping;
+    int starter; /* pidfd of the process that started us, or -1 */
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
+    struct thread *threads;
+    int nthreads;
+};
+
+static void
+poke(struct nds_server *s)
+{
+    ndi_sock_poke(s->wake[1]);
+}
+
+void
+nds_server_stop(nds_server *s)
+{
+    atomic_store(&s->stopping, true);
+    poke(s);
+}
+
+static void
+service_stop(struct ndi_service *s)
+{
+    nds_server_stop((struct nds_server *)s);
+}
+
+static void
+service_peers(struct ndi_service *s)
+{
+    poke((struct nds_server *)s);
+}
+
+/* A name in the abstract space: nothing stays behind if we are killed. */
+static int
+fresh_address(char *out, size_t room)
+{
+    uint64_t r[2];
+    int rc = ndi_random_bytes(r, sizeof r);
+
+    if (rc < 0) {
+        return ndi_fail_errno(-rc, "random bytes for an address");
+    }
+    snprintf(out, room, "@ndshare-%016llx%016llx", (unsigned long long)r[0],
+             (unsigned long long)r[1]);
+    return 0;
+}
+
+int
+nds_server_new(nds_server **out, const nds_manager_options *opts)
+{
+    char fresh[64];
+    const char *address = opts != NULL ? opts->address : NULL;
+    struct ndi_addr addr;
+    nds_server *s;
+    int rc;
+
+    *out = NULL;
+    rc = ndi_auth_check_key(opts != NULL ? opts->authkey : NULL,
+                            opts != NULL ? opts->authkey_nbytes : 0);
+    if (rc == 0 && address == NULL) {
+        rc = fresh_address(fresh, sizeof fresh);
+        address = fresh;
+    }
+    if (rc == 0) {
+        rc = ndi_addr_parse(&addr, address);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    s = calloc(1, sizeof *s);
+    if (s == NULL) {
+        return ndi_fail_nomem(sizeof *s, "a server");
+    }
+    s->listener.fd = s->wake[0] = s->wake[1] = s->starter = -1;
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->ended, NULL);
+    rc = ndi_idents_init(&s->service.idents);
+    if (rc < 0) {
+        free(s);
+        return rc;
+    }
+    s->key = malloc(opts->authkey_nbytes);
+    if (s->key == NULL) {
+        rc = ndi_fail_nomem(opts->authkey_nbytes, "a key");
+        goto out;
+    }
+    memcpy(s->key, opts->authkey, opts->authkey_nbytes);
+    s->service.key = s->key;
+    s->service.key_nbytes = opts->authkey_nbytes;
+    s->service.timeout_ns =
+        opts->timeout_ns != 0 ? opts->timeout_ns : NDI_MGR_TIMEOUT;
+    s->service.stop = service_stop;
+    s->service.peers_changed = service_peers;
+    rc = ndi_sock_pair(s->wake);
+    rc = rc < 0 ? ndi_fail_errno(-rc, "a server's own socket pair")
+                : ndi_listener_open(&s->listener, &addr);
+out:
+    if (rc < 0) {
+        nds_server_free(s);
+        return rc;
+    }
+    *out = s;
+    return 0;
+}
+
+const char *
+nds_server_address(const nds_server *s)
+{
+    return s->listener.addr.text;
+}
+
+/* The server ends when the process behind the pidfd does. */
+void
+ndi_server_follow(nds_server *s, int pidfd)
+{
+    s->starter = pidfd;
+}
+
+static void *
+thread_main(void *arg)
+{
+    struct thread *t = arg;
+    struct nds_server *s = t->server;
+    struct thread **at;
+
+    ndi_serve_conn(&s->service, &t->conn);
+    pthread_mutex_lock(&s->lock);
+    for (at = &s->threads; *at != t; at = &(*at)->next) {
+    }
+    *at = t->next;
+    // Under the lock, so that nobody shuts a number that is someone else's.
+    ndi_conn_close(&t->conn);
+    s->nthreads--;
+    pthread_cond_signal(&s->ended);
+    pthread_mutex_unlock(&s->lock);
+    free(t);
+    return NULL;
+}
+
+/* Starts a thread for the connection; drops it if that cannot be. */
+static void
+start_thread(struct nds_server *s, int fd)
+{
+    struct thread *t = NULL;
+    sigset_t all, before;
+    pthread_attr_t attr;
+    pthread_t id;
+    int rc = -1;
+
+    if (s->nthreads < NDI_MGR_CONNS) {
+        t = calloc(1, sizeof *t);
+    }
+    if (t == NULL) {
+        ndi_os_close(fd);
+        return;
+    }
+    t->server = s;
+    ndi_conn_init(&t->conn, fd);
+    pthread_mutex_lock(&s->lock);
+    t->next = s->threads;
+    s->threads = t;
+    s->nthreads++;
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    // Signals are the business of the program's own threads.
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    rc = pthread_create(&id, &attr, thread_main, t);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attr);
+    if (rc != 0) {
+        s->threads = t->next;
+        s->nthreads--;
+        ndi_conn_close(&t->conn);
+        free(t);
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void
+drain(int fd)
+{
+    char bytes[64];
+    int rc;
+
+    // One at a time: a poke is one byte, and they are few.
+    do {
+        rc = ndi_sock_read(fd, bytes, 1, 0);
+    } while (rc == 0);
+}
+
+/* Takes whoever waits. */
+static void
+accept_all(struct nds_server *s)
+{
+    int fd, rc;
+
+    while ((rc = ndi_sock_accept(&fd, s->listener.fd)) == 0) {
+        start_thread(s, fd);
+    }
+    if (rc != -EAGAIN) {
+        // Out of descriptors or memory: let some connections end first.
+        poll(NULL, 0, 20);
+    }
+}
+
+static void
+stop_threads(struct nds_server *s)
+{
+    pthread_mutex_lock(&s->lock);
+    for (struct thread *t = s->threads; t != NULL; t = t->next) {
+        ndi_sock_shutdown(t->conn.fd);
+    }
+    while (s->nthreads > 0) {
+        pthread_cond_wait(&s->ended, &s->lock);
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+int
+nds_server_run(nds_server *s)
+{
+    struct pollfd *p = calloc(WATCH_MAX + 3, sizeof *p);
+    int *fds = calloc(WATCH_MAX, sizeof *fds);
+    int rc = 0;
+
+    if (p == NULL || fds == NULL) {
+        free(p);
+        free(fds);
+        return ndi_fail_nomem(WATCH_MAX * sizeof *p, "a server");
+    }
+    while (!atomic_load(&s->stopping)) {
+        int n = ndi_idents_pidfds(&s->service.idents, fds, WATCH_MAX);
+
+        p[0] = (struct pollfd){.fd = s->listener.fd, .events = POLLIN};
+        p[1] = (struct pollfd){.fd = s->wake[0], .events = POLLIN};
+        p[2] = (struct pollfd){.fd = s->starter, .events = POLLIN};
+        for (int i = 0; i < n; i++) {
+            p[3 + i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+        }
+        if (poll(p, (nfds_t)(3 + n), 1000) < 0) {
+            if (errno == EINTR) {
+                continue;
+            }
+            rc = ndi_fail_errno(errno, "wait for clients");
+            break;
+        }
+        if (p[1].revents) {
+            drain(s->wake[0]);
+        }
+        if (p[2].revents & POLLIN) {
+            break;
+        }
+        for (int i = 0; i < n; i++) {
+            if (p[3 + i].revents) {
+                ndi_idents_bury(&s->service.idents, p[3 + i].fd);
+            }
+        }
+        if (p[0].revents) {
+            accept_all(s);
+        }
+    }
+    free(p);
+    free(fds);
+    // Close the door first: a client in the queue is refused, not left hanging.
+    ndi_listener_close(&s->listener);
+    stop_threads(s);
+    return rc;
+}
+
+void
+nds_server_free(nds_server *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    ndi_listener_close(&s->listener);
+    stop_threads(s);
+    ndi_idents_fini(&s->service.idents);
+    ndi_os_close(s->wake[0]);
+    ndi_os_close(s->wake[1]);
+    ndi_os_close(s->starter);
+    pthread_mutex_destroy(&s->lock);
+    pthread_cond_destroy(&s->ended);
+    free(s->key);
+    free(s);
+}

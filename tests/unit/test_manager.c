@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: MIT */
+/* test_manager.c - our server and our clients: calls, references, map */
+#include <base/carry.h>
+#include <base/fail.h>
+#include <mgr/mgr_impl.h>
+#include <ndshare/ndshare.h>
+#include <os/os.h>
+
+#include <check.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static nds_manager *m;
+
+static void
+start(void)
+{
+    int rc = nds_manager_start(&m, NULL);
+
+    ck_assert_msg(rc == 0, "%s", nds_last_error()->message);
+}
+
+static void
+stop(void)
+{
+    nds_manager_close(m);
+    m = NULL;
+}
+
+/* p.method(args) as Python shows the result [caller frees] */
+static char *
+call(nds_proxy *p, const char *method, const char *args)
+{
+    nds_value *a, *k, *v;
+    char *text;
+    int rc;
+
+    ck_assert_int_eq(nds_value_parse_args(&a, &k, args), 0);
+    rc = nds_proxy_call(p, &v, method, a, k);
+    nds_value_free(a);
+    nds_value_free(k);
+    if (rc < 0) {
+        return strdup(nds_last_error()->message);
+    }
+    ck_assert_int_eq(nds_value_repr(v, &text), 0);
+    nds_value_free(v);
+    return text;
+}
+
+static int
+objects(void)
+{
+    nds_value *v;
+    int64_t n = -1;
+
+    ck_assert_int_eq(ndi_manager_ask(m, "number_of_objects", NULL, NULL, &v),
+                     0);
+    nds_value_as_int(v, &n);
+    nds_value_free(v);
+    return (int)n;
+}
+
+static void
+await_objects(int n)
+{
+    for (int i = 0; i < 2000 && objects() != n; i++) {
+        poll(NULL, 0, 2);
+    }
+    ck_assert_int_eq(objects(), n);
+}
+
+static const struct {
+    const char *method, *args, *result;
+} calls[] = {
+    {"sum", "", "66"},
+    {"sum", "axis=0", "array([12, 15, 18, 21])"},
+    {"sum", "0, None, None", "array([12, 15, 18, 21])"},
+    {"sum", "axis=(0, 1)", "66"},
+    {"sum", "axis=1, keepdims=True",
+     "array([[ 6],\n       [22],\n       [38]])"},
+    {"sum", "axis=None, dtype='f8', out=None", "66.0"},
+    {"mean", "", "5.5"},
+    {"max", "axis=-1", "array([ 3,  7, 11])"},
+    {"min", "", "0"},
+    {"argmax", "", "11"},
+    {"var", "ddof=1", "13.0"},
+    {"any", "", "True"},
+    {"all", "", "False"},
+    {"__getitem__", "(1, 2)", "6"},
+    {"__getitem__", "1", "array([4, 5, 6, 7])"},
+    {"__getitem__", "(slice(None), -1)", "array([ 3,  7, 11])"},
+    {"__getitem__", "(..., 0)", "array([0, 4, 8])"},
+    {"__len__", "", "3"},
+    {"shape", "", "(3, 4)"},
+    {"ndim", "", "2"},
+    {"size", "", "12"},
+    {"nbytes", "", "96"},
+    {"dtype", "", "dtype('int64')"},
+    {"item", "5", "5"},
+    {"item", "2, 3", "11"},
+    {"tolist", "", "[[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]"},
+    {"__add__", "1",
+     "array([[ 1,  2,  3,  4],\n       [ 5,  6,  7,  8],\n"
+     "       [ 9, 10, 11, 12]])"},
+    {"__rsub__", "[1, 1, 1, 1]",
+     "array([[  1,   0,  -1,  -2],\n       [ -3,  -4,  -5,  -6],\n"
+     "       [ -7,  -8,  -9, -10]])"},
+    {"__getitem__", "9",
+     "IndexError: index 9 is out of bounds for axis 0 with size 3"},
+    {"__getitem__", "1.5",
+     "IndexError: only integers, slices (`:`), ellipsis (`...`) and "
+     "numpy.newaxis (`None`) are valid indices of a hosted array"},
+    {"fill", "'x'", "TypeError: a number or an array was expected"},
+    {"sum", "nothing=1",
+     "TypeError: sum() got an unexpected keyword argument 'nothing'"},
+};
+
+START_TEST(methods_answer_as_numpy)
+{
+    nds_proxy *p, *flat;
+    nds_array *a, *r;
+    char *text;
+
+    ck_assert_int_eq(nds_manager_create(m, &flat, "arange", "(12,)"), 0);
+    ck_assert_int_eq(nds_proxy_fetch(flat, &a, NULL), 0);
+    ck_assert_int_eq(nds_array_reshape(&r, a, 2, (int64_t[]){3, 4}), 0);
+    ck_assert_int_eq(nds_manager_create(m, &p, "zeros", "((3, 4), 'i8')"), 0);
+    ck_assert_int_eq(nds_proxy_store(p, NULL, r), 0);
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        text = call(p, calls[i].method, calls[i].args);
+        ck_assert_msg(strcmp(text, calls[i].result) == 0,
+                      "%s(%s): %s, not %s", calls[i].method, calls[i].args,
+                      text, calls[i].result);
+        free(text);
+    }
+    text = call(p, "zzz", "");
+    ck_assert_msg(strstr(text, "AttributeError: method 'zzz'") != NULL, "%s",
+                  text);
+    free(text);
+    nds_array_close(r);
+    nds_array_close(a);
+    nds_proxy_close(flat);
+    nds_proxy_close(p);
+    await_objects(0);
+}
+END_TEST
+
+START_TEST(work_in_place)
+{
+    nds_proxy *p;
+    double d;
+    char *text;
+
+    ck_assert_int_eq(nds_manager_create(m, &p, "ones", "((2, 3),)"), 0);
+    free(call(p, "add", "2"));
+    free(call(p, "multiply", "[1, 2, 3]"));
+    free(call(p, "__setitem__", "(0, 0), 10"));
+    ck_assert_int_eq(nds_proxy_reduce(p, "sum", &d), 0);
+    ck_assert_double_eq(d, 43);
+    ck_assert_int_eq(nds_proxy_str(p, &text), 0);
+    ck_assert_str_eq(text, "[[10.  6.  9.]\n [ 3.  6.  9.]]");
+    free(text);
+    ck_assert_int_eq(nds_proxy_repr(p, &text), 0);
+    ck_assert_str_eq(text, "array([[10.,  6.,  9.],\n       [ 3.,  6.,  "
+                           "9.]])");
+    free(text);
+    nds_proxy_close(p);
+}
+END_TEST
+
+static const struct {
+    const char *typeid_, *args, *result;
+} factories[] = {
+    {"zeros", "(3,)", "array([0., 0., 0.])"},
+    {"ones", "((2,), 'i4')", "array([1, 1], dtype=int32)"},
+    {"ones", "([2], float)", "array([1., 1.])"},
+    {"full", "((2,), 7)", "array([7, 7])"},
+    {"full", "(2, 1.5, 'f4')", "array([1.5, 1.5], dtype=float32)"},
+    {"arange", "(4,)", "array([0, 1, 2, 3])"},
+    {"arange", "(1, 2, 0.25)", "array([1.  , 1.25, 1.5 , 1.75])"},
+    {"arange", "(5, 0, -2)", "array([5, 3, 1])"},
+    {"mine", "(2,)", "array([1., 1.])"},
+    {"zeros", "(-1,)", "!negative dimensions are not allowed"},
+    {"zeros", "((1 << 2,),)", NULL},
+    {"zeros", "('x',)", "!a shape must be an integer"},
+    {"zeros", "(2, 'q9')", "!data type"},
+    {"nosuch", "()", "!KeyError: 'nosuch'"},
+};
+
+START_TEST(factories_make_and_refuse)
+{
+    nds_proxy *p;
+    char *text;
+    const char *want = factories[_i].result;
+    int rc = nds_manager_create(m, &p, factories[_i].typeid_,
+                                factories[_i].args);
+
+    if (want == NULL) {
+        ck_assert_int_eq(rc, NDS_EINVAL);
+    } else if (want[0] == '!') {
+        ck_assert_int_eq(rc, NDS_EREMOTE);
+        ck_assert_msg(strstr(nds_last_error()->message, want + 1) != NULL,
+                      "%s", nds_last_error()->message);
+    } else {
+        ck_assert_msg(rc == 0, "%s", nds_last_error()->message);
+        ck_assert_int_eq(nds_proxy_repr(p, &text), 0);
+        ck_assert_str_eq(text, want);
+        free(text);
+    }
+    nds_proxy_close(p);
+}
+END_TEST
+
+START_TEST(the_array_itself)
+{
+    nds_proxy *p;
+    nds_array *a, *r;
+    double d;
+
+    ck_assert_int_eq(nds_manager_create(m, &p, "ones", "((100, 100),)"), 0);
+    ck_assert_msg(nds_proxy_map(p, &a, NDS_READWRITE) == 0, "%s",
+                  nds_last_error()->message);
+    ck_assert_int_eq(nds_array_view(a)->ndim, 2);
+    ck_assert_int_eq(nds_fill(nds_array_view(a), nds_float(2)), 0);
+    ck_assert_int_eq(nds_proxy_reduce(p, "sum", &d), 0);
+    ck_assert_double_eq(d, 20000);
+    ck_assert_int_eq(nds_proxy_map(p, &r, NDS_READ), 0);
+    ck_assert_double_eq(*(double *)nds_array_data(r), 2);
+    ck_assert_int_eq(nds_fill(nds_array_view(r), nds_float(0)),
+                     NDS_EREADONLY);
+    // The mapping outlives the object on the server.
+    nds_proxy_close(p);
+    await_objects(0);
+    ck_assert_double_eq(*(double *)nds_array_data(a), 2);
+    nds_array_close(a);
+    nds_array_close(r);
+}
+END_TEST
+
+START_TEST(a_killed_clients_references_go)
+{
+    pid_t pid = fork();
+    int status;
+
+    if (pid == 0) {
+        nds_proxy *p;
+
+        if (nds_manager_create(m, &p, "ones", "(10,)") < 0 ||
+            nds_manager_create(m, &p, "ones", "(10,)") < 0) {
+            _exit(1);
+        }
+        raise(SIGKILL);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert(WIFSIGNALED(status));
+    await_objects(0);
+}
+END_TEST
+
+START_TEST(a_forked_child_uses_the_proxy)
+{
+    nds_proxy *p;
+    pid_t pid;
+    double d;
+    int status;
+
+    ck_assert_int_eq(nds_manager_create(m, &p, "ones", "(10,)"), 0);
+    ck_assert_int_eq(nds_proxy_reduce(p, "sum", &d), 0);
+    pid = fork();
+    if (pid == 0) {
+        int rc = nds_proxy_reduce(p, "sum", &d);
+
+        free(call(p, "fill", "3"));
+        nds_proxy_close(p);
+        nds_manager_close(m);
+        _exit(rc == 0 && d == 10 ? 0 : 1);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(status, 0);
+    ck_assert_int_eq(nds_proxy_reduce(p, "sum", &d), 0);
+    ck_assert_double_eq(d, 30);
+    nds_proxy_close(p);
+    await_objects(0);
+}
+END_TEST
+
+START_TEST(a_proxy_travels)
+{
+    const struct ndi_carrier *c = ndi_carrier_find("proxy");
+    struct ndi_parcel parcel = {0};
+    nds_proxy *p;
+    void *q;
+    double d;
+
+    ck_assert_int_eq(nds_manager_create(m, &p, "arange", "(5,)"), 0);
+    ck_assert_int_eq(c->pack(p, &parcel), 0);
+    ck_assert_int_eq(c->unpack(&parcel, &q), 0);
+    ndi_parcel_fini(&parcel);
+    nds_proxy_close(p);
+    ck_assert_int_eq(objects(), 1);
+    ck_assert_int_eq(nds_proxy_reduce(q, "sum", &d), 0);
+    ck_assert_double_eq(d, 10);
+    c->close(q);
+    await_objects(0);
+}
+END_TEST
+
+static void *
+caller(void *arg)
+{
+    nds_proxy *p = arg;
+
+    for (int i = 0; i < 50; i++) {
+        double d;
+
+        free(call(p, "add", "1"));
+        ck_assert_int_eq(nds_proxy_reduce(p, "sum", &d), 0);
+    }
+    return NULL;
+}
+
+START_TEST(many_threads_at_once)
+{
+    pthread_t t[4];
+    nds_proxy *p;
+    double d;
+
+    ck_assert_int_eq(nds_manager_create(m, &p, "zeros", "(1000,)"), 0);
+    for (int i = 0; i < 4; i++) {
+        pthread_create(&t[i], NULL, caller, p);
+    }
+    for (int i = 0; i < 4; i++) {
+        pthread_join(t[i], NULL);
+    }
+    ck_assert_int_eq(nds_proxy_reduce(p, "max", &d), 0);
+    ck_assert_double_eq(d, 200);
+    nds_proxy_close(p);
+}
+END_TEST
+
+START_TEST(a_wrong_key_is_said_so)
+{
+    nds_manager_options opts = {.size = sizeof opts,
+                                .address = nds_manager_address(m),
+                                .authkey = "wrong",
+                                .authkey_nbytes = 5};
+    nds_manager *other;
+
+    ck_assert_int_eq(nds_manager_connect(&other, &opts), NDS_EAUTH);
+    ck_assert_ptr_null(other);
+    opts.address = "@ndshare-nobody-here";
+    ck_assert_int_eq(nds_manager_connect(&other, &opts), NDS_ENOENT);
+    opts.authkey_nbytes = 0;
+    ck_assert_int_eq(nds_manager_connect(&other, &opts), NDS_EINVAL);
+}
+END_TEST
+
+START_TEST(a_server_that_died)
+{
+    nds_proxy *p;
+    nds_value *v;
+    double d;
+    int rc;
+
+    ck_assert_int_eq(nds_manager_create(m, &p, "ones", "(10,)"), 0);
+    ck_assert_int_eq(nds_proxy_reduce(p, "sum", &d), 0);
+    nds_proc_kill(m->proc);
+    nds_proc_join(m->proc, NDS_SEC(5), NULL);
+    rc = nds_proxy_reduce(p, "sum", &d);
+    ck_assert_msg(rc == NDS_EEOF, "%d", rc);
+    ck_assert_int_lt(nds_proxy_call(p, &v, "sum", NULL, NULL), 0);
+    ck_assert_ptr_null(v);
+    nds_proxy_close(p);
+}
+END_TEST
+
+static int
+mine(const nds_value *args, const nds_value *kwds, nds_array **out, void *ctx)
+{
+    int64_t n;
+
+    (void)kwds;
+    (void)ctx;
+    if (!nds_value_as_int(nds_value_item(args, 0), &n)) {
+        return NDS_EINVAL;
+    }
+    ck_assert_int_eq(nds_array_new(out, NDS_FLOAT64, 1, &n, NULL), 0);
+    return nds_fill(nds_array_view(*out), nds_float(1));
+}
+
+int
+main(int argc, char **argv)
+{
+    Suite *s = suite_create("manager");
+    TCase *tc = tcase_create("manager");
+    SRunner *sr;
+    int failed;
+
+    nds_init(argc, argv);
+    nds_factory_register("mine", mine, NULL);
+    tcase_set_timeout(tc, 60);
+    tcase_add_checked_fixture(tc, start, stop);
+    tcase_add_test(tc, methods_answer_as_numpy);
+    tcase_add_test(tc, work_in_place);
+    tcase_add_loop_test(tc, factories_make_and_refuse, 0,
+                        sizeof factories / sizeof factories[0]);
+    tcase_add_test(tc, the_array_itself);
+    tcase_add_test(tc, a_killed_clients_references_go);
+    tcase_add_test(tc, a_forked_child_uses_the_proxy);
+    tcase_add_test(tc, a_proxy_travels);
+    tcase_add_test(tc, many_threads_at_once);
+    tcase_add_test(tc, a_wrong_key_is_said_so);
+    tcase_add_test(tc, a_server_that_died);
+    suite_add_tcase(s, tc);
+    sr = srunner_create(s);
+    srunner_run_all(sr, CK_NORMAL);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed != 0;
+}
