@@ -181,18 +181,19 @@ start_thread(struct nds_server *s, int fd)
     sigset_t all, before;
     pthread_attr_t attr;
     pthread_t id;
-    int rc = -1;
+    int rc;
 
+    pthread_mutex_lock(&s->lock);
     if (s->nthreads < NDI_MGR_CONNS) {
         t = calloc(1, sizeof *t);
     }
     if (t == NULL) {
+        pthread_mutex_unlock(&s->lock);
         ndi_os_close(fd);
         return;
     }
     t->server = s;
     ndi_conn_init(&t->conn, fd);
-    pthread_mutex_lock(&s->lock);
     t->next = s->threads;
     s->threads = t;
     s->nthreads++;
