@@ -1,7 +1,7 @@
 # ndshare: the front door. CMake does the work; see CMakePresets.json.
 #
 #   make            build into build/
-#   make run        install what is missing, build, run the ways
+#   make run        install what is missing, build, run the nine ways
 #   make test       the same, then every test
 #   make install    PREFIX=/usr/local [DESTDIR=]
 #   make bench      what each way costs here, beside stock Python

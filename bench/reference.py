@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Whole reference programs (ways 1 to 8), ours beside stock Python's, interleaved.
+"""Whole reference programs, ours beside stock Python's, interleaved.
 
     bench/reference.py [--runs N] [--only 1,4] [--python PYTHON] [--build DIR]
 
@@ -23,12 +23,12 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent
 NAMES = {1: "01_argument", 2: "02_inherit", 3: "03_queue", 4: "04_pipe",
          5: "05_locked_array", 6: "06_raw_array", 7: "07_shared_memory",
-         8: "08_mapped_file"}
+         8: "08_mapped_file", 9: "09_manager"}
 # program, start method, what the child fills
 CASES = [(1, "fork", "0"), (1, "fork", "3"), (1, "spawn", "0"),
          (2, "fork", "0"), (2, "fork", "3"), (3, "fork", "0"),
          (4, "fork", "0"), (5, "fork", "0"), (6, "fork", "0"),
-         (7, "fork", "0"), (8, "fork", "0")]
+         (7, "fork", "0"), (8, "fork", "0"), (9, "fork", "0")]
 
 
 def tree(pid):

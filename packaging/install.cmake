@@ -5,8 +5,7 @@ include(CMakePackageConfigHelpers)
 install(TARGETS ndshare EXPORT ndshare-targets
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/ndshare
-  DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h"
-  PATTERN "manager.h" EXCLUDE)
+  DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 install(EXPORT ndshare-targets NAMESPACE ndshare::
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/ndshare)
 configure_package_config_file(
