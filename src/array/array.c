@@ -10,6 +10,7 @@
 
 #include <base/checked.h>
 #include <base/fail.h>
+#include <os/os.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -307,7 +308,10 @@ nds_array_copy(nds_array **out, const nds_view *v,
     int rc = nds_array_new(&a, v->dtype, v->ndim, v->shape, opts);
 
     *out = NULL;
-    if (rc == 0) {
+    if (rc == 0 && nds_view_is_contiguous(v, 'C') &&
+        nds_view_is_contiguous(&a->view, 'C')) {
+        ndi_copy(a->view.data, v->data, (size_t)nds_view_nbytes(v));
+    } else if (rc == 0) {
         rc = nds_assign(&a->view, v);
     }
     if (rc == 0) {

@@ -170,7 +170,7 @@ warm_up(struct ndi_chan *c, uint64_t off, uint64_t nbytes)
     for (uint64_t at = off; at < end; at += BIG) {
         c->data[at] = 0; // collapsing wants one page there
     }
-    (void)ndi_map_collapse(c->data + off, nbytes);
+    ndi_map_collapse(c->data + off, nbytes);
 }
 
 static int
@@ -180,9 +180,7 @@ copy_in(unsigned char *to, const nds_view *v, uint64_t nbytes, char order)
     int rc;
 
     if (nds_view_is_contiguous(v, order)) {
-        if (nbytes > 0) {
-            memcpy(to, v->data, nbytes);
-        }
+        ndi_copy(to, v->data, nbytes);
     } else {
         rc = nds_view_init(&dst, v->dtype, to, nbytes, v->ndim, v->shape);
         if (rc < 0) {

@@ -139,7 +139,7 @@ open_copy(const struct item *it, nds_array **out)
     int rc = nds_array_new(out, it->dtype, it->ndim, it->shape, &opts);
 
     if (rc == 0 && it->desc.nbytes > 0) {
-        memcpy(nds_array_data(*out), it->data, it->desc.nbytes);
+        ndi_copy(nds_array_data(*out), it->data, it->desc.nbytes);
         ndi_count_copied(it->desc.nbytes);
     }
     return rc;

@@ -10,6 +10,7 @@
 #include "ops_impl.h"
 
 #include <base/fail.h>
+#include <os/os.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,10 +126,24 @@ coalesce(struct job *j)
     j->ndim = n;
 }
 
+/* One axis, nothing to convert: any part of it can be done by itself. */
+static void
+run_range(void *ctx, int64_t from, int64_t to)
+{
+    const struct job *j = ctx;
+    char *at[3];
+
+    for (int k = 0; k < 3; k++) {
+        at[k] = j->op[k].data + from * j->op[k].strides[0];
+    }
+    run_inner(j, at, to - from);
+}
+
 static void
 run_job(struct job *j)
 {
     int64_t index[NDS_MAX_NDIM] = {0};
+    size_t moved = 0;
     char *at[3];
     int i;
 
@@ -151,6 +166,11 @@ run_job(struct job *j)
             o->aligned = false;
         }
         at[k] = o->data;
+        moved += o->strides[0] != 0 ? (size_t)ndi_ops_itemsize(o->type) : 0;
+    }
+    if (j->ndim == 1 && j->op[0].strides[0] != 0) {
+        ndi_in_pieces(j->shape[0], moved, run_range, j);
+        return;
     }
     do {
         run_inner(j, at, j->shape[j->ndim - 1]);

@@ -78,6 +78,42 @@ store_run(void *ctx, char *data, int64_t stride, int64_t count)
     }
 }
 
+struct fill {
+    char *data;
+    const struct element *e;
+};
+
+static void
+fill_range(void *ctx, int64_t from, int64_t to)
+{
+    const struct fill *f = ctx;
+    int64_t n = f->e->nbytes;
+
+    store_run((void *)(uintptr_t)f->e, f->data + from * n, n, to - from);
+}
+
+static bool
+is_zero(const struct element *e)
+{
+    static const unsigned char zero[sizeof e->bytes];
+
+    return memcmp(e->bytes, zero, (size_t)e->nbytes) == 0;
+}
+
+static void
+fill_dense(const nds_view *dst, const struct element *e)
+{
+    int64_t count = nds_view_count(dst);
+    struct fill f = {dst->data, e};
+
+    // All of it is overwritten: pages shared with a relative by fork are
+    // replaced by zero pages, not copied one by one.
+    if (!ndi_map_renew_if_private(f.data, (size_t)(e->nbytes * count)) ||
+        !is_zero(e)) {
+        ndi_in_pieces(count, (size_t)e->nbytes, fill_range, &f);
+    }
+}
+
 static void
 swap_bytes(struct element *e, int parts)
 {
@@ -167,11 +203,7 @@ nds_fill(const nds_view *dst, nds_scalar value)
         swap_bytes(&e, dst->dtype->kind == 'c' ? 2 : 1);
     }
     if (ndi_is_dense(dst)) {
-        // All of it is overwritten: pages shared with a relative by fork are
-        // replaced, not copied one by one.
-        ndi_map_renew_if_private(dst->data,
-                                 e.nbytes * (size_t)nds_view_count(dst));
-        store_run(&e, dst->data, e.nbytes, nds_view_count(dst));
+        fill_dense(dst, &e);
     } else {
         ndi_walk_runs(dst, store_run, &e);
     }

@@ -135,15 +135,16 @@ struct ndi_fold {
 /* op: SUM PROD MIN MAX ANY ALL; type: what is computed in. */
 const struct ndi_fold *ndi_fold_kernel(enum nds_reduction op,
                                        enum nds_type type);
-/* Pairwise sums of contiguous elements, the whole tree. */
-float ndi_pairwise_f32(const float *x, int64_t count);
-double ndi_pairwise_f64(const double *x, int64_t count);
-long double ndi_pairwise_ld(const long double *x, int64_t count);
-void ndi_pairwise_c64(const float *x, int64_t count, float *sum);
-void ndi_pairwise_c128(const double *x, int64_t count, double *sum);
+/* Pairwise sum of contiguous floats or complex numbers, the whole tree. Large
+ * ones are computed on several processors, each the sum of a node, and added in
+ * the same order. */
+void ndi_pairwise(enum nds_type type, const void *x, int64_t count, void *sum);
+/* Where the tree of count elements parts: the left half's length. */
+int64_t ndi_pairwise_split(enum nds_type type, int64_t count);
 
 /* ---- reduce_pass.c --------------------------------------------------------- */
 #define NDI_PASS_LEAF 1024
+#define NDI_NODE_NBYTES ((int64_t)4 << 20) /* worth a thread's while */
 struct ndi_pass {
     const nds_view *a;
     struct ndi_plan plan;
@@ -154,6 +155,8 @@ struct ndi_pass {
     bool half;
     bool tree; /* pairwise sums */
     const struct ndi_fold *fold;
+    bool free_order; /* stretches may be folded by themselves */
+    unsigned char identity[16]; /* what a fold begins with */
     const char *mean; /* var: subtract and square; type `type` */
     int64_t mean_step;
     unsigned char *sums;

@@ -10,6 +10,7 @@
 #include "ops_impl.h"
 
 #include <base/fail.h>
+#include <os/os.h>
 
 #if defined(__has_include)
 #if __has_include(<Random123/philox.h>)
@@ -142,22 +143,56 @@ floats(void *ctx, char *data, int64_t stride, int64_t count)
     }
 }
 
+/* A stretch of consecutive elements that begins with a fresh block. */
+struct stretch {
+    const struct philox *g;
+    char *data;
+    bool floats;
+};
+
+static void
+stretch_range(void *ctx, int64_t from, int64_t to)
+{
+    const struct stretch *s = ctx;
+    int64_t per_block = s->floats ? 8 : 4;
+    struct philox g = *s->g;
+    double *out = (double *)(void *)s->data;
+
+    g.counter = (uint64_t)(from / per_block);
+    for (; !s->floats && from + 4 <= to; from += 4) {
+        g.counter++;
+        block(&g);
+        for (int k = 0; k < 4; k++) {
+            out[from + k] = (double)(g.word[k] >> 11) * 0x1p-53;
+        }
+    }
+    if (s->floats) {
+        floats(&g, s->data + from * 4, 4, to - from);
+    } else {
+        doubles(&g, s->data + from * 8, 8, to - from);
+    }
+}
+
 int
 nds_random(const nds_view *dst, uint64_t seed)
 {
     struct philox g = {.next = 4};
+    struct stretch s = {&g, dst->data, dst->dtype->type == NDS_TYPE_FLOAT32};
+    size_t item = (size_t)dst->dtype->itemsize;
     int rc = ndi_check_writable(dst);
 
     if (rc < 0) {
         return rc;
     }
     if (!ndi_is_number(dst->dtype) ||
-        (dst->dtype->type != NDS_TYPE_FLOAT64 &&
-         dst->dtype->type != NDS_TYPE_FLOAT32)) {
+        (dst->dtype->type != NDS_TYPE_FLOAT64 && !s.floats)) {
         return ndi_refuse_dtype("random", dst->dtype);
     }
     seed_key(seed, g.key);
-    ndi_walk_runs(dst,
-                  dst->dtype->type == NDS_TYPE_FLOAT64 ? doubles : floats, &g);
+    if (nds_view_is_contiguous(dst, 'C') && (uintptr_t)dst->data % item == 0) {
+        ndi_in_pieces(nds_view_count(dst), item, stretch_range, &s);
+    } else {
+        ndi_walk_runs(dst, s.floats ? floats : doubles, &g);
+    }
     return 0;
 }

@@ -234,6 +234,8 @@ fold_pass(struct reduction *r, enum nds_reduction op, enum nds_type type,
     p->mean = (const char *)mean;
     p->sums = r->sums;
     seed(op, acc, r->sums, r->results);
+    seed(op, acc, p->identity, 1);
+    p->free_order = acc <= NDS_TYPE_UINT64 || op == NDS_MIN || op == NDS_MAX;
     ndi_plan_init(&input, r->a->ndim, r->dims, false, false);
     memcpy(p->where, input.dim, sizeof(p->where));
     p->nwhere = input.ndim;

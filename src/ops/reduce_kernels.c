@@ -7,6 +7,8 @@
  */
 #include "ops_impl.h"
 
+#include <os/os.h>
+
 #include <math.h>
 
 #define PAIRWISE(NAME, T)                                                     \
@@ -36,7 +38,7 @@
         }                                                                     \
         return sum;                                                           \
     }                                                                         \
-    T NAME(const T *x, int64_t n)                                             \
+    static T NAME(const T *x, int64_t n)                                      \
     {                                                                         \
         int64_t half = n / 2 - n / 2 % 8;                                     \
                                                                               \
@@ -44,12 +46,12 @@
                         : NAME(x, half) + NAME(x + half, n - half);           \
     }
 
-PAIRWISE(ndi_pairwise_f32, float)
-PAIRWISE(ndi_pairwise_f64, double)
-PAIRWISE(ndi_pairwise_ld, long double)
+PAIRWISE(pairwise_f32, float)
+PAIRWISE(pairwise_f64, double)
+PAIRWISE(pairwise_ld, long double)
 
 #define PAIRWISE_C(NAME, T)                                                   \
-    void NAME(const T *x, int64_t count, T *sum)                              \
+    static void NAME(const T *x, int64_t count, T *sum)                       \
     {                                                                         \
         int64_t n = 2 * count;                                                \
         int64_t i;                                                            \
@@ -82,8 +84,101 @@ PAIRWISE(ndi_pairwise_ld, long double)
         }                                                                     \
     }
 
-PAIRWISE_C(ndi_pairwise_c64, float)
-PAIRWISE_C(ndi_pairwise_c128, double)
+PAIRWISE_C(pairwise_c64, float)
+PAIRWISE_C(pairwise_c128, double)
+
+static bool
+is_pair(enum nds_type type)
+{
+    return type == NDS_TYPE_COMPLEX64 || type == NDS_TYPE_COMPLEX128;
+}
+
+int64_t
+ndi_pairwise_split(enum nds_type type, int64_t count)
+{
+    // Pairs count as two numbers each: n - n % 8 numbers, half of them.
+    return is_pair(type) ? (count - count % 8) / 2
+                         : count / 2 - count / 2 % 8;
+}
+
+static void
+pairwise(enum nds_type type, const void *x, int64_t n, void *sum)
+{
+    switch ((int)type) {
+    case NDS_TYPE_FLOAT32:
+        *(float *)sum = pairwise_f32(x, n);
+        break;
+    case NDS_TYPE_FLOAT64:
+        *(double *)sum = pairwise_f64(x, n);
+        break;
+    case NDS_TYPE_LONGDOUBLE:
+        *(long double *)sum = pairwise_ld(x, n);
+        break;
+    case NDS_TYPE_COMPLEX64:
+        pairwise_c64(x, n, sum);
+        break;
+    default:
+        pairwise_c128(x, n, sum);
+    }
+}
+
+/* The top of a tree: its nodes `depth` levels down, from left to right. */
+#define DEPTH_MAX 6
+struct top {
+    enum nds_type type;
+    const char *at[1 << DEPTH_MAX];
+    int64_t count[1 << DEPTH_MAX];
+    int nodes;
+    _Alignas(16) unsigned char sum[1 << DEPTH_MAX][32];
+};
+
+static void
+cut(struct top *t, const char *x, int64_t n, int depth)
+{
+    int64_t half = ndi_pairwise_split(t->type, n);
+
+    if (depth == 0) {
+        t->at[t->nodes] = x;
+        t->count[t->nodes++] = n;
+        return;
+    }
+    cut(t, x, half, depth - 1);
+    cut(t, x + half * ndi_ops_itemsize(t->type), n - half, depth - 1);
+}
+
+static void
+sum_node(void *ctx, int64_t i)
+{
+    struct top *t = ctx;
+
+    pairwise(t->type, t->at[i], t->count[i], t->sum[i]);
+}
+
+void
+ndi_pairwise(enum nds_type type, const void *x, int64_t count, void *sum)
+{
+    int64_t nbytes = count * ndi_ops_itemsize(type);
+    struct top t = {.type = type};
+    int depth = 0;
+
+    while (depth < DEPTH_MAX && nbytes >> (depth + 1) >= NDI_NODE_NBYTES) {
+        depth++;
+    }
+    if (depth == 0) {
+        pairwise(type, x, count, sum);
+        return;
+    }
+    cut(&t, x, count, depth);
+    ndi_parallel(t.nodes, sum_node, &t);
+    for (int n = t.nodes / 2; n > 0; n /= 2) {
+        for (int i = 0; i < n; i++) {
+            ndi_fold_kernel(NDS_SUM, type)->fold(t.sum[2 * i],
+                                                 t.sum[2 * i + 1], 1);
+            memmove(t.sum[i], t.sum[2 * i], sizeof t.sum[i]);
+        }
+    }
+    memcpy(sum, t.sum[0], (size_t)ndi_ops_itemsize(type));
+}
 
 #define FOLD(NAME, T, EXPR)                                                   \
     static void NAME(void *acc, const void *src, int64_t n)                   \
@@ -111,6 +206,39 @@ PAIRWISE_C(ndi_pairwise_c128, double)
         }                                                                     \
     }
 
+/* min and max of reals: eight running ones, which vectors take, while no NaN
+ * is met; a stretch with one goes element by element. */
+#define EXTREME(NAME, T, BITS, OP, SLOW)                                      \
+    NDI_CLONES static void NAME(void *acc, const void *src, int64_t n)        \
+    {                                                                         \
+        const T *x = src;                                                     \
+        T first = *(T *)acc;                                                  \
+        BITS bad[8] = {0};                                                    \
+        BITS any = 0;                                                         \
+        T best[8];                                                            \
+        int64_t i;                                                            \
+                                                                              \
+        for (int k = 0; k < 8; k++) {                                         \
+            best[k] = first;                                                  \
+        }                                                                     \
+        for (i = 0; i + 8 <= n; i += 8) {                                     \
+            for (int k = 0; k < 8; k++) {                                     \
+                best[k] = x[i + k] OP best[k] ? x[i + k] : best[k];           \
+                bad[k] |= x[i + k] != x[i + k];                               \
+            }                                                                 \
+        }                                                                     \
+        for (int k = 0; k < 8; k++) {                                         \
+            any |= bad[k];                                                    \
+        }                                                                     \
+        if (any != 0) {                                                       \
+            SLOW(acc, src, n);                                                \
+            return;                                                           \
+        }                                                                     \
+        *(T *)acc = first;                                                    \
+        SLOW(acc, best, 8);                                                   \
+        SLOW(acc, x + i, n - i);                                              \
+    }
+
 /* The first NaN stays. */
 #define F_MIN (q < p || (q != q && p == p) ? q : p)
 #define F_MAX (q > p || (q != q && p == p) ? q : p)
@@ -126,6 +254,10 @@ PAIRWISE_C(ndi_pairwise_c128, double)
 REAL(f, float)
 REAL(d, double)
 REAL(g, long double)
+EXTREME(least_f, float, int32_t, <, min_f)
+EXTREME(most_f, float, int32_t, >, max_f)
+EXTREME(least_d, double, int64_t, <, min_d)
+EXTREME(most_d, double, int64_t, >, max_d)
 INTEGER(i8, int8_t)
 INTEGER(u8, uint8_t)
 INTEGER(i16, int16_t)
@@ -213,6 +345,10 @@ FOLD_C(cd)
 #define FOUR(TYPE, S)                                                         \
     [TYPE] = {[NDS_SUM] = PAIR(sum_##S), [NDS_PROD] = PAIR(prod_##S),         \
               [NDS_MIN] = PAIR(min_##S), [NDS_MAX] = PAIR(max_##S)}
+#define EXTREMES(TYPE, S)                                                     \
+    [TYPE] = {[NDS_SUM] = PAIR(sum_##S), [NDS_PROD] = PAIR(prod_##S),         \
+              [NDS_MIN] = {least_##S, min_##S##_each},                        \
+              [NDS_MAX] = {most_##S, max_##S##_each}}
 
 const struct ndi_fold *
 ndi_fold_kernel(enum nds_reduction op, enum nds_type type)
@@ -231,8 +367,8 @@ ndi_fold_kernel(enum nds_reduction op, enum nds_type type)
                             [NDS_MIN] = PAIR(min_i64),
                             [NDS_MAX] = PAIR(max_i64)},
         FOUR(NDS_TYPE_UINT64, u64),
-        FOUR(NDS_TYPE_FLOAT32, f),
-        FOUR(NDS_TYPE_FLOAT64, d),
+        EXTREMES(NDS_TYPE_FLOAT32, f),
+        EXTREMES(NDS_TYPE_FLOAT64, d),
         FOUR(NDS_TYPE_LONGDOUBLE, g),
         FOUR(NDS_TYPE_COMPLEX64, cf),
         FOUR(NDS_TYPE_COMPLEX128, cd),

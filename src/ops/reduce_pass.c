@@ -11,11 +11,13 @@
 #include "ops_impl.h"
 
 #include <base/fail.h>
+#include <os/os.h>
 
 #include <math.h>
 #include <stdlib.h>
 
 #define LEAF NDI_PASS_LEAF
+#define NODES 32
 
 static inline enum nds_type
 computed(enum nds_type t)
@@ -125,8 +127,7 @@ tree(struct ndi_pass *p, int64_t lin, int64_t n, int64_t out, void *sum)
         x = fetch(p, lin, n, out);
     }
     if (!x) {
-        /* Pairs count as two numbers each: n - n % 8 numbers, half of them. */
-        int64_t half = pairs ? (n - n % 8) / 2 : n / 2 - n / 2 % 8;
+        int64_t half = ndi_pairwise_split(p->acc, n);
         _Alignas(16) unsigned char right[32];
 
         tree(p, lin, half, out, sum);
@@ -134,22 +135,7 @@ tree(struct ndi_pass *p, int64_t lin, int64_t n, int64_t out, void *sum)
         ndi_fold_kernel(NDS_SUM, p->acc)->fold(sum, right, 1);
         return;
     }
-    switch ((int)p->acc) {
-    case NDS_TYPE_FLOAT32:
-        *(float *)sum = ndi_pairwise_f32(x, n);
-        break;
-    case NDS_TYPE_FLOAT64:
-        *(double *)sum = ndi_pairwise_f64(x, n);
-        break;
-    case NDS_TYPE_LONGDOUBLE:
-        *(long double *)sum = ndi_pairwise_ld(x, n);
-        break;
-    case NDS_TYPE_COMPLEX64:
-        ndi_pairwise_c64(x, n, sum);
-        break;
-    default:
-        ndi_pairwise_c128(x, n, sum);
-    }
+    ndi_pairwise(p->acc, x, n, sum);
 }
 
 static void
@@ -159,6 +145,47 @@ round_halves(struct ndi_pass *p, int64_t at, int64_t step, int64_t n)
 
     for (int64_t i = 0; i < n && p->half; i++) {
         f[at + i * step] = ndi_half_round(f[at + i * step]);
+    }
+}
+
+struct folds {
+    const struct ndi_pass *p;
+    const char *x;
+    int64_t count;
+    int64_t nodes;
+    unsigned char *acc;
+};
+
+static void
+fold_node(void *ctx, int64_t i)
+{
+    const struct folds *f = ctx;
+    int64_t item = ndi_ops_itemsize(f->p->acc);
+    int64_t from = f->count / f->nodes * i;
+    int64_t to = i + 1 == f->nodes ? f->count : f->count / f->nodes * (i + 1);
+
+    f->p->fold->fold(f->acc + i * 32, f->x + from * item, to - from);
+}
+
+/* Folds whose order is free (min, max, any, all, and integers, which wrap) in
+ * stretches, each beginning with what *acc is. */
+static void
+fold_long(struct ndi_pass *p, unsigned char *acc, const void *x, int64_t n)
+{
+    int64_t item = ndi_ops_itemsize(p->acc);
+    _Alignas(32) unsigned char parts[NODES * 32];
+    struct folds f = {p, x, n, NODES, parts};
+
+    if (!p->free_order || n < NDI_NODE_NBYTES / item * 2) {
+        p->fold->fold(acc, x, n);
+        return;
+    }
+    for (int i = 0; i < NODES; i++) {
+        memcpy(parts + i * 32, p->identity, (size_t)item);
+    }
+    ndi_parallel(NODES, fold_node, &f);
+    for (int i = 0; i < NODES; i++) {
+        p->fold->fold(acc, parts + i * 32, 1);
     }
 }
 
@@ -189,10 +216,16 @@ inner_loop(struct ndi_pass *p, int64_t lin, int64_t count)
         if (step != 0) {
             n = d->n - lin % d->n < n ? d->n - lin % d->n : n;
         }
-        n = n < LEAF ? n : LEAF;
         if (step == 0) {
-            p->fold->fold(p->sums + at * item, fetch(p, lin, n, at), n);
+            const void *x = fetch(p, lin, n, at); // all, if it lies so
+
+            if (!x) {
+                n = n < LEAF ? n : LEAF;
+                x = fetch(p, lin, n, at);
+            }
+            fold_long(p, p->sums + at * item, x, n);
         } else {
+            n = n < LEAF ? n : LEAF;
             p->fold->each(p->sums + at * item, step, fetch(p, lin, n, at), n);
             round_halves(p, at, step, n);
         }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* foreign.c - questions about memory that others made, and System V segments */
+/* foreign.c - memory that others made: questions, writes, System V segments */
 #include <os/os.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/shm.h>
+#include <sys/uio.h>
 
 bool
 ndi_os_is_readonly(int fd)
@@ -34,6 +36,44 @@ ndi_map_zero(void *addr, size_t nbytes, bool write)
                 -1, 0) == MAP_FAILED
                ? -errno
                : 0;
+}
+
+struct push {
+    pid_t pid;
+    uint64_t to;
+    const char *from;
+    _Atomic int err;
+};
+
+static void
+push_range(void *ctx, int64_t from, int64_t to)
+{
+    struct push *p = ctx;
+
+    while (from < to && p->err == 0) {
+        struct iovec here = {.iov_base = (void *)(uintptr_t)(p->from + from),
+                             .iov_len = (size_t)(to - from)};
+        struct iovec there = {
+            .iov_base = (void *)(uintptr_t)(p->to + (uint64_t)from),
+            .iov_len = here.iov_len};
+        ssize_t n = process_vm_writev(p->pid, &here, 1, &there, 1, 0);
+
+        if (n <= 0) {
+            p->err = n < 0 ? errno : EFAULT;
+            return;
+        }
+        from += n;
+    }
+}
+
+int
+ndi_push_memory(pid_t pid, uint64_t to, const void *from, size_t nbytes)
+{
+    struct push p = {.pid = pid, .to = to, .from = from};
+
+    NDI_FAULT("push_memory");
+    ndi_in_pieces((int64_t)nbytes, 1, push_range, &p);
+    return -p.err;
 }
 
 int

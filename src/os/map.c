@@ -10,6 +10,7 @@
 #include <os/os.h>
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -23,8 +24,8 @@
 
 #define HUGE ((size_t)2 << 20)
 #define COLLAPSE_FROM ((size_t)4 << 20)
-#define COLLAPSE_STEP ((size_t)32 << 20)
-#define COLLAPSE_BYTES_PER_NS 2 /* 2 GB/s: slower costs more than it gives */
+#define COLLAPSE_STEP ((size_t)16 << 20)
+#define COLLAPSE_NS_PER_BYTE 5 /* 0.2 GB/s: about what 4 KiB faults reach */
 
 static size_t
 page_size(void)
@@ -162,34 +163,53 @@ ndi_map_anon(void **out, size_t nbytes)
     return rc;
 }
 
-size_t
+struct collapse {
+    char *from;
+    size_t nbytes;
+    _Atomic int slow; /* steps in a row */
+    _Atomic bool over;
+};
+
+static void
+collapse_step(void *ctx, int64_t i)
+{
+    struct collapse *c = ctx;
+    size_t at = (size_t)i * COLLAPSE_STEP;
+    size_t n = c->nbytes - at < COLLAPSE_STEP ? c->nbytes - at
+                                              : COLLAPSE_STEP;
+    int64_t start = ndi_now_ns();
+
+    if (c->over) {
+        return;
+    }
+    // EINVAL where the kernel or the file system cannot; EAGAIN and ENOMEM
+    // where memory is in pieces.
+    if (madvise(c->from + at, n, MADV_COLLAPSE) < 0) {
+        c->over = true;
+        return;
+    }
+    if ((ndi_now_ns() - start) / COLLAPSE_NS_PER_BYTE > (int64_t)n) {
+        // One slow step is the host finding memory, which small pages would
+        // wait for as well; two are the kernel moving pages out of the way.
+        c->over = ++c->slow >= 2;
+    } else {
+        c->slow = 0;
+    }
+}
+
+void
 ndi_map_collapse(void *addr, size_t nbytes)
 {
     uintptr_t from = ((uintptr_t)addr + HUGE - 1) & ~(uintptr_t)(HUGE - 1);
     uintptr_t to = ((uintptr_t)addr + nbytes) & ~(uintptr_t)(HUGE - 1);
-    size_t done = 0;
+    struct collapse c = {.from = (char *)from};
 
-    if (nbytes < COLLAPSE_FROM) {
-        return 0;
+    if (nbytes < COLLAPSE_FROM || from >= to) {
+        return;
     }
-    while (from < to) {
-        size_t step = to - from < COLLAPSE_STEP ? to - from : COLLAPSE_STEP;
-        int64_t start = ndi_now_ns();
-        int64_t took;
-
-        // EINVAL where the kernel or the file system cannot; EAGAIN and
-        // ENOMEM where memory is in pieces. Small pages work as well.
-        if (madvise((void *)from, step, MADV_COLLAPSE) < 0) {
-            break;
-        }
-        done += step;
-        from += step;
-        took = ndi_now_ns() - start;
-        if (took * COLLAPSE_BYTES_PER_NS > (int64_t)step) {
-            break;
-        }
-    }
-    return done;
+    c.nbytes = to - from;
+    ndi_parallel((int64_t)((c.nbytes + COLLAPSE_STEP - 1) / COLLAPSE_STEP),
+                 collapse_step, &c);
 }
 
 int

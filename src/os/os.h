@@ -32,6 +32,20 @@ uint64_t ndi_fork_epoch(void);
 /* Never 0, unique among the threads of this process while they live. */
 uint32_t ndi_thread_token(void);
 
+/* ---- parallel.c: one large job on several processors ----------------------- */
+/* piece(ctx, i) for i in 0..count-1, each once, in any order, by this thread and
+ * others (NDSHARE_THREADS, else as many as there are processors for it). The
+ * pieces must not touch what another one writes. Returns when all are done. */
+void ndi_parallel(int64_t count, void (*piece)(void *ctx, int64_t i),
+                  void *ctx);
+/* range(ctx, from, to) over 0..count in pieces of 4 MiB, count * nbytes_each
+ * being the memory they move; at once by this thread if that is not more than
+ * 8 MiB. */
+void ndi_in_pieces(int64_t count, size_t nbytes_each,
+                   void (*range)(void *ctx, int64_t from, int64_t to),
+                   void *ctx);
+void ndi_copy(void *to, const void *from, size_t nbytes); /* memcpy by them */
+
 /* ---- file.c ------------------------------------------------------------ */
 int ndi_os_open(int *fd, const char *path, int flags, unsigned mode);
 void ndi_os_close(int fd); /* -1 is fine */
@@ -93,10 +107,10 @@ int ndi_map(void **out, int fd, uint64_t off, size_t nbytes, unsigned flags);
 void ndi_unmap(void *addr, size_t nbytes); /* NULL is fine */
 /* Private zero memory, advised to huge pages from 2 MiB up and aligned so. */
 int ndi_map_anon(void **out, size_t nbytes);
-/* Asks the kernel for 2 MiB pages under a shared mapping whose pages are
- * reserved: in steps, stopping when a step is slow. Never fails. Returns bytes
- * collapsed. */
-size_t ndi_map_collapse(void *addr, size_t nbytes);
+/* Asks the kernel for 2 MiB pages under a shared mapping that has at least one
+ * page in each stretch of 2 MiB; gives up where the kernel cannot, or takes
+ * longer than small pages would. Small pages work as well: it never fails. */
+void ndi_map_collapse(void *addr, size_t nbytes);
 int ndi_map_readonly(void *addr, size_t nbytes); /* mprotect */
 int ndi_map_sync(void *addr, size_t nbytes);     /* msync MS_SYNC */
 /* Replaces a private copy-on-write range by fresh pages in one stroke, so that
@@ -111,8 +125,9 @@ void ndi_private_add(void *addr, size_t nbytes);
 void ndi_private_remove(void *addr);
 /* If [addr, addr+nbytes) lies in a block that was made before the last fork,
  * so that its pages may be shared with the parent: gives the range fresh zero
- * pages (ndi_map_renew), once. Call it only when all of it will be written. */
-void ndi_map_renew_if_private(void *addr, size_t nbytes);
+ * pages (ndi_map_renew), once. Call it only when all of it will be written.
+ * True if it did: every byte of the range is zero now. */
+bool ndi_map_renew_if_private(void *addr, size_t nbytes);
 
 /* ---- futex.c --------------------------------------------------------------- */
 /* Shared (cross-process) futex. 0 woken or changed, -ETIMEDOUT. Sleeps at most
@@ -190,6 +205,10 @@ bool ndi_os_is_readonly(int fd); /* opened without write access */
 bool ndi_os_is_memfd(int fd);    /* memory that can be sealed, not a file */
 /* Lays private zero pages over whole pages of a mapping; signal-safe. */
 int ndi_map_zero(void *addr, size_t nbytes, bool write);
+/* Writes into the memory of a child of ours, at the address it gave; by all
+ * processors. -EPERM, -ENOSYS where the kernel does not let us; -EFAULT, -ESRCH.
+ * On failure some of it may have been written. */
+int ndi_push_memory(pid_t pid, uint64_t to, const void *from, size_t nbytes);
 /* System V segments. */
 int ndi_sysv_attach(void **out, size_t *nbytes, int shmid, bool readonly);
 void ndi_sysv_detach(void *addr);

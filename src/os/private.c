@@ -15,6 +15,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <unistd.h>
 
 #define BLOCKS 256
@@ -76,16 +77,19 @@ ndi_private_remove(void *addr)
     pthread_mutex_unlock(&blocks_mutex);
 }
 
-void
+bool
 ndi_map_renew_if_private(void *addr, size_t nbytes)
 {
     char *from = addr;
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     size_t head = (page - (uintptr_t)from % page) % page;
+    size_t whole;
+    bool renewed = false;
 
     if (nbytes < WORTH + page) {
-        return;
+        return false;
     }
+    whole = (nbytes - head) / page * page;
     pthread_mutex_lock(&blocks_mutex);
     for (int i = 0; i < BLOCKS; i++) {
         struct private_block *b = &blocks[i];
@@ -95,11 +99,17 @@ ndi_map_renew_if_private(void *addr, size_t nbytes)
             continue;
         }
         // Whole pages only: what shares an edge page with others is copied.
-        if (ndi_map_renew(from + head, (nbytes - head) / page * page) == 0 &&
-            from <= b->addr + page && nbytes + page >= b->nbytes) {
+        renewed = ndi_map_renew(from + head, whole) == 0;
+        if (renewed && from <= b->addr + page &&
+            nbytes + page >= b->nbytes) {
             b->forks = fork_count;
         }
         break;
     }
     pthread_mutex_unlock(&blocks_mutex);
+    if (renewed) {
+        memset(from, 0, head);
+        memset(from + head + whole, 0, nbytes - head - whole);
+    }
+    return renewed;
 }

@@ -104,10 +104,14 @@ pack_array(const struct ndi_arg *arg, struct ndi_parcel *p)
 }
 
 static int
-pack_one(const struct ndi_arg *arg, struct ndi_parcel *p)
+pack_one(const struct ndi_arg *arg, struct ndi_parcel *p, bool push)
 {
     uint64_t word = 0;
 
+    if (push && ndi_push_suits(arg)) {
+        ndi_parcel_add_u64(p, NDI_ARG_PUSHED);
+        return ndi_push_pack(arg, p);
+    }
     ndi_parcel_add_u64(p, arg->kind);
     switch (arg->kind) {
     case NDI_ARG_ARRAY:
@@ -126,18 +130,20 @@ pack_one(const struct ndi_arg *arg, struct ndi_parcel *p)
     case NDI_ARG_HANDLE:
         ndi_parcel_add_str(p, arg->carrier->kind);
         return arg->carrier->pack(arg->handle, p);
+    case NDI_ARG_PUSHED:
+        break; // never kept
     }
     return ndi_fail(NDS_EINVAL, "unknown kind of argument");
 }
 
 int
-ndi_args_pack(const nds_args *args, struct ndi_parcel *p)
+ndi_args_pack(const nds_args *args, struct ndi_parcel *p, bool push)
 {
     int count = nds_args_count(args);
 
     ndi_parcel_add_u64(p, (uint64_t)count);
     for (int i = 0; i < count; i++) {
-        int rc = pack_one(&args->items[i], p);
+        int rc = pack_one(&args->items[i], p, push);
 
         if (rc < 0) {
             return ndi_fail_more(rc, "in argument %d", i);
@@ -178,10 +184,10 @@ unpack_handle(struct ndi_parcel *p, nds_args *args)
 }
 
 static int
-unpack_array(struct ndi_parcel *p, nds_args *args)
+unpack_array(struct ndi_parcel *p, nds_args *args, bool pushed)
 {
     nds_array *a;
-    int rc = ndi_ticket_unpack(p, &a);
+    int rc = pushed ? ndi_push_unpack(p, &a) : ndi_ticket_unpack(p, &a);
 
     if (rc < 0) {
         return rc;
@@ -189,8 +195,10 @@ unpack_array(struct ndi_parcel *p, nds_args *args)
     rc = nds_args_add_array(args, a, NDS_MOVED);
     if (rc < 0) {
         nds_array_close(a);
+        return rc;
     }
-    return rc;
+    args->items[args->count - 1].awaited = pushed;
+    return 0;
 }
 
 static int
@@ -204,7 +212,8 @@ unpack_one(struct ndi_parcel *p, nds_args *args)
 
     switch (kind) {
     case NDI_ARG_ARRAY:
-        return unpack_array(p, args);
+    case NDI_ARG_PUSHED:
+        return unpack_array(p, args, kind == NDI_ARG_PUSHED);
     case NDI_ARG_INT:
         return nds_args_add_int(args, (int64_t)ndi_parcel_u64(p));
     case NDI_ARG_FLOAT:

@@ -172,7 +172,11 @@ ndi_child_run(int fd, struct ndi_parcel *p)
     int rc = unpack_start(p, &fn, &args);
 
     ndi_parcel_fini(p);
+    if (rc == 0) {
+        rc = ndi_push_receive(fd, args);
+    }
     if (rc < 0) {
+        nds_args_free(args);
         ndi_child_send(fd, NDI_REPLY_ERROR, rc, nds_last_error()->message, -1);
         close(fd);
         return 127;

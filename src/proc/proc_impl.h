@@ -26,7 +26,8 @@ enum ndi_arg_kind {
     NDI_ARG_FLOAT,
     NDI_ARG_STR,
     NDI_ARG_BYTES,
-    NDI_ARG_HANDLE
+    NDI_ARG_HANDLE,
+    NDI_ARG_PUSHED /* on the wire: an array whose bytes come later */
 };
 
 struct ndi_arg {
@@ -40,6 +41,7 @@ struct ndi_arg {
     const struct ndi_carrier *carrier;
     void *handle;         /* borrowed by a builder, owned in a child */
     bool owned;
+    bool awaited;         /* its bytes are still to come (push.c) */
 };
 
 struct nds_args {
@@ -54,12 +56,25 @@ int ndi_args_check(const nds_args *args);
 void ndi_args_drop_moved(nds_args *args);
 
 /* ---- args_carry.c --------------------------------------------------------- */
-int ndi_args_pack(const nds_args *args, struct ndi_parcel *p);
+/* push: heap arrays will be written into the child once it has made room. */
+int ndi_args_pack(const nds_args *args, struct ndi_parcel *p, bool push);
 int ndi_args_unpack(struct ndi_parcel *p, nds_args **out);
 /* Does a forked child have to copy something before its parent goes on? */
 bool ndi_args_must_settle(const nds_args *args);
 /* In that child: copies it, and makes every handle the child's own. */
 int ndi_args_settle(nds_args *args);
+
+/* ---- push.c --------------------------------------------------------------- */
+bool ndi_push_suits(const struct ndi_arg *arg);
+int ndi_push_pack(const struct ndi_arg *arg, struct ndi_parcel *p);
+int ndi_push_unpack(struct ndi_parcel *p, nds_array **out);
+/* In the child: says where each awaited array is, and waits for it. */
+int ndi_push_receive(int fd, nds_args *args);
+struct ndi_start;
+struct ndi_reply;
+/* In the parent, after an NDI_REPLY_ROOM: 0 or -errno. */
+int ndi_push(int fd, pid_t pid, const struct ndi_start *s,
+             const struct ndi_reply *r);
 
 /* ---- child.c ---------------------------------------------------------------- */
 /* What precedes a parcel on the socket. */
@@ -80,6 +95,7 @@ enum ndi_reply_kind {
     NDI_REPLY_NO_INIT,   /* it got past main's head without nds_init */
     NDI_REPLY_BORN,      /* forkserver: value is the pid, a pidfd beside it */
     NDI_REPLY_ENDED,     /* forkserver: value is the exit code */
+    NDI_REPLY_ROOM,      /* here argument `value` may be written (push.c) */
 };
 struct ndi_reply {
     uint32_t kind;
@@ -148,7 +164,7 @@ int ndi_spawn_peer(pid_t *pid, int *pidfd, int *fd, const char *name);
 int ndi_send_start(int fd, uint64_t role, const struct ndi_parcel *p,
                    int64_t deadline);
 /* Task, name, forkserver and arguments as one parcel. */
-int ndi_pack_start(const struct ndi_start *s, struct ndi_parcel *p);
+int ndi_pack_start(const struct ndi_start *s, struct ndi_parcel *p, bool push);
 
 /* ---- start_server.c, forkserver.c ------------------------------------------------- */
 /* A duplicate of this process's line to its forkserver, or -1. */

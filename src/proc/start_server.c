@@ -217,7 +217,7 @@ ndi_start_server(struct nds_proc *p, const struct ndi_start *s)
     int rc;
 
     (void)ndi_flush_stdio();
-    rc = ndi_pack_start(s, &parcel);
+    rc = ndi_pack_start(s, &parcel, false);
     for (int tries = 0; rc == 0 && tries < 2; tries++) {
         rc = attempt(p, s, &parcel, &r, &asked);
         if (asked < 0) {

@@ -21,7 +21,7 @@
 extern char **environ;
 
 int
-ndi_pack_start(const struct ndi_start *s, struct ndi_parcel *p)
+ndi_pack_start(const struct ndi_start *s, struct ndi_parcel *p, bool push)
 {
     int line = ndi_server_line();
 
@@ -30,7 +30,7 @@ ndi_pack_start(const struct ndi_start *s, struct ndi_parcel *p)
     if (line >= 0) {
         ndi_parcel_add_fd(p, line);
     }
-    return ndi_args_pack(s->args, p);
+    return ndi_args_pack(s->args, p, push);
 }
 
 /* Our environment and the socket's number [caller frees the array]. */
@@ -114,16 +114,24 @@ ndi_send_start(int fd, uint64_t role, const struct ndi_parcel *p,
 
 /* What a child that closes its socket early had to say comes first. */
 static int
-exchange(int fd, int pidfd, const struct ndi_parcel *parcel,
-         struct ndi_reply *r, int64_t deadline)
+exchange(int fd, const struct nds_proc *p, const struct ndi_start *s,
+         const struct ndi_parcel *parcel, struct ndi_reply *r)
 {
-    int sent = ndi_send_start(fd, NDI_ROLE_TASK, parcel, deadline);
+    int sent = ndi_send_start(fd, NDI_ROLE_TASK, parcel, s->deadline);
     int rc;
 
     if (sent == -ETIMEDOUT) {
         return sent;
     }
-    rc = ndi_await_reply(fd, pidfd, r, NULL, deadline);
+    rc = ndi_await_reply(fd, p->pidfd, r, NULL, s->deadline);
+    while (rc == 0 && r->kind == NDI_REPLY_ROOM) {
+        rc = ndi_push(fd, p->pid, s, r);
+        if (rc == 0) {
+            // Copying was work; what is left is a handshake again.
+            rc = ndi_await_reply(fd, p->pidfd, r, NULL,
+                                 ndi_deadline(s->handshake_ns));
+        }
+    }
     return rc < 0 && sent < 0 ? sent : rc;
 }
 
@@ -135,7 +143,7 @@ ndi_start_spawn(struct nds_proc *p, const struct ndi_start *s)
     int fd = -1;
     int rc;
 
-    rc = ndi_pack_start(s, &parcel);
+    rc = ndi_pack_start(s, &parcel, true);
     if (rc < 0) {
         goto out;
     }
@@ -151,8 +159,7 @@ ndi_start_spawn(struct nds_proc *p, const struct ndi_start *s)
                           s->name);
         goto out;
     }
-    rc = ndi_judge_reply(exchange(fd, p->pidfd, &parcel, &r, s->deadline), &r,
-                         s);
+    rc = ndi_judge_reply(exchange(fd, p, s, &parcel, &r), &r, s);
     if (rc < 0) {
         (void)ndi_pidfd_signal(p->pidfd, SIGKILL);
         (void)ndi_pidfd_wait(p->pidfd, NDS_FOREVER, NULL);

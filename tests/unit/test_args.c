@@ -206,7 +206,7 @@ pack_sample(struct ndi_parcel *p)
     nds_args_add_str(args, "text");
     nds_args_add_handle(args, "mutex", m);
     nds_args_add_float(args, 2.5);
-    ck_assert_int_eq(ndi_args_pack(args, p), 0);
+    ck_assert_int_eq(ndi_args_pack(args, p, false), 0);
     nds_args_free(args);
     nds_array_close(a);
     nds_mutex_close(m);

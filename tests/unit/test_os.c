@@ -265,10 +265,10 @@ START_TEST(large_maps_suit_huge_pages)
     map = p;
     map[0] = 1;
     map[8 * HUGE - 1] = 2;
-    ck_assert_uint_le(ndi_map_collapse(p, 8 * HUGE), 8 * HUGE);
+    ndi_map_collapse(p, 8 * HUGE);
     ck_assert_uint_eq(map[0], 1);
     ck_assert_uint_eq(map[8 * HUGE - 1], 2);
-    ck_assert_uint_eq(ndi_map_collapse(p, HUGE), 0);
+    ndi_map_collapse(p, HUGE);
     ck_assert_int_eq(ndi_map_readonly(p, 8 * HUGE), 0);
     ndi_unmap(p, 8 * HUGE);
     ck_assert_int_eq(ndi_map(&p, fd, 1, 4096, 0), -EINVAL);
