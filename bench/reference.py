@@ -5,8 +5,10 @@
     bench/reference.py [--runs N] [--only 1,4] [--python PYTHON] [--build DIR]
 
 For each program: N runs of each side, A B A B ..., wall-clock medians and the
-median of the pairwise ratios; then one more run of each side with its process
-tree's proportional set size sampled every 2 ms. Output of the programs is read
+median of the pairwise ratios. Each timed run follows an untimed one of the same
+program: a host may take free memory back from a virtual machine, and whoever
+comes next would pay for its return. Then one more run of each side with its
+process tree's proportional set size sampled every 2 ms. Output of the programs is read
 and thrown away. Standard library only; the programs on Python's side need
 NumPy.
 """
@@ -93,15 +95,14 @@ def main():
                    FILL=fill)
         ours = [f"{args.build}/bin/examples/{NAMES[way]}"]
         theirs = [args.python, str(ROOT / "python" / f"{NAMES[way]}.py")]
-        if way in (1, 2) and fill != "0":
-            ours += ["--fill", fill]
+        if way in (1, 2):
+            ours += ["10000", fill]
         a, b = [], []
         with tempfile.TemporaryDirectory() as cwd:
-            run(ours, env, cwd)
-            run(theirs, env, cwd)
             for _ in range(args.runs):
-                a.append(run(ours, env, cwd)[0])
-                b.append(run(theirs, env, cwd)[0])
+                for command, times in ((ours, a), (theirs, b)):
+                    run(command, env, cwd)
+                    times.append(run(command, env, cwd)[0])
             mine = run(ours, env, cwd, True)[1]
             other = run(theirs, env, cwd, True)[1]
         ratio = statistics.median(y / x for x, y in zip(a, b))

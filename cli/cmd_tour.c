@@ -25,7 +25,7 @@ static const struct way {
     int number;
     const char *program;
     const char *title;
-    const char *small; /* --n of a small run, or NULL: small as it is */
+    const char *small; /* its first argument, or NULL: small as it is */
     const char *when;
 } ways[] = {
     {1, "01_argument", "function argument", "1000",
@@ -139,8 +139,7 @@ start(const struct tour *t, const struct way *w, bool quiet)
             (quiet && freopen("/dev/null", "w", stdout) == NULL)) {
             _exit(126);
         }
-        execl(path, w->program, t->small && w->small != NULL ? "--n" : NULL,
-              w->small, (char *)NULL);
+        execl(path, w->program, t->small ? w->small : NULL, (char *)NULL);
         fprintf(stderr, "ndshare tour: cannot run %s: %s\n", path,
                 strerror(errno));
         _exit(127);

@@ -4,7 +4,18 @@
  *
  *     cc 09_manager.c $(pkg-config --cflags --libs ndshare)
  */
-#include "show.h"
+#include <ndshare/ndshare.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void
+must(int rc)
+{
+    if (rc < 0) {
+        fprintf(stderr, "%s\n", nds_last_error()->message);
+        exit(1);
+    }
+}
 
 static void
 show_sum(const char *head, nds_proxy *p)
@@ -15,7 +26,6 @@ show_sum(const char *head, nds_proxy *p)
     must(nds_proxy_call(p, &sum, "sum", NULL, NULL));
     must(nds_value_repr(sum, &text));
     printf("%s%s\n", head, text);
-    fflush(stdout);
     free(text);
     nds_value_free(sum);
 }
@@ -31,17 +41,17 @@ NDS_TASK(task);
 int
 main(int argc, char **argv)
 {
-    double n = option(argc, argv, "--n", 100000000);
     nds_manager *manager;
     nds_proxy *array;
     nds_args *args;
     nds_proc *child;
+    int code;
     char shape[32], *text;
 
     must(nds_factory_alias("shared_array", "ones"));
     nds_init(argc, argv); // a spawned server finds the factory registered
     must(nds_manager_start(&manager, NULL));
-    snprintf(shape, sizeof shape, "(%.0f,)", n);
+    snprintf(shape, sizeof shape, "(%s,)", argc > 1 ? argv[1] : "100000000");
     must(nds_manager_create(manager, &array, "shared_array", shape));
     must(nds_proxy_repr(array, &text));
     printf("Array created on host: %s\n", text);
@@ -51,10 +61,11 @@ main(int argc, char **argv)
     must(nds_args_add_handle(args, "proxy", array));
     must(nds_proc_start(&child, "task", args, NULL));
     nds_args_free(args);
-    join(child);
+    must(nds_proc_join(child, NDS_FOREVER, &code));
+    nds_proc_close(child);
     nds_proxy_close(array);
     nds_manager_close(manager);
-    return 0;
+    return code;
 }
 
 /* Prints

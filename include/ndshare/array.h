@@ -39,9 +39,12 @@ typedef struct nds_array_options {
     int64_t capacity;      /* elements it may grow to along axis 0 (C) or the
                               last axis (F), in all; 0 = exactly shape */
     bool replace;          /* named: take over a name in use, atomically */
+    const nds_scalar *fill; /* every element begins as this, converted as by
+                              assignment; NULL: zeros. Quicker than filling
+                              later, for memory is written as it is made. */
 } nds_array_options;
 
-/* An array of zeros without a name. opts NULL: heap, C order. */
+/* An array without a name, of zeros or opts->fill. opts NULL: heap, C order. */
 NDS_API int nds_array_new(nds_array **out, const nds_dtype *dtype, int ndim,
                           const int64_t *shape,
                           const nds_array_options *opts);

@@ -88,6 +88,33 @@ ndi_array_over(nds_array **out, nds_block *b, const nds_view *v)
     return 0;
 }
 
+struct fill {
+    const struct ndi_pattern *pattern;
+    void *data;
+};
+
+static void
+fill_range(void *ctx, int64_t from, int64_t to)
+{
+    const struct fill *f = ctx;
+
+    ndi_pattern_write(f->pattern, f->data, (uint64_t)from, (uint64_t)to);
+}
+
+static int
+fill_heap(nds_array *a, const nds_scalar *value, int64_t nbytes)
+{
+    struct ndi_pattern pattern;
+    struct fill f = {&pattern, a->view.data};
+    int rc = ndi_pattern_init(&pattern, a->view.dtype, value);
+
+    if (rc == 0 && pattern.any && nbytes > 0) {
+        ndi_in_pieces(nbytes, 1, fill_range, &f);
+    }
+    ndi_pattern_fini(&pattern);
+    return rc;
+}
+
 static int
 new_heap(nds_array **out, const nds_dtype *dtype, int ndim,
          const int64_t *shape, char order, int64_t nbytes)
@@ -131,7 +158,16 @@ nds_array_new(nds_array **out, const nds_dtype *dtype, int ndim,
                         "arrays, not reach %d", (int)opts->reach);
     }
     rc = ndi_array_nbytes(dtype, ndim, shape, &nbytes);
-    return rc < 0 ? rc : new_heap(out, dtype, ndim, shape, order, nbytes);
+    if (rc == 0) {
+        rc = new_heap(out, dtype, ndim, shape, order, nbytes);
+    }
+    if (rc == 0 && opts != NULL && opts->fill != NULL) {
+        rc = fill_heap(*out, opts->fill, nbytes);
+        if (rc < 0) {
+            nds_array_close(ndi_steal(out));
+        }
+    }
+    return rc;
 }
 
 /* The bytes that a view can touch, from its lowest to past its highest. */

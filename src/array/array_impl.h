@@ -34,6 +34,20 @@ int ndi_array_new_shareable(nds_array **out, const nds_dtype *dtype, int ndim,
                             const int64_t *shape,
                             const nds_array_options *opts);
 
+/* ---- pattern.c: one element, all over fresh zero memory ------------------- */
+struct ndi_pattern {
+    unsigned char *bytes; /* of one element; owned */
+    size_t item;
+    bool any; /* some byte is not zero */
+};
+/* value as assignment would convert it: NDS_ECAST. fini in either case. */
+int ndi_pattern_init(struct ndi_pattern *p, const nds_dtype *dtype,
+                     const nds_scalar *value);
+void ndi_pattern_fini(struct ndi_pattern *p);
+/* Bytes [from, to) of the elements that begin at data. */
+void ndi_pattern_write(const struct ndi_pattern *p, void *data, uint64_t from,
+                       uint64_t to);
+
 /* count(shape) * itemsize, checked: NDS_ESHAPE names the shape. */
 int ndi_array_nbytes(const nds_dtype *dtype, int ndim, const int64_t *shape,
                      int64_t *nbytes);

@@ -35,12 +35,6 @@ write_header(int fd, const struct ndi_buf *head)
                   : 0;
 }
 
-static int
-fill_header(struct ndi_segment *s, void *ctx)
-{
-    return write_header(s->fd, ctx);
-}
-
 /* The header for this geometry, and where the data start after it. */
 static int
 format_header(struct ndi_buf *head, uint64_t *data_off, const nds_dtype *dtype,
@@ -114,12 +108,42 @@ array_of_segment(nds_array **out, struct ndi_segment *s,
     return rc;
 }
 
+struct begin {
+    struct ndi_buf head;
+    struct ndi_pattern pattern;
+    uint64_t data_off;
+    uint64_t nbytes;
+};
+
+static int
+fill_header(struct ndi_segment *s, void *ctx)
+{
+    const struct begin *b = ctx;
+
+    return write_header(s->fd, &b->head);
+}
+
+/* [from, to) of the body has just got its memory. */
+static void
+fill_data(struct ndi_segment *s, uint64_t from, uint64_t to, void *ctx)
+{
+    const struct begin *b = ctx;
+    uint64_t end = b->data_off + b->nbytes;
+
+    from = from < b->data_off ? b->data_off : from;
+    to = to > end ? end : to;
+    if (from < to) {
+        ndi_pattern_write(&b->pattern, s->body + b->data_off,
+                          from - b->data_off, to - b->data_off);
+    }
+}
+
 static int
 create(nds_array **out, const char *name, const nds_dtype *dtype, int ndim,
        const int64_t *shape, const nds_array_options *opts)
 {
     struct ndi_segment_spec spec = {.kind = NDI_KIND_ARRAY, .name = name};
-    struct ndi_buf head = {0};
+    struct begin b = {.data_off = NDI_DATA_OFF};
     struct ndi_segment *s = NULL;
     char order = opts != NULL && opts->order == 'F' ? 'F' : 'C';
     int64_t nbytes;
@@ -134,11 +158,16 @@ create(nds_array **out, const char *name, const nds_dtype *dtype, int ndim,
     if (rc < 0) {
         return rc;
     }
-    spec.data_off = NDI_DATA_OFF;
+    b.nbytes = (uint64_t)nbytes;
+    spec.ctx = &b;
     if (name != NULL) {
-        rc = format_header(&head, &spec.data_off, dtype, ndim, shape, order);
+        rc = format_header(&b.head, &b.data_off, dtype, ndim, shape, order);
         spec.fill = fill_header;
-        spec.ctx = &head;
+    }
+    spec.data_off = b.data_off;
+    if (rc == 0 && opts != NULL && opts->fill != NULL) {
+        rc = ndi_pattern_init(&b.pattern, dtype, opts->fill);
+        spec.backed = b.pattern.any ? fill_data : NULL;
     }
     if (opts != NULL) {
         spec.mode_bits = opts->mode_bits;
@@ -152,7 +181,8 @@ create(nds_array **out, const char *name, const nds_dtype *dtype, int ndim,
     if (rc == 0) {
         rc = ndi_segment_create(&s, &spec);
     }
-    ndi_buf_fini(&head);
+    ndi_buf_fini(&b.head);
+    ndi_pattern_fini(&b.pattern);
     return rc < 0 ? rc
                   : array_of_segment(out, s, dtype, ndim, shape, order,
                                      spec.data_off);

@@ -9,6 +9,8 @@
 #include <stdint.h>
 
 #define NDI_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+/* Into whatever variant of a function calls it. */
+#define NDI_INLINE inline __attribute__((always_inline))
 #define NDI_COLD __attribute__((cold))
 #define NDI_LIKELY(x) __builtin_expect(!!(x), 1)
 #define NDI_UNLIKELY(x) __builtin_expect(!!(x), 0)

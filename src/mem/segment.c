@@ -85,31 +85,65 @@ make_file(struct ndi_segment *s, const struct ndi_segment_spec *spec)
     return rc < 0 ? no_room(-rc, name, s->nbytes) : 0;
 }
 
-/*
- * Backs every byte of the mapped file. Large ones get 2 MiB pages first: one
- * small page in each stretch, by a write, which can say that there is no room,
- * then the collapse. What that leaves is reserved. The other way round the
- * kernel allocates everything twice: 800 MB took 1.5 to 3.5 times as long
- * until they had been written once.
- */
-static int
-back_all(struct ndi_segment *s, const char *name)
+struct backing {
+    struct ndi_segment *s;
+    const struct ndi_segment_spec *spec;
+    struct ndi_collapse pace;
+    _Atomic int rc; /* the first error */
+};
+
+/* One stretch, a multiple of 2 MiB from the start: one small page in each 2
+ * MiB, by a write, which can say that there is no room, then the collapse.
+ * What that leaves is reserved. */
+static void
+back_range(void *ctx, int64_t from, int64_t to)
 {
+    struct backing *b = ctx;
+    struct ndi_segment *s = b->s;
+    uint64_t n = (uint64_t)(to - from);
     int rc = 0;
 
+    if (ndi_load_rlx(&b->rc) < 0) {
+        return;
+    }
     if (s->map_nbytes >= 2 * HUGE) {
-        for (uint64_t at = 0; rc == 0 && at < s->map_nbytes; at += HUGE) {
-            rc = ndi_os_pwrite(s->fd, "", 1, at);
+        for (int64_t at = from; rc == 0 && at < to; at += (int64_t)HUGE) {
+            rc = ndi_os_pwrite(s->fd, "", 1, (uint64_t)at);
         }
         if (rc == 0) {
-            ndi_map_collapse(s->body, s->map_nbytes);
+            ndi_collapse_step(&b->pace, s->body + from, n);
         }
     }
     if (rc == 0) {
-        rc = ndi_os_reserve(s->fd, 0, s->nbytes);
+        rc = ndi_os_reserve(s->fd, (uint64_t)from, n);
+    }
+    if (rc < 0) {
+        ndi_store_rlx(&b->rc, rc);
+    } else if (b->spec->backed != NULL) {
+        b->spec->backed(s, (uint64_t)from, (uint64_t)to, b->spec->ctx);
+    }
+}
+
+/*
+ * Backs every byte of the mapped file. Large ones get 2 MiB pages before the
+ * rest is reserved: the other way round the kernel allocates everything twice,
+ * and 800 MB took 1.5 to 3.5 times as long until they had been written once.
+ */
+static int
+back_all(struct ndi_segment *s, const struct ndi_segment_spec *spec)
+{
+    struct backing b = {.s = s, .spec = spec};
+    int rc;
+
+    if (s->map_nbytes > 0) {
+        ndi_in_pieces((int64_t)s->map_nbytes, 1, back_range, &b);
+    }
+    rc = ndi_load_rlx(&b.rc);
+    if (rc == 0) {
+        rc = ndi_os_reserve(s->fd, s->map_nbytes, s->nbytes - s->map_nbytes);
     }
     NDI_KILL_POINT("segment.reserved");
-    return rc < 0 ? no_room(-rc, name, s->nbytes) : 0;
+    return rc < 0 ? no_room(-rc, called(spec->name), s->nbytes) : 0;
 }
 
 int
@@ -271,7 +305,7 @@ ndi_segment_create(struct ndi_segment **out,
         rc = ndi_segment_map(s, ctl_off, false, called(spec->name));
     }
     if (rc == 0 && !spec->sparse) {
-        rc = back_all(s, called(spec->name));
+        rc = back_all(s, spec);
     }
     if (rc == 0) {
         rc = fill_all(s, spec, ctl_off);

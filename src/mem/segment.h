@@ -48,7 +48,11 @@ struct ndi_segment_spec {
     unsigned mode_bits; /* 0: 0600 */
     enum nds_lifetime lifetime;
     bool replace;
-    /* Fills body and object before anybody can see them. */
+    /* May write [from, to) of the body, which has just got its memory; several
+     * threads at once, in any order. */
+    void (*backed)(struct ndi_segment *s, uint64_t from, uint64_t to,
+                   void *ctx);
+    /* Fills body and object before anybody can see them; after `backed`. */
     int (*fill)(struct ndi_segment *s, void *ctx);
     void *ctx;
 };

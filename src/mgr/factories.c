@@ -108,10 +108,10 @@ read_order(const nds_value *v, char *order)
 
 static int
 make(nds_array **out, const nds_value *shape_value, const nds_dtype *dt,
-     char order)
+     char order, const nds_scalar *fill)
 {
     nds_array_options opts = {.size = sizeof opts, .reach = NDS_SHAREABLE,
-                              .order = order};
+                              .order = order, .fill = fill};
     int64_t shape[NDS_MAX_NDIM];
     int ndim, rc;
 
@@ -135,6 +135,7 @@ make_filled(const nds_value *args, const nds_value *kwds, nds_array **out,
             void *ctx)
 {
     const struct filler *f = ctx;
+    const nds_scalar one = nds_int(1);
     const nds_dtype *dt = NULL;
     char order = 'C';
     int rc = check_args(f->name, args, kwds, 3, " shape dtype order ");
@@ -147,10 +148,8 @@ make_filled(const nds_value *args, const nds_value *kwds, nds_array **out,
     }
     if (rc == 0) {
         rc = make(out, arg(args, kwds, 0, "shape"),
-                  dt != NULL ? dt : NDS_FLOAT64, order);
-    }
-    if (rc == 0 && f->what == MAKE_ONES) {
-        rc = nds_fill(nds_array_view(*out), nds_int(1));
+                  dt != NULL ? dt : NDS_FLOAT64, order,
+                  f->what == MAKE_ONES ? &one : NULL);
     }
     nds_dtype_put(dt);
     return rc;
@@ -184,7 +183,8 @@ make_full(const nds_value *args, const nds_value *kwds, nds_array **out,
     }
     if (rc == 0) {
         rc = make(out, arg(args, kwds, 0, "shape"),
-                  dt != NULL ? dt : nds_array_view(value)->dtype, order);
+                  dt != NULL ? dt : nds_array_view(value)->dtype, order,
+                  NULL);
     }
     if (rc == 0) {
         rc = nds_assign(nds_array_view(*out), nds_array_view(value));
@@ -280,7 +280,7 @@ make_random(const nds_value *args, const nds_value *kwds, nds_array **out,
     }
     if (rc == 0) {
         rc = make(out, arg(args, kwds, 0, "shape"),
-                  dt != NULL ? dt : NDS_FLOAT64, 'C');
+                  dt != NULL ? dt : NDS_FLOAT64, 'C', NULL);
     }
     if (rc == 0) {
         rc = nds_random(nds_array_view(*out), (uint64_t)seed);

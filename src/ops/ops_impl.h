@@ -33,7 +33,11 @@ typedef double _Complex ndi_c128;
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&        \
     !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) &&        \
     !defined(__SANITIZE_UNDEFINED__)
+#if __GNUC__ >= 12
+#define NDI_CLONES __attribute__((target_clones("arch=x86-64-v3", "default")))
+#else
 #define NDI_CLONES __attribute__((target_clones("avx2", "default")))
+#endif
 #else
 #define NDI_CLONES
 #endif

@@ -12,12 +12,7 @@
 #include <base/fail.h>
 #include <os/os.h>
 
-#if defined(__has_include)
-#if __has_include(<Random123/philox.h>)
 #include <Random123/philox.h>
-#define HAVE_RANDOM123 1
-#endif
-#endif
 
 struct philox {
     uint64_t key[2];
@@ -28,8 +23,7 @@ struct philox {
     uint64_t last;
 };
 
-#ifdef HAVE_RANDOM123
-static void
+NDI_INLINE static void
 block(struct philox *g)
 {
     philox4x64_ctr_t counter = {{g->counter, 0, 0, 0}};
@@ -38,30 +32,6 @@ block(struct philox *g)
 
     memcpy(g->word, words.v, sizeof(g->word));
 }
-#else
-__extension__ typedef unsigned __int128 wide;
-
-static void
-block(struct philox *g)
-{
-    uint64_t c[4] = {g->counter, 0, 0, 0};
-    uint64_t k0 = g->key[0];
-    uint64_t k1 = g->key[1];
-
-    for (int round = 0; round < 10; round++) {
-        wide p = (wide)UINT64_C(0xd2e7470ee14c6c93) * c[0];
-        wide q = (wide)UINT64_C(0xca5a826395121157) * c[2];
-
-        c[0] = (uint64_t)(q >> 64) ^ c[1] ^ k0;
-        c[2] = (uint64_t)(p >> 64) ^ c[3] ^ k1;
-        c[1] = (uint64_t)q;
-        c[3] = (uint64_t)p;
-        k0 += UINT64_C(0x9e3779b97f4a7c15);
-        k1 += UINT64_C(0xbb67ae8584caa73b);
-    }
-    memcpy(g->word, c, sizeof(c));
-}
-#endif
 
 static uint32_t
 hash_word(uint32_t value, uint32_t *state, uint32_t mult)
@@ -118,7 +88,7 @@ static void
 doubles(void *ctx, char *data, int64_t stride, int64_t count)
 {
     for (int64_t i = 0; i < count; i++, data += stride) {
-        double d = (double)(next_word(ctx) >> 11) * 0x1p-53;
+        double d = (double)(int64_t)(next_word(ctx) >> 11) * 0x1p-53;
 
         memcpy(data, &d, sizeof(d));
     }
@@ -150,7 +120,7 @@ struct stretch {
     bool floats;
 };
 
-static void
+NDI_CLONES static void
 stretch_range(void *ctx, int64_t from, int64_t to)
 {
     const struct stretch *s = ctx;
@@ -163,7 +133,7 @@ stretch_range(void *ctx, int64_t from, int64_t to)
         g.counter++;
         block(&g);
         for (int k = 0; k < 4; k++) {
-            out[from + k] = (double)(g.word[k] >> 11) * 0x1p-53;
+            out[from + k] = (double)(int64_t)(g.word[k] >> 11) * 0x1p-53;
         }
     }
     if (s->floats) {

@@ -11,11 +11,20 @@
 
 #include <math.h>
 
-#define PAIRWISE(NAME, T)                                                     \
+/* Vectors of 16 bytes, which every processor of ours has: wider ones are taken
+ * apart through memory where they are missing. */
+#define VECTOR(T) T __attribute__((vector_size(16)))
+typedef VECTOR(float) vec_f;
+typedef VECTOR(double) vec_d;
+typedef VECTOR(int32_t) vec_i32;
+typedef VECTOR(int64_t) vec_i64;
+#define VECTORS(V, T) (8 * sizeof(T) / sizeof(V)) /* that hold eight */
+
+#define PAIRWISE(NAME, T, V)                                                  \
     static inline T NAME##_leaf(const T *x, int64_t n)                        \
     {                                                                         \
-        T r[8];                                                               \
-        T sum;                                                                \
+        V r[VECTORS(V, T)], q[VECTORS(V, T)];                                 \
+        T e[8], sum;                                                          \
         int64_t i;                                                            \
                                                                               \
         if (n < 8) {                                                          \
@@ -27,12 +36,14 @@
         }                                                                     \
         memcpy(r, x, sizeof(r));                                              \
         for (i = 8; i < n - n % 8; i += 8) {                                  \
-            for (int k = 0; k < 8; k++) {                                     \
-                r[k] += x[i + k];                                             \
+            memcpy(q, x + i, sizeof(q));                                      \
+            for (size_t k = 0; k < VECTORS(V, T); k++) {                      \
+                r[k] += q[k];                                                 \
             }                                                                 \
         }                                                                     \
-        sum = ((r[0] + r[1]) + (r[2] + r[3])) +                               \
-              ((r[4] + r[5]) + (r[6] + r[7]));                                \
+        memcpy(e, r, sizeof(e));                                              \
+        sum = ((e[0] + e[1]) + (e[2] + e[3])) +                               \
+              ((e[4] + e[5]) + (e[6] + e[7]));                                \
         for (; i < n; i++) {                                                  \
             sum += x[i];                                                      \
         }                                                                     \
@@ -46,9 +57,36 @@
                         : NAME(x, half) + NAME(x + half, n - half);           \
     }
 
-PAIRWISE(pairwise_f32, float)
-PAIRWISE(pairwise_f64, double)
-PAIRWISE(pairwise_ld, long double)
+PAIRWISE(pairwise_f32, float, vec_f)
+PAIRWISE(pairwise_f64, double, vec_d)
+
+/* No vector holds a long double: the same by single numbers. */
+static long double
+pairwise_ld(const long double *x, int64_t n)
+{
+    int64_t half = n / 2 - n / 2 % 8;
+    long double r[8], sum;
+    int64_t i = 8;
+
+    if (n > 128) {
+        return pairwise_ld(x, half) + pairwise_ld(x + half, n - half);
+    }
+    if (n < 8) {
+        sum = -0.0L;
+        i = 0;
+    } else {
+        memcpy(r, x, sizeof(r));
+        for (; i < n - n % 8; i++) {
+            r[i % 8] += x[i];
+        }
+        sum = ((r[0] + r[1]) + (r[2] + r[3])) +
+              ((r[4] + r[5]) + (r[6] + r[7]));
+    }
+    for (; i < n; i++) {
+        sum += x[i];
+    }
+    return sum;
+}
 
 #define PAIRWISE_C(NAME, T)                                                   \
     static void NAME(const T *x, int64_t count, T *sum)                       \
@@ -206,36 +244,40 @@ ndi_pairwise(enum nds_type type, const void *x, int64_t count, void *sum)
         }                                                                     \
     }
 
-/* min and max of reals: eight running ones, which vectors take, while no NaN
- * is met; a stretch with one goes element by element. */
-#define EXTREME(NAME, T, BITS, OP, SLOW)                                      \
-    NDI_CLONES static void NAME(void *acc, const void *src, int64_t n)        \
+/* min and max of reals: eight running ones while no NaN is met; a stretch with
+ * one goes element by element. A comparison of vectors is a mask. */
+#define EXTREME(NAME, T, V, MASK, OP, SLOW)                                   \
+    static void NAME(void *acc, const void *src, int64_t n)                   \
     {                                                                         \
         const T *x = src;                                                     \
-        T first = *(T *)acc;                                                  \
-        BITS bad[8] = {0};                                                    \
-        BITS any = 0;                                                         \
-        T best[8];                                                            \
+        V best[VECTORS(V, T)], q[VECTORS(V, T)];                              \
+        MASK nan = {0};                                                       \
+        T each[8];                                                            \
         int64_t i;                                                            \
                                                                               \
         for (int k = 0; k < 8; k++) {                                         \
-            best[k] = first;                                                  \
+            each[k] = *(T *)acc;                                              \
         }                                                                     \
+        memcpy(best, each, sizeof(best));                                     \
         for (i = 0; i + 8 <= n; i += 8) {                                     \
-            for (int k = 0; k < 8; k++) {                                     \
-                best[k] = x[i + k] OP best[k] ? x[i + k] : best[k];           \
-                bad[k] |= x[i + k] != x[i + k];                               \
+            memcpy(q, x + i, sizeof(q));                                      \
+            for (size_t k = 0; k < VECTORS(V, T); k++) {                      \
+                MASK take = (MASK)(q[k] OP best[k]);                          \
+                                                                              \
+                nan |= (MASK)(q[k] != q[k]);                                  \
+                best[k] = (V)(((MASK)q[k] & take) |                           \
+                              ((MASK)best[k] & ~take));                       \
             }                                                                 \
         }                                                                     \
-        for (int k = 0; k < 8; k++) {                                         \
-            any |= bad[k];                                                    \
+        for (size_t k = 1; k < sizeof(V) / sizeof(T); k++) {                  \
+            nan[0] |= nan[k];                                                 \
         }                                                                     \
-        if (any != 0) {                                                       \
+        if (nan[0] != 0) {                                                    \
             SLOW(acc, src, n);                                                \
             return;                                                           \
         }                                                                     \
-        *(T *)acc = first;                                                    \
-        SLOW(acc, best, 8);                                                   \
+        memcpy(each, best, sizeof(each));                                     \
+        SLOW(acc, each, 8);                                                   \
         SLOW(acc, x + i, n - i);                                              \
     }
 
@@ -254,10 +296,10 @@ ndi_pairwise(enum nds_type type, const void *x, int64_t count, void *sum)
 REAL(f, float)
 REAL(d, double)
 REAL(g, long double)
-EXTREME(least_f, float, int32_t, <, min_f)
-EXTREME(most_f, float, int32_t, >, max_f)
-EXTREME(least_d, double, int64_t, <, min_d)
-EXTREME(most_d, double, int64_t, >, max_d)
+EXTREME(least_f, float, vec_f, vec_i32, <, min_f)
+EXTREME(most_f, float, vec_f, vec_i32, >, max_f)
+EXTREME(least_d, double, vec_d, vec_i64, <, min_d)
+EXTREME(most_d, double, vec_d, vec_i64, >, max_d)
 INTEGER(i8, int8_t)
 INTEGER(u8, uint8_t)
 INTEGER(i16, int16_t)

@@ -24,8 +24,11 @@
 
 #define HUGE ((size_t)2 << 20)
 #define COLLAPSE_FROM ((size_t)4 << 20)
-#define COLLAPSE_STEP ((size_t)16 << 20)
-#define COLLAPSE_NS_PER_BYTE 5 /* 0.2 GB/s: about what 4 KiB faults reach */
+/* 0.2 GB/s, about what 4 KiB faults reach. Slow now and then is the host finding
+ * memory, which small pages would wait for as well; slow for 64 MiB in a row is
+ * the kernel moving pages out of the way. */
+#define COLLAPSE_NS_PER_BYTE 5
+#define COLLAPSE_SLOW 16
 
 static size_t
 page_size(void)
@@ -163,53 +166,52 @@ ndi_map_anon(void **out, size_t nbytes)
     return rc;
 }
 
+void
+ndi_collapse_step(struct ndi_collapse *c, void *addr, size_t nbytes)
+{
+    uintptr_t from = ((uintptr_t)addr + HUGE - 1) & ~(uintptr_t)(HUGE - 1);
+    uintptr_t to = ((uintptr_t)addr + nbytes) & ~(uintptr_t)(HUGE - 1);
+    int64_t start;
+
+    if (atomic_load(&c->over) || from >= to) {
+        return;
+    }
+    start = ndi_now_ns();
+    // EINVAL where the kernel or the file system cannot; EAGAIN and ENOMEM
+    // where memory is in pieces.
+    if (madvise((void *)from, to - from, MADV_COLLAPSE) < 0) {
+        atomic_store(&c->over, true);
+        return;
+    }
+    if ((ndi_now_ns() - start) / COLLAPSE_NS_PER_BYTE <=
+        (int64_t)(to - from)) {
+        atomic_store(&c->slow, 0);
+    } else if (atomic_fetch_add(&c->slow, 1) + 1 >= COLLAPSE_SLOW) {
+        atomic_store(&c->over, true);
+    }
+}
+
 struct collapse {
+    struct ndi_collapse pace;
     char *from;
-    size_t nbytes;
-    _Atomic int slow; /* steps in a row */
-    _Atomic bool over;
 };
 
 static void
-collapse_step(void *ctx, int64_t i)
+collapse_range(void *ctx, int64_t from, int64_t to)
 {
     struct collapse *c = ctx;
-    size_t at = (size_t)i * COLLAPSE_STEP;
-    size_t n = c->nbytes - at < COLLAPSE_STEP ? c->nbytes - at
-                                              : COLLAPSE_STEP;
-    int64_t start = ndi_now_ns();
 
-    if (c->over) {
-        return;
-    }
-    // EINVAL where the kernel or the file system cannot; EAGAIN and ENOMEM
-    // where memory is in pieces.
-    if (madvise(c->from + at, n, MADV_COLLAPSE) < 0) {
-        c->over = true;
-        return;
-    }
-    if ((ndi_now_ns() - start) / COLLAPSE_NS_PER_BYTE > (int64_t)n) {
-        // One slow step is the host finding memory, which small pages would
-        // wait for as well; two are the kernel moving pages out of the way.
-        c->over = ++c->slow >= 2;
-    } else {
-        c->slow = 0;
-    }
+    ndi_collapse_step(&c->pace, c->from + from, (size_t)(to - from));
 }
 
 void
 ndi_map_collapse(void *addr, size_t nbytes)
 {
-    uintptr_t from = ((uintptr_t)addr + HUGE - 1) & ~(uintptr_t)(HUGE - 1);
-    uintptr_t to = ((uintptr_t)addr + nbytes) & ~(uintptr_t)(HUGE - 1);
-    struct collapse c = {.from = (char *)from};
+    struct collapse c = {.from = addr};
 
-    if (nbytes < COLLAPSE_FROM || from >= to) {
-        return;
+    if (nbytes >= COLLAPSE_FROM) {
+        ndi_in_pieces((int64_t)nbytes, 1, collapse_range, &c);
     }
-    c.nbytes = to - from;
-    ndi_parallel((int64_t)((c.nbytes + COLLAPSE_STEP - 1) / COLLAPSE_STEP),
-                 collapse_step, &c);
 }
 
 int

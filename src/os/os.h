@@ -111,6 +111,13 @@ int ndi_map_anon(void **out, size_t nbytes);
  * page in each stretch of 2 MiB; gives up where the kernel cannot, or takes
  * longer than small pages would. Small pages work as well: it never fails. */
 void ndi_map_collapse(void *addr, size_t nbytes);
+/* One piece of such a job, by whichever thread; the struct, all zeros at first,
+ * remembers how it goes. */
+struct ndi_collapse {
+    _Atomic int slow;
+    _Atomic bool over;
+};
+void ndi_collapse_step(struct ndi_collapse *c, void *addr, size_t nbytes);
 int ndi_map_readonly(void *addr, size_t nbytes); /* mprotect */
 int ndi_map_sync(void *addr, size_t nbytes);     /* msync MS_SYNC */
 /* Replaces a private copy-on-write range by fresh pages in one stroke, so that

@@ -6,15 +6,20 @@
  * answered by a bare HMAC-MD5; any other must begin with the name of its
  * digest in braces. What we send asks for SHA-256; an old peer answers it with
  * 16 bytes of MD5 over the whole challenge, which is accepted.
+ *
+ * libcrypto is loaded when a key is first used: relocating it takes 1.3 ms, as
+ * long as all else of a small program's start, and few programs have a key.
  */
 #include <wire/wire.h>
 
 #include <base/fail.h>
 #include <os/os.h>
 
+#include <dlfcn.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <pthread.h>
 #include <string.h>
 
 static const char challenge[] = "#CHALLENGE#";
@@ -22,6 +27,47 @@ static const char welcome[] = "#WELCOME#";
 static const char failure[] = "#FAILURE#";
 #define CHALLENGE_NBYTES (sizeof challenge - 1)
 #define MESSAGE_NBYTES 48 /* "{sha256}" and 40 random bytes */
+
+#define LIBCRYPTO "libcrypto.so.3"
+
+static struct {
+    pthread_once_t once;
+    const char *missing; /* what could not be had, NULL: nothing */
+    __typeof__(EVP_get_digestbyname) *digest;
+    __typeof__(EVP_MD_get0_name) *name;
+    __typeof__(HMAC) *hmac;
+    __typeof__(CRYPTO_memcmp) *differs;
+} crypto = {.once = PTHREAD_ONCE_INIT};
+
+static void
+find(void *lib, const char *name, void **fn)
+{
+    *fn = lib != NULL ? dlsym(lib, name) : NULL;
+    if (*fn == NULL && crypto.missing == NULL) {
+        crypto.missing = name;
+    }
+}
+
+static void
+load_crypto(void)
+{
+    void *lib = dlopen(LIBCRYPTO, RTLD_NOW | RTLD_LOCAL);
+
+    find(lib, "EVP_get_digestbyname", (void **)&crypto.digest);
+    find(lib, "EVP_MD_get0_name", (void **)&crypto.name);
+    find(lib, "HMAC", (void **)&crypto.hmac);
+    find(lib, "CRYPTO_memcmp", (void **)&crypto.differs);
+}
+
+static int
+need_crypto(void)
+{
+    pthread_once(&crypto.once, load_crypto);
+    return crypto.missing == NULL
+               ? 0
+               : ndi_fail(NDS_ENOTSUP, "keys need OpenSSL's %s (%s cannot be "
+                          "had)", LIBCRYPTO, crypto.missing);
+}
 
 int
 ndi_auth_check_key(const void *key, size_t nbytes)
@@ -44,23 +90,23 @@ digest_of(const unsigned char *m, size_t nbytes, size_t *prefix)
 {
     static const struct {
         const char *name;
-        const EVP_MD *(*md)(void);
+        const char *md;
     } known[] = {
-        {"{md5}", EVP_md5},           {"{sha256}", EVP_sha256},
-        {"{sha384}", EVP_sha384},     {"{sha3_256}", EVP_sha3_256},
-        {"{sha3_384}", EVP_sha3_384},
+        {"{md5}", "MD5"},           {"{sha256}", "SHA256"},
+        {"{sha384}", "SHA384"},     {"{sha3_256}", "SHA3-256"},
+        {"{sha3_384}", "SHA3-384"},
     };
 
     *prefix = 0;
     if (nbytes == 16 || nbytes == 20) {
-        return EVP_md5();
+        return crypto.digest("MD5");
     }
     for (size_t i = 0; i < NDI_ARRAY_LEN(known); i++) {
         size_t n = strlen(known[i].name);
 
         if (nbytes >= n && memcmp(m, known[i].name, n) == 0) {
             *prefix = n;
-            return known[i].md();
+            return crypto.digest(known[i].md);
         }
     }
     return NULL;
@@ -72,10 +118,10 @@ mac(const EVP_MD *md, const void *key, size_t key_nbytes, const void *m,
 {
     unsigned len = 0;
 
-    if (HMAC(md, key, (int)key_nbytes, m, nbytes, out, &len) == NULL) {
+    if (crypto.hmac(md, key, (int)key_nbytes, m, nbytes, out, &len) == NULL) {
         return ndi_fail(NDS_EAUTH, "OpenSSL refuses HMAC-%s here; peers with "
                         "Python 3.11 and older need HMAC-MD5, which FIPS "
-                        "mode forbids", EVP_MD_get0_name(md));
+                        "mode forbids", crypto.name(md));
     }
     *out_nbytes = len;
     return 0;
@@ -86,9 +132,12 @@ ndi_auth_respond(const void *key, size_t key_nbytes, const void *m,
                  size_t nbytes, unsigned char *out, size_t *out_nbytes)
 {
     size_t prefix = 0, n = 0;
-    const EVP_MD *md = digest_of(m, nbytes, &prefix);
-    int rc;
+    int rc = need_crypto();
+    const EVP_MD *md = rc == 0 ? digest_of(m, nbytes, &prefix) : NULL;
 
+    if (rc < 0) {
+        return rc;
+    }
     if (md == NULL || nbytes < 20) {
         return ndi_fail(NDS_EAUTH, "a challenge of %zu bytes that names no "
                         "digest we know", nbytes);
@@ -105,9 +154,12 @@ ndi_auth_verify(const void *key, size_t key_nbytes, const void *m,
 {
     unsigned char want[EVP_MAX_MD_SIZE];
     size_t prefix = 0, n = 0;
-    const EVP_MD *md = digest_of(r, r_nbytes, &prefix);
-    int rc;
+    int rc = need_crypto();
+    const EVP_MD *md = rc == 0 ? digest_of(r, r_nbytes, &prefix) : NULL;
 
+    if (rc < 0) {
+        return rc;
+    }
     if (md == NULL) {
         return ndi_fail(NDS_EAUTH, "digest received was wrong");
     }
@@ -116,7 +168,7 @@ ndi_auth_verify(const void *key, size_t key_nbytes, const void *m,
         return rc;
     }
     if (r_nbytes - prefix != n ||
-        CRYPTO_memcmp((const unsigned char *)r + prefix, want, n) != 0) {
+        crypto.differs((const unsigned char *)r + prefix, want, n) != 0) {
         return ndi_fail(NDS_EAUTH, "digest received was wrong");
     }
     return 0;
