@@ -15,7 +15,9 @@
 
 #define LOOP(TT, FT, PUT, GET)                                                \
     do {                                                                      \
-        if (ds == (int64_t)sizeof(TT) && ss == (int64_t)sizeof(FT)) {         \
+        if (ds == (int64_t)sizeof(TT) && ss == (int64_t)sizeof(FT) &&         \
+            (uintptr_t)dst % _Alignof(TT) == 0 &&                             \
+            (uintptr_t)src % _Alignof(FT) == 0) {                             \
             TT *d = dst;                                                      \
             const FT *s = src;                                                \
             NDI_IVDEP                                                         \
