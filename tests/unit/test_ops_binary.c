@@ -395,6 +395,27 @@ START_TEST(floats_at_the_edge)
 }
 END_TEST
 
+/* The middle of two halves and a little: float32 does not see the little, so
+ * long double gives the even neighbour, 1, and float64 the upper one. */
+START_TEST(long_doubles_become_halves_by_way_of_float)
+{
+    long double g[] = {1.0L + 0x1p-11L + 0x1p-30L};
+    double d[] = {1.0 + 0x1p-11 + 0x1p-30};
+    uint16_t h[1];
+    nds_view vg, vd, vh;
+
+    VIEW(&vg, NDS_LONGDOUBLE, g, 1, 1);
+    VIEW(&vd, NDS_FLOAT64, d, 1, 1);
+    VIEW(&vh, NDS_FLOAT16, h, 1, 1);
+    ck_assert_int_eq(nds_multiply_scalar(&vh, &vg, nds_int(1)), 0);
+    ck_assert_uint_eq(h[0], 0x3c00);
+    ck_assert_int_eq(nds_assign(&vh, &vg), 0);
+    ck_assert_uint_eq(h[0], 0x3c00);
+    ck_assert_int_eq(nds_multiply_scalar(&vh, &vd, nds_int(1)), 0);
+    ck_assert_uint_eq(h[0], 0x3c01);
+}
+END_TEST
+
 START_TEST(complex_parts)
 {
     double a[] = {1, 2, INFINITY, 0}, b[] = {3, -4, 1, 1}, o[4], d[2];
@@ -491,4 +512,5 @@ RUN("ops_binary", result_dtypes, scalars_are_weak,
     overlap_reads_first, overlap_of_many_and_with_a_cast,
     a_square_and_its_transpose, read_only_is_refused,
     strides_and_what_lies_between, nothing_and_one, floats_at_the_edge,
-    complex_parts, unaligned_memory, fill_takes_every_dtype)
+    long_doubles_become_halves_by_way_of_float, complex_parts,
+    unaligned_memory, fill_takes_every_dtype)

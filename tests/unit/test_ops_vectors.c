@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_ops_vectors.c - sums and products against NumPy's, bit for bit
+ * test_ops_vectors.c - sums, products, moments against NumPy's, bit for bit
  *
  * tests/data/ops/reduce_*.tsv hold what NumPy 2.4 and 1.24 answered for the
  * values of a generator (data() in model.py beside them, fill() here) in many
- * layouts: the order of additions is what is compared.
+ * layouts: the order of additions is what is compared. moments_*.tsv: means,
+ * variances and deviations of every type.
  */
 #include "ops_check.h"
 #include "tsv.h"
@@ -43,6 +44,34 @@ read_strides(const char *text, int ndim, int64_t *out)
     }
 }
 
+static bool
+fill_integer(unsigned char *m, char letter, int64_t i, uint32_t state)
+{
+    switch (letter) {
+    case '?':
+        m[i] = state & 1;
+        return true;
+    case 'b':
+    case 'B':
+        m[i] = (unsigned char)state;
+        return true;
+    case 'h':
+    case 'H':
+        ((uint16_t *)m)[i] = (uint16_t)state;
+        return true;
+    case 'i':
+    case 'I':
+        ((uint32_t *)m)[i] = state;
+        return true;
+    case 'q':
+    case 'Q':
+        ((uint64_t *)m)[i] = state;
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* xorshift32, a number for each real part. */
 static void
 fill(unsigned char *m, char letter, int64_t count, uint32_t seed)
@@ -57,6 +86,9 @@ fill(unsigned char *m, char letter, int64_t count, uint32_t seed)
         state ^= state << 13;
         state ^= state >> 17;
         state ^= state << 5;
+        if (fill_integer(m, letter, i, state)) {
+            continue;
+        }
         v = (double)state / 0x1p31 - 1;
         if (letter == 'e') {
             ((uint16_t *)m)[i] = ndi_half_from_double(v);
@@ -112,6 +144,23 @@ sum_as(enum nds_type to, const nds_view *a, const bool *reduced,
     free(p);
 }
 
+static enum nds_reduction
+operation(const char *name)
+{
+    static const struct {
+        const char *name;
+        enum nds_reduction op;
+    } ops[] = {{"sum", NDS_SUM}, {"prod", NDS_PROD}, {"mean", NDS_MEAN},
+               {"var", NDS_VAR}, {"std", NDS_STD}};
+    size_t i = 0;
+
+    while (i < sizeof ops / sizeof *ops && strcmp(ops[i].name, name) != 0) {
+        i++;
+    }
+    ck_assert_msg(i < sizeof ops / sizeof *ops, "%s", name);
+    return ops[i].op;
+}
+
 /* op type elements seed shape strides off axes result-type result-bytes */
 static void
 one_vector(char **f, int n)
@@ -143,12 +192,12 @@ one_vector(char **f, int n)
     ck_assert_int_eq(nds_view_init_strided(&a, from, m, room,
                                            strtoll(f[6], NULL, 10), ndim,
                                            shape, strides, 'C'), 0);
-    if (nds_dtype_equal(from, to)) {
+    if (operation(f[0]) != NDS_SUM || nds_dtype_equal(from, to)) {
         ck_assert_int_eq(nds_reduce_shape(&a, naxes, axes, NULL, &nkept, kept),
                          0);
         ck_assert_int_eq(nds_view_init(&v, to, out, nbytes, nkept, kept), 0);
-        ck_assert_int_eq(nds_reduce_axes(f[0][0] == 's' ? NDS_SUM : NDS_PROD,
-                                         &v, &a, naxes, axes, NULL), 0);
+        ck_assert_int_eq(nds_reduce_axes(operation(f[0]), &v, &a, naxes, axes,
+                                         NULL), 0);
         nds_view_fini(&v);
     } else {
         sum_as(nds_dtype_type(to), &a, reduced, out);
@@ -169,8 +218,10 @@ one_vector(char **f, int n)
 START_TEST(newest_order)
 {
     unsetenv("NDSHARE_NUMPY_REDUCE");
+    tsv_each(NDS_TEST_DATA "/ops/moments_2.4.tsv", one_vector);
+    ck_assert_int_eq(compared, 150);
     tsv_each(NDS_TEST_DATA "/ops/reduce_2.4.tsv", one_vector);
-    ck_assert_int_eq(compared, 250);
+    ck_assert_int_eq(compared, 400);
     ck_assert_int_eq(casts, 12);
 }
 END_TEST
@@ -178,8 +229,10 @@ END_TEST
 START_TEST(older_order)
 {
     setenv("NDSHARE_NUMPY_REDUCE", "1.24", 1);
+    tsv_each(NDS_TEST_DATA "/ops/moments_1.24.tsv", one_vector);
+    ck_assert_int_eq(compared, 150);
     tsv_each(NDS_TEST_DATA "/ops/reduce_1.24.tsv", one_vector);
-    ck_assert_int_eq(compared, 250);
+    ck_assert_int_eq(compared, 400);
     ck_assert_int_eq(casts, 12);
 }
 END_TEST
