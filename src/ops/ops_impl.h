@@ -161,7 +161,7 @@ struct ndi_pass {
 };
 void ndi_pass_run(struct ndi_pass *p);
 
-/* ---- arg.c ------------------------------------------------------------------ */
+/* ---- arg.c --------------------------------------------------------------- */
 /* found[k]: where in C order of the reduced axes the smallest or largest
  * element of result k is. Results lie as dims (of ndi_plan_axes) say; each is
  * of at least one element. */
