@@ -585,4 +585,5 @@ RUN("ops_reduce", result_dtypes, integers_wrap_in_64_bits,
     axes_and_keepdims, axes_and_outputs_refused, sixty_four_dimensions,
     layouts_agree, a_broadcast_input_counts_every_time,
     an_output_over_its_input, complex_numbers, halves_round_at_the_end,
-    the_mean_of_halves, ddof_divides_by_less, other_dtypes_are_named, unaligned_memory)
+    the_mean_of_halves, ddof_divides_by_less, other_dtypes_are_named,
+    unaligned_memory)
