@@ -85,7 +85,7 @@ typedef struct nds_reduce_options {
 } nds_reduce_options;
 
 /* Over everything. min, max, argmin, argmax of nothing: NDS_EINVAL with
- * NumPy's words. mean of nothing is nan. */
+ * NumPy's words and the shape. mean of nothing is nan. */
 NDS_API int nds_reduce(enum nds_reduction op, const nds_view *a,
                        const nds_reduce_options *opts, nds_scalar *out);
 /* Over some axes (negative count from the end) into `out`, whose shape and

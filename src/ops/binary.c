@@ -157,13 +157,12 @@ run_job(struct job *j)
         struct operand *o = &j->op[k];
         size_t align = (size_t)ndi_ops_itemsize(j->type);
 
-        align = align > 8 ? 8 : align;
+        if (align > 8 && j->type != NDS_TYPE_LONGDOUBLE) {
+            align = 8; /* complex128: two doubles */
+        }
         o->aligned = o->type == j->type && (uintptr_t)o->data % align == 0;
         for (i = 0; i < j->ndim; i++) {
             o->aligned &= o->strides[i] % (int64_t)align == 0;
-        }
-        if (j->type == NDS_TYPE_LONGDOUBLE && (uintptr_t)o->data % 16) {
-            o->aligned = false;
         }
         at[k] = o->data;
         moved += o->strides[0] != 0 ? (size_t)ndi_ops_itemsize(o->type) : 0;

@@ -3,7 +3,8 @@
  * convert.c - numbers of one type as numbers of another
  *
  * One loop for each pair of types, as NumPy converts: to bool by comparing
- * with zero, from complex by its real part, to half by rounding once.
+ * with zero, from complex by its real part, to half by rounding once (but from
+ * long double twice).
  */
 #include "ops_impl.h"
 
@@ -15,7 +16,9 @@
 
 #define LOOP(TT, FT, PUT, GET)                                                \
     do {                                                                      \
-        if (ds == (int64_t)sizeof(TT) && ss == (int64_t)sizeof(FT)) {         \
+        if (ds == (int64_t)sizeof(TT) && ss == (int64_t)sizeof(FT) &&         \
+            (uintptr_t)dst % _Alignof(TT) == 0 &&                             \
+            (uintptr_t)src % _Alignof(FT) == 0) {                             \
             TT *d = dst;                                                      \
             const FT *s = src;                                                \
             NDI_IVDEP                                                         \
@@ -42,7 +45,10 @@
 #endif
 
 #define TO_BOOL(v) ((v) != 0)
-#define TO_HALF(v) ndi_half_from_double((double)(v))
+/* A long double goes by way of float, as NumPy's does (and assignment's). */
+#define TO_HALF(v)                                                            \
+    ndi_half_from_double(                                                     \
+        _Generic((v), long double: (double)(float)(v), default: (double)(v)))
 #define P_I8(v) ((int8_t)(v))
 #define P_U8(v) ((uint8_t)(v))
 #define P_I16(v) ((int16_t)(v))

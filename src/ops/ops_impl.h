@@ -168,4 +168,11 @@ struct ndi_pass {
 };
 void ndi_pass_run(struct ndi_pass *p);
 
+/* ---- arg.c --------------------------------------------------------------- */
+/* found[k]: where in C order of the reduced axes the smallest or largest
+ * element of result k is. Results lie as dims (of ndi_plan_axes) say; each is
+ * of at least one element. */
+void ndi_arg_run(bool largest, const nds_view *a, const bool *reduced,
+                 const struct ndi_dim *dims, int64_t results, int64_t *found);
+
 #endif

@@ -199,7 +199,7 @@ nds_binary_scalar_dtype(enum nds_op op, const nds_dtype *a,
     } else if (k == 'c' && kind_of(t) == 'f') {
         t = promote(t, NDS_TYPE_COMPLEX64);
     }
-    if (op == NDS_DIVIDE && t <= NDS_TYPE_UINT64) {
+    if (op == NDS_DIVIDE && t != 0 && t <= NDS_TYPE_UINT64) {
         t = D;
     }
     if (t == 0) {

@@ -141,7 +141,11 @@ struct reduction {
     unsigned char *sums;
 };
 
-/* t /= n, for one accumulator of type t (never half). */
+/*
+ * t /= n, for one accumulator of type t (never half; half: rounded to one).
+ * NumPy divides complex numbers by the complex n + 0j, so an infinite part
+ * makes the other one NaN.
+ */
 static void
 divide(enum nds_type t, unsigned char *x, int64_t n, bool old_array,
        bool half)
@@ -169,22 +173,32 @@ divide(enum nds_type t, unsigned char *x, int64_t n, bool old_array,
     case NDS_TYPE_LONGDOUBLE:
         *(long double *)x /= (long double)n;
         break;
-    case NDS_TYPE_COMPLEX64:
-        if (old_array || n == 0) {
-            float s = n == 0 ? (float)NAN : 1 / (float)n;
+    case NDS_TYPE_COMPLEX64: {
+        float *f = (float *)x;
+        double re = (double)f[0];
+        double im = (double)f[1];
 
-            ((float *)x)[0] *= s;
-            ((float *)x)[1] *= s;
+        if (old_array) {
+            float s = n == 0 ? (float)NAN : 1 / (float)n;
+            float was = f[0];
+
+            f[0] = (was + f[1] * 0) * s;
+            f[1] = (f[1] - was * 0) * s;
             break;
         }
-        d = 1 / (double)n;
-        ((float *)x)[0] = (float)((double)((float *)x)[0] * d);
-        ((float *)x)[1] = (float)((double)((float *)x)[1] * d);
-        break;
-    default:
         d = n == 0 ? (double)NAN : 1 / (double)n;
-        ((double *)x)[0] *= d;
-        ((double *)x)[1] *= d;
+        f[0] = (float)((re + im * 0) * d);
+        f[1] = (float)((im - re * 0) * d);
+        break;
+    }
+    default: {
+        double re = ((double *)x)[0];
+        double im = ((double *)x)[1];
+
+        d = n == 0 ? (double)NAN : 1 / (double)n;
+        ((double *)x)[0] = (re + im * 0) * d;
+        ((double *)x)[1] = (im - re * 0) * d;
+    }
     }
 }
 
@@ -300,7 +314,9 @@ run_reduction(struct reduction *r, enum nds_type result)
     if (r->op == NDS_MEAN) {
         rc = fold_pass(r, NDS_SUM, float_of(result), NULL);
         if (rc == 0) {
-            divide_all(r, r->type, r->sums, r->count, r->scalar, false);
+            // NumPy rounds a half once if it is a scalar, else by way of float.
+            divide_all(r, r->type, r->sums, r->count, r->scalar,
+                       r->scalar && t == NDS_TYPE_FLOAT16);
         }
         return rc;
     }
@@ -351,65 +367,46 @@ write_out(const struct reduction *r, const nds_view *out)
     } while (i >= 0);
 }
 
-/* The first smallest or largest element; a NaN is both. C order. */
 static int
 arg_reduction(struct reduction *r)
 {
-    enum nds_type t = float_of(r->a->dtype->type);
-    const struct ndi_fold *f =
-        ndi_fold_kernel(r->op == NDS_ARGMIN ? NDS_MIN : NDS_MAX, t);
-    int64_t item = ndi_ops_itemsize(t);
-    int64_t kept[NDS_MAX_NDIM];
-    int order[NDS_MAX_NDIM];
-    int64_t *found;
-    int n = 0;
-
     r->type = NDS_TYPE_INT64;
-    r->sums = calloc((size_t)r->results + 1, sizeof(int64_t));
+    r->sums = malloc((size_t)r->results * sizeof(int64_t) + 1);
     if (!r->sums) {
         return ndi_fail_nomem((size_t)r->results * 8, "a reduction");
     }
-    found = (int64_t *)r->sums;
-    /* Kept axes first (as the accumulators lie), reduced ones innermost. */
+    ndi_arg_run(r->op == NDS_ARGMAX, r->a, r->reduced, r->dims, r->results,
+                (int64_t *)r->sums);
+    return 0;
+}
+
+/* What NumPy refuses: the best of nothing, however many results there are. */
+static int
+check_reduction(const struct reduction *r)
+{
+    bool arg = r->op == NDS_ARGMIN || r->op == NDS_ARGMAX;
+    char shape[200];
+    int naxes = 0;
+
     for (int i = 0; i < r->a->ndim; i++) {
-        if (!r->reduced[r->dims[i].axis] && r->dims[i].out) {
-            order[n] = r->dims[i].axis;
-            kept[n++] = r->dims[i].n;
-        }
+        naxes += r->reduced[i];
     }
-    for (int64_t k = 0; k < r->results; k++) {
-        _Alignas(16) unsigned char best[16];
-        _Alignas(16) unsigned char x[16];
-        const char *base = r->a->data;
-        int64_t rest = k;
-
-        for (int i = 0; i < n; i++) {
-            base += rest % kept[i] * r->a->strides[order[i]];
-            rest /= kept[i];
-        }
-        for (int64_t e = 0; e < r->count; e++) {
-            const char *src = base;
-            _Alignas(16) unsigned char was[16];
-
-            rest = e;
-            for (int i = r->a->ndim - 1; i >= 0; i--) {
-                if (r->reduced[i]) {
-                    src += rest % r->a->shape[i] * r->a->strides[i];
-                    rest /= r->a->shape[i];
-                }
-            }
-            memset(x, 0, sizeof(x));
-            ndi_ops_convert(t, x, 0, r->a->dtype->type, src, 0, 1);
-            if (e == 0) {
-                memcpy(best, x, sizeof(x));
-                continue;
-            }
-            memcpy(was, best, (size_t)item);
-            f->fold(best, x, 1);
-            if (memcmp(was, best, (size_t)item) != 0) {
-                found[k] = e;
-            }
-        }
+    ndi_shape_compact(shape, sizeof(shape), r->a->ndim, r->a->shape);
+    if (arg && naxes != 1 && naxes != r->a->ndim) {
+        return ndi_fail(NDS_EINVAL, "%s goes along one axis or over all, not "
+                        "along %d of shape %s", names[r->op], naxes, shape);
+    }
+    if (arg && r->count == 0) {
+        return ndi_fail(NDS_EINVAL, "attempt to get %s of an empty sequence "
+                        "(shape %s)", names[r->op], shape);
+    }
+    if ((r->op == NDS_MIN || r->op == NDS_MAX) && r->count == 0) {
+        return ndi_fail(NDS_EINVAL, "zero-size array to reduction operation "
+                        "%s which has no identity (shape %s)", names[r->op],
+                        shape);
+    }
+    if (r->results > INT64_MAX / 32) { /* a view may repeat its elements */
+        return ndi_fail_nomem(SIZE_MAX, "a reduction");
     }
     return 0;
 }
@@ -431,13 +428,9 @@ reduce_into(enum nds_reduction op, const nds_view *out, const nds_view *a,
     for (int i = 0; i < a->ndim; i++) {
         *(reduced[i] ? &r.count : &r.results) *= a->shape[i];
     }
-    if (r.count == 0 && r.results > 0 && arg) {
-        return ndi_fail(NDS_EINVAL, "attempt to get %s of an empty sequence",
-                        names[op]);
-    }
-    if (r.count == 0 && r.results > 0 && (op == NDS_MIN || op == NDS_MAX)) {
-        return ndi_fail(NDS_EINVAL, "zero-size array to reduction operation "
-                        "%s which has no identity", names[op]);
+    rc = check_reduction(&r);
+    if (rc < 0) {
+        return rc;
     }
     ndi_plan_axes(a, reduced, r.dims);
     rc = arg ? arg_reduction(&r) : run_reduction(&r, dt->type);

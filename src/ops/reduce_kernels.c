@@ -310,8 +310,9 @@ INTEGER(i64, int64_t)
 INTEGER(u64, uint64_t)
 FOLD(sum_u64, uint64_t, p + q)
 FOLD(prod_u64, uint64_t, p *q)
-FOLD(any_b, uint8_t, p | q)
-FOLD(all_b, uint8_t, p &q)
+/* Any byte but 0 is true: bools may come from elsewhere. */
+FOLD(any_b, uint8_t, p | (q != 0))
+FOLD(all_b, uint8_t, p & (q != 0))
 
 #define COMPLEX(S, T)                                                         \
     struct S {                                                                \
@@ -396,7 +397,7 @@ const struct ndi_fold *
 ndi_fold_kernel(enum nds_reduction op, enum nds_type type)
 {
     static const struct ndi_fold table[NDI_NUMBERS][NDS_ALL + 1] = {
-        [NDS_TYPE_BOOL] = {[NDS_MIN] = PAIR(min_u8), [NDS_MAX] = PAIR(max_u8),
+        [NDS_TYPE_BOOL] = {[NDS_MIN] = PAIR(all_b), [NDS_MAX] = PAIR(any_b),
                            [NDS_ANY] = PAIR(any_b), [NDS_ALL] = PAIR(all_b)},
         MINMAX(NDS_TYPE_INT8, i8),
         MINMAX(NDS_TYPE_UINT8, u8),

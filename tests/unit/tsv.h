@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TSV_FIELDS 8
+#define TSV_FIELDS 10
 
 static inline unsigned char *
 tsv_hex(const char *text, size_t *nbytes)
