@@ -364,13 +364,15 @@ nds_barrier_wait(nds_barrier *b, int64_t timeout_ns, unsigned *index)
 int
 nds_barrier_abort(nds_barrier *b)
 {
-    return ndi_gate_abort(PARTY(b), &OBJECT(b).barrier);
+    ndi_gate_abort(&OBJECT(b).barrier);
+    return 0;
 }
 
 int
 nds_barrier_reset(nds_barrier *b)
 {
-    return ndi_gate_reset(PARTY(b), &OBJECT(b).barrier);
+    ndi_gate_reset(&OBJECT(b).barrier);
+    return 0;
 }
 
 /* ---- rwlock --------------------------------------------------------------- */

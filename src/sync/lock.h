@@ -17,12 +17,20 @@ void ndi_lock_init(struct ndi_lock *l, uint32_t kind);
 int ndi_lock_acquire(struct ndi_party *p, struct ndi_lock *l,
                      int64_t deadline);
 int ndi_lock_unlock(struct ndi_party *p, struct ndi_lock *l);
+/* Unlocks, but the next to lock gets NDS_EOWNERDEAD again: for an heir that
+ * could not do what the verdict asks for. */
+int ndi_lock_give_back(struct ndi_party *p, struct ndi_lock *l);
+/* Waits until nobody alive holds the lock, and takes nothing: 0, or
+ * NDS_EOWNERDEAD if the dead one's name is in the word still. */
+int ndi_lock_await(struct ndi_party *p, struct ndi_lock *l, int64_t deadline);
 int ndi_lock_poison(struct ndi_party *p, struct ndi_lock *l);
 bool ndi_lock_is_mine(const struct ndi_party *p, const struct ndi_lock *l);
 /* "free", "held by pid 12", "held by pid 12, which died", "poisoned" */
 void ndi_lock_describe(const struct ndi_party *p, const struct ndi_lock *l,
                        char *out, size_t room);
 
+/* Readers are counted per participant. NDS_EOWNERDEAD: a writer died at work;
+ * readers get it, reading, until a writer got it (held) and unlocked. */
 void ndi_rwlock_init(struct ndi_rwlock *l);
 int ndi_rwlock_read(struct ndi_party *p, struct ndi_rwlock *l,
                     int64_t deadline);
@@ -56,7 +64,7 @@ int ndi_flag_wait(struct ndi_flag *f, int64_t deadline);
 void ndi_gate_init(struct ndi_gate *g, uint32_t parties);
 int ndi_gate_wait(struct ndi_party *p, struct ndi_gate *g, int64_t deadline,
                   uint32_t *index);
-int ndi_gate_abort(struct ndi_party *p, struct ndi_gate *g);
-int ndi_gate_reset(struct ndi_party *p, struct ndi_gate *g);
+void ndi_gate_abort(struct ndi_gate *g); /* wait for nobody, both */
+void ndi_gate_reset(struct ndi_gate *g);
 
 #endif

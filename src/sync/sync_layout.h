@@ -26,8 +26,8 @@
  *     sem (64): count u32, bound u32, sleepers u32, owned u32 (1: permits are
  *               charged to participants)
  *     event (64): word u32 (0 clear, 1 set), seq u32, sleepers u32
- *     barrier (128): mutex, parties u32, round u32, broken u32, sleepers u32,
- *                   reset_round u32
+ *     barrier (128): mutex, parties u32, round u32, 4 unused, sleepers u32,
+ *                   reset_round u32, 4 unused, verdict u64
  */
 #ifndef NDI_SYNC_LAYOUT_H
 #define NDI_SYNC_LAYOUT_H
@@ -126,12 +126,16 @@ _Static_assert(sizeof(struct ndi_flag) == 64, "one line");
 struct ndi_gate {
     struct ndi_lock lock;
     uint32_t parties;
-    _Atomic uint32_t round; /* futex word: raised when a round opens */
-    _Atomic uint32_t broken;
+    _Atomic uint32_t round; /* futex word: raised when a round is over */
+    uint32_t reserved32;
     _Atomic uint32_t sleepers;
-    _Atomic uint32_t reset_round; /* round + 1 that a reset broke, or 0 */
-    uint8_t reserved[44];
+    _Atomic uint32_t reset_round; /* round + 1 that a reset ended, or 0 */
+    uint32_t reserved32b;
+    _Atomic uint64_t verdict; /* (round + 1) << 1, | 1: it broke. Of the round
+                                 that was decided last; by CAS, by anybody */
+    uint8_t reserved[32];
 };
 _Static_assert(sizeof(struct ndi_gate) == 128, "two lines");
+_Static_assert(offsetof(struct ndi_gate, verdict) == 88, "byte map");
 
 #endif
