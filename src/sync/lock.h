@@ -5,7 +5,7 @@
  * All waits take a deadline (ndi_deadline) and sleep in slices; outcomes are
  * NDS_ETIMEDOUT (NDS_EAGAIN for a try), NDS_EOWNERDEAD (held!), NDS_EPOISONED.
  * A word that makes no sense is NDS_ECORRUPT. mutex.c rwlock.c seqlock.c
- * cond.c sem.c event.c barrier.c.
+ * cond.c sem.c sem_owned.c event.c barrier.c.
  */
 #ifndef NDI_LOCK_H
 #define NDI_LOCK_H
@@ -39,8 +39,11 @@ int ndi_rwlock_write(struct ndi_party *p, struct ndi_rwlock *l,
 int ndi_rwlock_release(struct ndi_party *p, struct ndi_rwlock *l);
 
 void ndi_seqlock_init(struct ndi_seqlock *l);
-int ndi_seqlock_write_begin(struct ndi_party *p, struct ndi_seqlock *l);
-void ndi_seqlock_write_end(struct ndi_seqlock *l);
+/* Waits for another writer. NDS_EOWNERDEAD: writing, and all of the data has
+ * to be written, for the last writer died at work. */
+int ndi_seqlock_write_begin(struct ndi_party *p, struct ndi_seqlock *l,
+                            int64_t deadline);
+int ndi_seqlock_write_end(struct ndi_party *p, struct ndi_seqlock *l);
 /* Copy between begin and retry; NDS_EOWNERDEAD if the writer died at work. */
 int ndi_seqlock_read_begin(const struct ndi_party *p,
                            const struct ndi_seqlock *l, uint64_t *seen,
@@ -55,6 +58,16 @@ int ndi_cond_wake(struct ndi_condvar *c, int count);
 void ndi_sem_init(struct ndi_semaphore *s, uint32_t value, uint32_t bound);
 int ndi_sem_take(struct ndi_semaphore *s, int64_t deadline);
 int ndi_sem_give(struct ndi_semaphore *s, uint32_t count);
+/* Permits charged to participants: one such semaphore per table. Takers pass
+ * through `guard`; giving more than one holds is NDS_ENOTOWNER. */
+void ndi_sem_init_owned(struct ndi_semaphore *s, uint32_t permits);
+int ndi_sem_take_owned(struct ndi_party *p, struct ndi_lock *guard,
+                       struct ndi_semaphore *s, int64_t deadline);
+int ndi_sem_give_owned(struct ndi_party *p, struct ndi_semaphore *s,
+                       uint32_t count);
+/* Permits that nobody alive holds; probes each holder. */
+uint32_t ndi_sem_free(const struct ndi_party *p,
+                      const struct ndi_semaphore *s);
 
 void ndi_flag_init(struct ndi_flag *f);
 void ndi_flag_set(struct ndi_flag *f);

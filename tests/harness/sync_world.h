@@ -71,6 +71,8 @@ setup(void)
     ndi_sem_init(&w->sem, 2, 3);
     ndi_flag_init(&w->event);
     ndi_gate_init(&w->gate, 2);
+    ndi_lock_init(&w->guard, 0);
+    ndi_sem_init_owned(&w->owned, 3);
     ck_assert_int_eq(ndi_party_init(&party, fd, w->slots, PARTIES, false), 0);
 }
 

@@ -116,7 +116,7 @@ START_TEST(a_member_stopped_in_the_lock_keeps_nobody)
 }
 END_TEST
 
-START_TEST(one_that_waits_gives_up_while_another_is_stopped_in_the_lock)
+START_TEST(a_waiter_gives_up_while_the_lock_is_stopped)
 {
     pid_t stopped, waits;
 
@@ -185,8 +185,7 @@ add(TCase *tc)
     tcase_add_test(tc, abort_breaks_until_a_reset);
     tcase_add_test(tc, reset_tells_who_waits);
     tcase_add_test(tc, a_member_stopped_in_the_lock_keeps_nobody);
-    tcase_add_test(tc,
-                   one_that_waits_gives_up_while_another_is_stopped_in_the_lock);
+    tcase_add_test(tc, a_waiter_gives_up_while_the_lock_is_stopped);
     tcase_add_test(tc, a_round_that_was_decided_but_not_moved_is_moved);
     tcase_add_test(tc, many_rounds_each_index_once);
 }

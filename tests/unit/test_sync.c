@@ -8,6 +8,7 @@
 #include <harness/sync_world.h>
 
 #include <pthread.h>
+#include <sys/time.h>
 
 START_TEST(a_lock_is_taken_and_given_back)
 {
@@ -237,6 +238,70 @@ START_TEST(nothing_is_counted_twice)
 }
 END_TEST
 
+static _Atomic uint32_t signals;
+
+static void
+on_signal(int sig)
+{
+    (void)sig;
+    ndi_add_seq(&signals, 1);
+}
+
+static void
+hold_everything(void)
+{
+    if (ndi_lock_acquire(&party, &w->lock, 0) != 0 ||
+        ndi_lock_acquire(&party, &w->recursive, 0) != 0 ||
+        ndi_rwlock_write(&party, &w->rwlock, 0) != 0 ||
+        ndi_seqlock_write_begin(&party, &w->seqlock, 0) != 0 ||
+        ndi_sem_take(&w->sem, 0) != 0 || ndi_sem_take(&w->sem, 0) != 0) {
+        _exit(1);
+    }
+    for (int i = 0; i < 3; i++) {
+        if (ndi_sem_take_owned(&party, &w->guard, &w->owned, 0) != 0) {
+            _exit(1);
+        }
+    }
+}
+
+START_TEST(signals_do_not_end_a_wait)
+{
+    struct sigaction sa = {.sa_handler = on_signal}; // no SA_RESTART
+    struct itimerval often = {{0, 1000}, {0, 1000}}, never = {{0, 0}, {0, 0}};
+    pid_t pid = child_that_stays(hold_everything);
+    uint64_t seen;
+    int64_t start = ndi_now_ns();
+
+    ck_assert_int_eq(sigaction(SIGALRM, &sa, NULL), 0);
+    ck_assert_int_eq(setitimer(ITIMER_REAL, &often, NULL), 0);
+    ck_assert_int_eq(ndi_lock_acquire(&party, &w->lock, soon()),
+                     NDS_ETIMEDOUT);
+    ck_assert_int_eq(ndi_lock_acquire(&party, &w->recursive, soon()),
+                     NDS_ETIMEDOUT);
+    ck_assert_int_eq(ndi_rwlock_read(&party, &w->rwlock, soon()),
+                     NDS_ETIMEDOUT);
+    ck_assert_int_eq(ndi_rwlock_write(&party, &w->rwlock, soon()),
+                     NDS_ETIMEDOUT);
+    ck_assert_int_eq(ndi_sem_take(&w->sem, soon()), NDS_ETIMEDOUT);
+    ck_assert_int_eq(ndi_sem_take_owned(&party, &w->guard, &w->owned, soon()),
+                     NDS_ETIMEDOUT);
+    ck_assert_int_eq(ndi_flag_wait(&w->event, soon()), NDS_ETIMEDOUT);
+    ck_assert_int_eq(ndi_seqlock_write_begin(&party, &w->seqlock, soon()),
+                     NDS_ETIMEDOUT);
+    ck_assert_int_eq(ndi_seqlock_read_begin(&party, &w->seqlock, &seen,
+                                            soon()), NDS_ETIMEDOUT);
+    ck_assert_int_eq(ndi_lock_acquire(&party, &w->cond.lock, 0), 0);
+    ck_assert_int_eq(ndi_cond_sleep(&party, &w->cond, soon()), NDS_ETIMEDOUT);
+    ck_assert_int_eq(ndi_gate_wait(&party, &w->gate, soon(), NULL),
+                     NDS_EBROKEN);
+    // Eleven waits of 20 ms each, none of them cut short.
+    ck_assert_int_ge(ndi_now_ns() - start, NDS_MSEC(11 * 20));
+    ck_assert_int_eq(setitimer(ITIMER_REAL, &never, NULL), 0);
+    ck_assert_uint_gt(ndi_load_seq(&signals), 10);
+    kill_child(pid);
+}
+END_TEST
+
 static void
 add(TCase *tc)
 {
@@ -250,6 +315,7 @@ add(TCase *tc)
     tcase_add_test(tc, permits_are_counted_and_bounded);
     tcase_add_test(tc, an_event_reaches_all);
     tcase_add_test(tc, nothing_is_counted_twice);
+    tcase_add_test(tc, signals_do_not_end_a_wait);
 }
 
 int
