@@ -36,6 +36,7 @@ struct world {
     struct ndi_semaphore owned;
     _Atomic uint32_t step;
     _Atomic uint64_t counter;
+    _Atomic uint64_t pair[2]; /* under seqlock: equal in every snapshot */
 };
 
 static struct world *w;
@@ -55,14 +56,12 @@ later(void)
     return ndi_deadline(NDS_SEC(10));
 }
 
+/* Everything free, nobody has joined. */
 static inline void
-setup(void)
+fresh_world(void)
 {
-    void *p;
-
-    ck_assert_int_eq(ndi_memfd(&fd, "test-sync", sizeof *w), 0);
-    ck_assert_int_eq(ndi_map(&p, fd, 0, sizeof *w, NDI_MAP_WRITE), 0);
-    w = p;
+    ndi_party_fini(&party);
+    memset(w, 0, sizeof *w);
     ndi_lock_init(&w->lock, 0);
     ndi_lock_init(&w->recursive, 1);
     ndi_rwlock_init(&w->rwlock);
@@ -73,7 +72,18 @@ setup(void)
     ndi_gate_init(&w->gate, 2);
     ndi_lock_init(&w->guard, 0);
     ndi_sem_init_owned(&w->owned, 3);
+}
+
+static inline void
+setup(void)
+{
+    void *p;
+
+    ck_assert_int_eq(ndi_memfd(&fd, "test-sync", sizeof *w), 0);
+    ck_assert_int_eq(ndi_map(&p, fd, 0, sizeof *w, NDI_MAP_WRITE), 0);
+    w = p;
     ck_assert_int_eq(ndi_party_init(&party, fd, w->slots, PARTIES, false), 0);
+    fresh_world();
 }
 
 static inline void
