@@ -14,7 +14,9 @@
 #include <sync/word.h>
 
 #include <check.h>
+#include <harness/walk.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -162,6 +164,22 @@ stop_child(pid_t pid)
     ck_assert(WIFSTOPPED(status));
 }
 
+/* Names of this program begin with it. Set and cleaned up by the process that
+ * runs the tests, so also after one that failed. */
+static char name_prefix[64];
+
+static inline void
+choose_names(void)
+{
+    snprintf(name_prefix, sizeof name_prefix, "t-sync-%d-", (int)getpid());
+}
+
+static inline void
+remove_names(void)
+{
+    nds_remove_names(name_prefix);
+}
+
 static inline int
 run_tests(const char *title, void (*add)(TCase *tc))
 {
@@ -170,6 +188,7 @@ run_tests(const char *title, void (*add)(TCase *tc))
     SRunner *sr;
     int failed;
 
+    tcase_add_unchecked_fixture(tc, choose_names, remove_names);
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_set_timeout(tc, 60);
     add(tc);
