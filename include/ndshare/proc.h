@@ -69,7 +69,8 @@ NDS_API int nds_args_add_bytes(nds_args *args, const void *data,
                                size_t nbytes);
 NDS_API int nds_args_add_typed(nds_args *args, nds_typed *t);
 /* Any other handle that can be shared, by the name of its kind: "queue"
- * "pipe" "mutex" "cond" "sem" "event" "barrier" "rwlock" "proxy" "block".
+ * "pipe" "mutex" "cond" "sem" "event" "barrier" "rwlock" "seqlock"
+ * "proxy" "block".
  * Borrowed until the process is started. */
 NDS_API int nds_args_add_handle(nds_args *args, const char *kind,
                                 void *handle);

@@ -21,6 +21,7 @@
 #ifndef NDSHARE_SYNC_H
 #define NDSHARE_SYNC_H
 
+#include <ndshare/block.h>
 #include <ndshare/err.h>
 #include <stdbool.h>
 
@@ -34,6 +35,7 @@ typedef struct nds_sem nds_sem;
 typedef struct nds_event nds_event;
 typedef struct nds_barrier nds_barrier;
 typedef struct nds_rwlock nds_rwlock;
+typedef struct nds_seqlock nds_seqlock;
 
 enum nds_mutex_kind { NDS_MUTEX_PLAIN = 0, NDS_MUTEX_RECURSIVE = 1 };
 
@@ -55,7 +57,9 @@ NDS_API int nds_cond_attach(nds_cond **out, const char *name);
 NDS_API void nds_cond_close(nds_cond *c);
 NDS_API int nds_cond_lock(nds_cond *c, int64_t timeout_ns);
 NDS_API int nds_cond_unlock(nds_cond *c);
-/* Holding the lock; holds it again on return, also after NDS_ETIMEDOUT. */
+/* Holding the lock; holds it again on return, also after NDS_ETIMEDOUT. So the
+ * time-out bounds the wait for a notification; getting the lock back is waited
+ * for as long as it is held by somebody alive. */
 NDS_API int nds_cond_wait(nds_cond *c, int64_t timeout_ns);
 NDS_API int nds_cond_notify(nds_cond *c, int count); /* INT_MAX: all */
 
@@ -68,6 +72,14 @@ NDS_API void nds_sem_close(nds_sem *s);
 NDS_API int nds_sem_acquire(nds_sem *s, int64_t timeout_ns);
 NDS_API int nds_sem_release(nds_sem *s, unsigned count); /* NDS_ELIMIT */
 NDS_API unsigned nds_sem_value(const nds_sem *s);
+/* Permits that belong to the process that acquired them, all its threads
+ * alike: those of a dead process, or of a closed handle, are free again, to a
+ * waiter within 50 ms. Only who holds some can release: NDS_ENOTOWNER. A
+ * forked child holds none. Attach, acquire, release, value and close as
+ * above. */
+NDS_API int nds_sem_new_owned(nds_sem **out, unsigned permits);
+NDS_API int nds_sem_create_owned(nds_sem **out, const char *name,
+                                 unsigned permits);
 
 NDS_API int nds_event_new(nds_event **out);
 NDS_API int nds_event_create(nds_event **out, const char *name);
@@ -79,7 +91,7 @@ NDS_API bool nds_event_is_set(const nds_event *e);
 NDS_API int nds_event_wait(nds_event *e, int64_t timeout_ns);
 
 /* Breaks (NDS_EBROKEN for all) on time-out, abort, or a waiting member's
- * death; reset makes it whole. */
+ * death; reset makes it whole. Abort and reset wait for nobody. */
 NDS_API int nds_barrier_new(nds_barrier **out, unsigned parties);
 NDS_API int nds_barrier_create(nds_barrier **out, const char *name,
                                unsigned parties);
@@ -91,7 +103,16 @@ NDS_API int nds_barrier_wait(nds_barrier *b, int64_t timeout_ns,
 NDS_API int nds_barrier_abort(nds_barrier *b);
 NDS_API int nds_barrier_reset(nds_barrier *b);
 
-/* Many readers or one writer; a dead reader counts as gone. */
+/* Many readers or one writer; new readers queue behind a waiting writer, and a
+ * dead reader counts as gone. After a writer's death NDS_EOWNERDEAD comes with
+ * the lock: to readers (what they read may be half written) until a writer got
+ * it, and has unlocked. A writer that times out leaves it for the next.
+ *
+ * Readers are counted per process and handle, not per thread: any thread may
+ * release a read lock of its process, and only the process as a whole is told
+ * NDS_ENOTOWNER when none is left. Reading again while a writer waits, or
+ * wanting to write while reading, ends at the time-out; reading while this
+ * thread writes is NDS_EDEADLK. */
 NDS_API int nds_rwlock_new(nds_rwlock **out);
 NDS_API int nds_rwlock_create(nds_rwlock **out, const char *name);
 NDS_API int nds_rwlock_attach(nds_rwlock **out, const char *name);
@@ -99,6 +120,33 @@ NDS_API void nds_rwlock_close(nds_rwlock *l);
 NDS_API int nds_rwlock_rdlock(nds_rwlock *l, int64_t timeout_ns);
 NDS_API int nds_rwlock_wrlock(nds_rwlock *l, int64_t timeout_ns);
 NDS_API int nds_rwlock_unlock(nds_rwlock *l);
+
+/*
+ * Snapshots without a lock of data that one writer changes. Readers write
+ * nothing and can be attached read-only:
+ *
+ *     do {
+ *         rc = nds_seqlock_read_begin(l, &seen, NDS_SEC(1));
+ *         if (rc < 0) { stop }
+ *         memcpy(mine, shared, sizeof mine);        // may be torn
+ *     } while (nds_seqlock_read_retry(l, seen));    // then it is not used
+ *
+ * A reader that copies longer than the writer pauses retries for ever: count.
+ * NDS_EOWNERDEAD from read_begin: the writer died at work, the data are half
+ * written and stay so until the next writer. From write_begin: the same, and
+ * you are the writer: write all of the data, then write_end. Writing twice at
+ * once in one process waits for itself, to its time-out.
+ */
+NDS_API int nds_seqlock_new(nds_seqlock **out);
+NDS_API int nds_seqlock_create(nds_seqlock **out, const char *name);
+NDS_API int nds_seqlock_attach(nds_seqlock **out, const char *name,
+                               enum nds_mode mode); /* NDS_READ, _READWRITE */
+NDS_API void nds_seqlock_close(nds_seqlock *l);
+NDS_API int nds_seqlock_write_begin(nds_seqlock *l, int64_t timeout_ns);
+NDS_API int nds_seqlock_write_end(nds_seqlock *l);
+NDS_API int nds_seqlock_read_begin(const nds_seqlock *l, uint64_t *seen,
+                                   int64_t timeout_ns);
+NDS_API bool nds_seqlock_read_retry(const nds_seqlock *l, uint64_t seen);
 
 #ifdef __cplusplus
 }

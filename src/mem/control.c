@@ -22,7 +22,7 @@ ndi_kind_text(uint32_t kind)
 {
     static const char *const texts[] = {
         "?",       "array", "mutex", "cond",    "sem",
-        "event", "barrier", "rwlock", "queue", "pipe"};
+        "event", "barrier", "rwlock", "queue", "pipe", "seqlock"};
 
     return kind < NDI_ARRAY_LEN(texts) ? texts[kind] : "?";
 }
@@ -108,7 +108,7 @@ check_header(const struct ndi_ctl_header *h, uint64_t file_nbytes,
     if (ndi_load_rlx(&h->state) != NDI_CTL_READY) {
         return ndi_fail(NDS_ECORRUPT, "'%s' was never finished", name);
     }
-    if (h->kind == 0 || h->kind > NDI_KIND_PIPE ||
+    if (h->kind == 0 || h->kind > NDI_KIND_SEQLOCK ||
         h->lifetime > NDS_WHILE_USED) {
         return ndi_fail(NDS_ECORRUPT, "'%s': kind %u, lifetime %u", name,
                         h->kind, h->lifetime);

@@ -49,7 +49,8 @@ enum ndi_kind {
     NDI_KIND_BARRIER = 6,
     NDI_KIND_RWLOCK = 7,
     NDI_KIND_QUEUE = 8,
-    NDI_KIND_PIPE = 9
+    NDI_KIND_PIPE = 9,
+    NDI_KIND_SEQLOCK = 10
 };
 
 struct ndi_ctl_header {
@@ -109,6 +110,7 @@ struct ndi_control {
         struct ndi_semaphore sem;
         struct ndi_flag event;
         struct ndi_gate barrier;
+        struct ndi_seqlock seqlock;
     } object;
     uint8_t reserved2[2048];
     struct ndi_party_slot parties[NDI_CTL_PARTIES];

@@ -24,6 +24,7 @@ struct birth {
     enum ndi_kind kind;
     uint32_t value;
     uint32_t bound;
+    bool owned;
 };
 
 static int
@@ -39,7 +40,14 @@ fill(struct ndi_segment *s, void *ctx)
         ndi_cond_init(&s->ctl->object.cond);
         break;
     case NDI_KIND_SEM:
-        ndi_sem_init(&s->ctl->object.sem, b->value, b->bound);
+        if (b->owned) {
+            ndi_sem_init_owned(&s->ctl->object.sem, b->value);
+        } else {
+            ndi_sem_init(&s->ctl->object.sem, b->value, b->bound);
+        }
+        break;
+    case NDI_KIND_SEQLOCK:
+        ndi_seqlock_init(&s->ctl->object.seqlock);
         break;
     case NDI_KIND_EVENT:
         ndi_flag_init(&s->ctl->object.event);
@@ -90,10 +98,11 @@ handle_make(struct handle **out, const char *name, struct birth b)
 }
 
 static int
-handle_attach(struct handle **out, const char *name, enum ndi_kind kind)
+handle_attach(struct handle **out, const char *name, enum ndi_kind kind,
+              enum nds_mode mode)
 {
     struct ndi_segment *s = NULL;
-    int rc = ndi_segment_attach(&s, name, kind, NDS_READWRITE, 0);
+    int rc = ndi_segment_attach(&s, name, kind, mode, 0);
 
     *out = NULL;
     return rc < 0 ? rc : handle_over(out, s);
@@ -140,15 +149,11 @@ handle_unpack(struct ndi_parcel *p, void **handle, enum ndi_kind kind)
     return rc;
 }
 
-/* The struct behind nds_##noun, its close, attach and carrier. */
+/* The struct behind nds_##noun, its close and carrier. */
 #define NOUN(noun, KIND)                                                      \
     struct nds_##noun {                                                       \
         struct handle h;                                                      \
     };                                                                        \
-    int nds_##noun##_attach(nds_##noun **out, const char *name)               \
-    {                                                                         \
-        return handle_attach((struct handle **)out, name, KIND);              \
-    }                                                                         \
     void nds_##noun##_close(nds_##noun *x)                                    \
     {                                                                         \
         handle_close((struct handle *)x);                                     \
@@ -170,12 +175,21 @@ handle_unpack(struct ndi_parcel *p, void **handle, enum ndi_kind kind)
     }                                                                         \
     struct noun##_needs_semicolon
 
-NOUN(mutex, NDI_KIND_MUTEX);
-NOUN(cond, NDI_KIND_COND);
-NOUN(sem, NDI_KIND_SEM);
-NOUN(event, NDI_KIND_EVENT);
-NOUN(barrier, NDI_KIND_BARRIER);
-NOUN(rwlock, NDI_KIND_RWLOCK);
+#define ATTACH(noun, KIND)                                                    \
+    int nds_##noun##_attach(nds_##noun **out, const char *name)               \
+    {                                                                         \
+        return handle_attach((struct handle **)out, name, KIND,               \
+                             NDS_READWRITE);                                  \
+    }                                                                         \
+    NOUN(noun, KIND)
+
+ATTACH(mutex, NDI_KIND_MUTEX);
+ATTACH(cond, NDI_KIND_COND);
+ATTACH(sem, NDI_KIND_SEM);
+ATTACH(event, NDI_KIND_EVENT);
+ATTACH(barrier, NDI_KIND_BARRIER);
+ATTACH(rwlock, NDI_KIND_RWLOCK);
+NOUN(seqlock, NDI_KIND_SEQLOCK);
 
 #define PARTY(x) (&(x)->h.segment->party)
 #define OBJECT(x) ((x)->h.segment->ctl->object)
@@ -186,7 +200,8 @@ int
 nds_mutex_create(nds_mutex **out, const char *name, enum nds_mutex_kind kind)
 {
     return handle_make((struct handle **)out, name,
-                       (struct birth){NDI_KIND_MUTEX, (uint32_t)kind, 0});
+                       (struct birth){.kind = NDI_KIND_MUTEX,
+                                      .value = (uint32_t)kind});
 }
 
 int
@@ -220,7 +235,7 @@ int
 nds_cond_create(nds_cond **out, const char *name)
 {
     return handle_make((struct handle **)out, name,
-                       (struct birth){NDI_KIND_COND, 0, 0});
+                       (struct birth){.kind = NDI_KIND_COND});
 }
 
 int
@@ -267,7 +282,8 @@ nds_sem_create(nds_sem **out, const char *name, unsigned value,
                         bound);
     }
     return handle_make((struct handle **)out, name,
-                       (struct birth){NDI_KIND_SEM, value, bound});
+                       (struct birth){.kind = NDI_KIND_SEM, .value = value,
+                                      .bound = bound});
 }
 
 int
@@ -277,21 +293,49 @@ nds_sem_new(nds_sem **out, unsigned value, unsigned bound)
 }
 
 int
+nds_sem_create_owned(nds_sem **out, const char *name, unsigned permits)
+{
+    *out = NULL;
+    if (permits == 0 || permits > INT32_MAX) {
+        return ndi_fail(NDS_EINVAL, "a semaphore with %u permits", permits);
+    }
+    return handle_make((struct handle **)out, name,
+                       (struct birth){.kind = NDI_KIND_SEM, .value = permits,
+                                      .owned = true});
+}
+
+int
+nds_sem_new_owned(nds_sem **out, unsigned permits)
+{
+    return nds_sem_create_owned(out, NULL, permits);
+}
+
+int
 nds_sem_acquire(nds_sem *s, int64_t timeout_ns)
 {
-    return ndi_sem_take(&OBJECT(s).sem, ndi_deadline(timeout_ns));
+    int64_t deadline = ndi_deadline(timeout_ns);
+
+    // The segment's own lock is the guard: nothing else uses it here.
+    return OBJECT(s).sem.owned != 0
+               ? ndi_sem_take_owned(PARTY(s), &s->h.segment->ctl->lock,
+                                    &OBJECT(s).sem, deadline)
+               : ndi_sem_take(&OBJECT(s).sem, deadline);
 }
 
 int
 nds_sem_release(nds_sem *s, unsigned count)
 {
-    return ndi_sem_give(&OBJECT(s).sem, count);
+    return OBJECT(s).sem.owned != 0
+               ? ndi_sem_give_owned(PARTY(s), &OBJECT(s).sem, count)
+               : ndi_sem_give(&OBJECT(s).sem, count);
 }
 
 unsigned
 nds_sem_value(const nds_sem *s)
 {
-    return ndi_load_acq(&OBJECT(s).sem.count);
+    return OBJECT(s).sem.owned != 0
+               ? ndi_sem_free(PARTY(s), &OBJECT(s).sem)
+               : ndi_load_acq(&OBJECT(s).sem.count);
 }
 
 /* ---- event ---------------------------------------------------------------- */
@@ -300,7 +344,7 @@ int
 nds_event_create(nds_event **out, const char *name)
 {
     return handle_make((struct handle **)out, name,
-                       (struct birth){NDI_KIND_EVENT, 0, 0});
+                       (struct birth){.kind = NDI_KIND_EVENT});
 }
 
 int
@@ -345,7 +389,8 @@ nds_barrier_create(nds_barrier **out, const char *name, unsigned parties)
         return ndi_fail(NDS_EINVAL, "a barrier needs at least one party");
     }
     return handle_make((struct handle **)out, name,
-                       (struct birth){NDI_KIND_BARRIER, parties, 0});
+                       (struct birth){.kind = NDI_KIND_BARRIER,
+                                      .value = parties});
 }
 
 int
@@ -364,13 +409,15 @@ nds_barrier_wait(nds_barrier *b, int64_t timeout_ns, unsigned *index)
 int
 nds_barrier_abort(nds_barrier *b)
 {
-    return ndi_gate_abort(PARTY(b), &OBJECT(b).barrier);
+    ndi_gate_abort(&OBJECT(b).barrier);
+    return 0;
 }
 
 int
 nds_barrier_reset(nds_barrier *b)
 {
-    return ndi_gate_reset(PARTY(b), &OBJECT(b).barrier);
+    ndi_gate_reset(&OBJECT(b).barrier);
+    return 0;
 }
 
 /* ---- rwlock --------------------------------------------------------------- */
@@ -379,7 +426,7 @@ int
 nds_rwlock_create(nds_rwlock **out, const char *name)
 {
     return handle_make((struct handle **)out, name,
-                       (struct birth){NDI_KIND_RWLOCK, 0, 0});
+                       (struct birth){.kind = NDI_KIND_RWLOCK});
 }
 
 int
@@ -406,4 +453,57 @@ int
 nds_rwlock_unlock(nds_rwlock *l)
 {
     return ndi_rwlock_release(PARTY(l), &OBJECT(l).rwlock);
+}
+
+/* ---- sequence lock -------------------------------------------------------- */
+
+int
+nds_seqlock_create(nds_seqlock **out, const char *name)
+{
+    return handle_make((struct handle **)out, name,
+                       (struct birth){.kind = NDI_KIND_SEQLOCK});
+}
+
+int
+nds_seqlock_new(nds_seqlock **out)
+{
+    return nds_seqlock_create(out, NULL);
+}
+
+int
+nds_seqlock_attach(nds_seqlock **out, const char *name, enum nds_mode mode)
+{
+    *out = NULL;
+    if (mode != NDS_READ && mode != NDS_READWRITE) {
+        return ndi_fail(NDS_EINVAL, "attach '%s': a sequence lock is attached "
+                        "to read or to write", name);
+    }
+    return handle_attach((struct handle **)out, name, NDI_KIND_SEQLOCK, mode);
+}
+
+int
+nds_seqlock_write_begin(nds_seqlock *l, int64_t timeout_ns)
+{
+    return ndi_seqlock_write_begin(PARTY(l), &OBJECT(l).seqlock,
+                                   ndi_deadline(timeout_ns));
+}
+
+int
+nds_seqlock_write_end(nds_seqlock *l)
+{
+    return ndi_seqlock_write_end(PARTY(l), &OBJECT(l).seqlock);
+}
+
+int
+nds_seqlock_read_begin(const nds_seqlock *l, uint64_t *seen,
+                       int64_t timeout_ns)
+{
+    return ndi_seqlock_read_begin(PARTY(l), &OBJECT(l).seqlock, seen,
+                                  ndi_deadline(timeout_ns));
+}
+
+bool
+nds_seqlock_read_retry(const nds_seqlock *l, uint64_t seen)
+{
+    return ndi_seqlock_read_retry(&OBJECT(l).seqlock, seen);
 }

@@ -29,6 +29,21 @@ bool ndi_deadline_over(int64_t deadline);
 /* A number that differs in every process image, a forked child's from its
  * parent's included (a MADV_WIPEONFORK page tells); never 0. */
 uint64_t ndi_fork_epoch(void);
+/*
+ * Locks of this process that a fork must find free. All are taken before it,
+ * outermost first, and let go in reverse after it, in parent and child: that
+ * order is the one in which the code nests them. Which lock comes where:
+ */
+enum ndi_fork_rank {
+    NDI_FORK_SERVER,  /* proc/start_server.c: over the reaper and joining */
+    NDI_FORK_REAPER,  /* proc/reaper.c */
+    NDI_FORK_JOIN,    /* sync/party.c: burial may free private memory */
+    NDI_FORK_PRIVATE, /* os/private.c */
+    NDI_FORK_RANKS
+};
+/* Before main only (a constructor); once for each rank. */
+void ndi_at_fork(enum ndi_fork_rank rank, void (*before)(void),
+                 void (*in_parent)(void), void (*in_child)(void));
 /* Never 0, unique among the threads of this process while they live. */
 uint32_t ndi_thread_token(void);
 

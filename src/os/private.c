@@ -45,7 +45,7 @@ after_fork(void)
 __attribute__((constructor)) static void
 private_early(void)
 {
-    pthread_atfork(before_fork, after_fork, after_fork);
+    ndi_at_fork(NDI_FORK_PRIVATE, before_fork, after_fork, after_fork);
 }
 
 void

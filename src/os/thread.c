@@ -5,6 +5,10 @@
  * The epoch is a random number on a page that the kernel wipes in a forked
  * child (MADV_WIPEONFORK), also where fork went past the C library and its
  * atfork handlers. Zero there means: this image is new, draw a number.
+ *
+ * The C library runs atfork handlers in an order that follows from the order
+ * in which object files were linked. Handlers that take locks are therefore
+ * ranked here, behind one registration.
  */
 #include <os/os.h>
 
@@ -16,6 +20,13 @@
 
 static pthread_once_t epoch_once = PTHREAD_ONCE_INIT;
 static _Atomic uint64_t *epoch_page;
+
+static struct fork_handler {
+    void (*before)(void);
+    void (*in_parent)(void);
+    void (*in_child)(void);
+} fork_handlers[NDI_FORK_RANKS];
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
 struct thread_mark {
     uint64_t epoch;
@@ -56,6 +67,52 @@ __attribute__((constructor)) static void
 epoch_early(void)
 {
     pthread_once(&epoch_once, epoch_map);
+}
+
+static void
+fork_before(void)
+{
+    for (int i = 0; i < NDI_FORK_RANKS; i++) {
+        if (fork_handlers[i].before != NULL) {
+            fork_handlers[i].before();
+        }
+    }
+}
+
+static void
+fork_in_parent(void)
+{
+    for (int i = NDI_FORK_RANKS - 1; i >= 0; i--) {
+        if (fork_handlers[i].in_parent != NULL) {
+            fork_handlers[i].in_parent();
+        }
+    }
+}
+
+static void
+fork_in_child(void)
+{
+    for (int i = NDI_FORK_RANKS - 1; i >= 0; i--) {
+        if (fork_handlers[i].in_child != NULL) {
+            fork_handlers[i].in_child();
+        }
+    }
+}
+
+static void
+fork_register(void)
+{
+    if (pthread_atfork(fork_before, fork_in_parent, fork_in_child) != 0) {
+        abort();
+    }
+}
+
+void
+ndi_at_fork(enum ndi_fork_rank rank, void (*before)(void),
+            void (*in_parent)(void), void (*in_child)(void))
+{
+    fork_handlers[rank] = (struct fork_handler){before, in_parent, in_child};
+    pthread_once(&fork_once, fork_register);
 }
 
 uint64_t

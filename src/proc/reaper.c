@@ -61,7 +61,8 @@ after_fork_child(void)
 __attribute__((constructor)) static void
 follow_forks(void)
 {
-    pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+    ndi_at_fork(NDI_FORK_REAPER, before_fork, after_fork_parent,
+                after_fork_child);
 }
 
 static void

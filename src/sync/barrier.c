@@ -3,9 +3,17 @@
  * barrier.c - all arrive, then all go on
  *
  * Who has arrived is written in the participants' own entries (round and how
- * many threads); the count is their sum, so there is no counter to repair. The
- * last to arrive raises the round. A member that dies while it waits, a
- * time-out or an abort breaks the barrier for all until a reset.
+ * many threads); the count is their sum, so there is no counter to repair.
+ *
+ * How a round ends is decided by one CAS of `verdict`, which names the round:
+ * opened by the last to arrive, or broken by a time-out, an abort, a reset or
+ * whoever notices that a waiting member died. The first one decides for all,
+ * and needs no lock for it, so a member that is stopped inside the lock keeps
+ * nobody past a deadline. `round` follows the verdict; whoever finds it behind
+ * moves it. A broken round stays until a reset moves it.
+ *
+ * The lock only orders arrivals, which makes indices unique. Killed in it, a
+ * member has arrived and is dead, or has not arrived; both show in its entry.
  */
 #include <sync/lock.h>
 
@@ -26,6 +34,58 @@ wake_all(struct ndi_gate *g)
     if (ndi_load_seq(&g->sleepers) != 0) {
         ndi_futex_wake(&g->round, INT32_MAX);
     }
+}
+
+/* How the round ended: 0 or NDS_EBROKEN; NDS_EAGAIN: it goes on. */
+static int
+outcome(const struct ndi_gate *g, uint32_t round)
+{
+    bool over = ndi_load_seq(&g->round) != round;
+    uint64_t verdict = ndi_load_seq(&g->verdict);
+
+    if (verdict >> 1 == (uint64_t)round + 1) {
+        return (verdict & 1) != 0 ? NDS_EBROKEN : 0;
+    }
+    if (!over) {
+        return NDS_EAGAIN;
+    }
+    // We slept through the end of the next one too. Nobody can have opened
+    // that without us, unless more threads than parties use the barrier.
+    return ndi_load_seq(&g->reset_round) == round + 1 ? NDS_EBROKEN : 0;
+}
+
+/* Ends the round, unless somebody has: how it ended. NDS_EAGAIN: it is not
+ * the current one. */
+static int
+decide(struct ndi_gate *g, uint32_t round, bool broken)
+{
+    uint64_t fresh = ((uint64_t)round + 1) << 1 | (broken ? 1 : 0);
+
+    for (;;) {
+        // In this order: while `round` is current no later one is decided, so
+        // a CAS from what was read before comes too late for none.
+        uint64_t verdict = ndi_load_seq(&g->verdict);
+
+        if (verdict >> 1 == fresh >> 1) {
+            return (verdict & 1) != 0 ? NDS_EBROKEN : 0;
+        }
+        if (ndi_load_seq(&g->round) != round) {
+            return NDS_EAGAIN;
+        }
+        if (ndi_cas_seq(&g->verdict, &verdict, fresh)) {
+            NDI_KILL_POINT("barrier.decided");
+            return broken ? NDS_EBROKEN : 0;
+        }
+    }
+}
+
+/* `round` follows its verdict. */
+static void
+move_on(struct ndi_gate *g, uint32_t round)
+{
+    ndi_cas_seq(&g->round, &round, round + 1);
+    NDI_KILL_POINT("barrier.moved");
+    wake_all(g);
 }
 
 /* Threads that have arrived in this round; *dead: one of them is gone. */
@@ -49,11 +109,13 @@ arrived(const struct ndi_party *p, uint32_t round, bool *dead)
     return total;
 }
 
-/* The lock; the holder's death leaves nothing to repair. */
+/* The lock; the holder's death leaves nothing to repair. A try waits a slice
+ * for others that are arriving. */
 static int
-enter(struct ndi_party *p, struct ndi_gate *g)
+enter(struct ndi_party *p, struct ndi_gate *g, int64_t deadline)
 {
-    int rc = ndi_lock_acquire(p, &g->lock, NDS_FOREVER);
+    int rc = ndi_lock_acquire(
+        p, &g->lock, deadline == 0 ? ndi_deadline(NDI_SLICE_NS) : deadline);
 
     return rc == NDS_EOWNERDEAD ? 0 : rc;
 }
@@ -67,52 +129,60 @@ arrive(struct ndi_party_slot *slot, uint32_t round)
         ndi_store_seq(&slot->round, round);
     }
     ndi_add_seq(&slot->arrivals, 1);
-}
-
-/* Broken for everybody, if the round is still the one we wait in. */
-static int
-break_round(struct ndi_party *p, struct ndi_gate *g, uint32_t round)
-{
-    int rc = enter(p, g);
-
-    if (rc < 0) {
-        return rc;
-    }
-    if (ndi_load_seq(&g->round) == round) {
-        ndi_store_seq(&g->broken, 1);
-        rc = NDS_EBROKEN;
-    }
-    ndi_lock_unlock(p, &g->lock);
-    wake_all(g);
-    return rc;
+    NDI_KILL_POINT("barrier.arrived");
 }
 
 static int
 sleep_round(struct ndi_party *p, struct ndi_gate *g, uint32_t round,
             int64_t deadline)
 {
-    int rc = 0;
+    int rc;
 
     ndi_add_seq(&g->sleepers, 1);
-    while (rc == 0 && ndi_load_seq(&g->round) == round) {
+    while ((rc = outcome(g, round)) == NDS_EAGAIN) {
         int64_t left = ndi_deadline_left(deadline);
         bool dead = false;
 
-        if (ndi_load_seq(&g->broken) != 0) {
-            rc = NDS_EBROKEN;
-            break;
-        }
         arrived(p, round, &dead);
         if (left == 0 || dead) {
-            rc = break_round(p, g, round);
-            break;
+            decide(g, round, true);
+            wake_all(g);
+            continue;
         }
+        NDI_KILL_POINT("barrier.will_sleep");
         ndi_futex_wait(&g->round, round,
                        left < NDI_SLICE_NS ? left : NDI_SLICE_NS);
     }
     ndi_sub_seq(&g->sleepers, 1);
-    if (rc == 0 && ndi_load_seq(&g->reset_round) == round + 1) {
-        rc = NDS_EBROKEN;
+    return rc;
+}
+
+/* Arrives, holding the lock: 0 or NDS_EBROKEN if that decided the round. */
+static int
+arrive_locked(struct ndi_party *p, struct ndi_gate *g, uint64_t self,
+              uint32_t *round, uint32_t *index)
+{
+    uint32_t total;
+    bool dead = false;
+    int rc;
+
+    *round = ndi_load_seq(&g->round);
+    rc = outcome(g, *round);
+    if (rc == 0) { // its opener has not moved it, and perhaps never will
+        move_on(g, *round);
+        *round = ndi_load_seq(&g->round);
+    } else if (rc == NDS_EBROKEN) {
+        return rc;
+    }
+    arrive(&p->slots[ndi_owner_index(self)], *round);
+    total = arrived(p, *round, &dead);
+    *index = total - 1;
+    if (total < g->parties || dead) {
+        return NDS_EAGAIN;
+    }
+    rc = decide(g, *round, false);
+    if (rc == 0) {
+        move_on(g, *round);
     }
     return rc;
 }
@@ -121,73 +191,62 @@ int
 ndi_gate_wait(struct ndi_party *p, struct ndi_gate *g, int64_t deadline,
               uint32_t *index)
 {
-    struct ndi_party_slot *slot;
-    uint32_t round, total;
+    uint32_t round, place = 0;
     uint64_t self;
-    bool dead = false;
     int rc = ndi_party_join(p, &self);
 
     if (rc == 0) {
-        rc = enter(p, g);
+        rc = enter(p, g, deadline);
     }
-    if (rc < 0) {
-        return rc;
-    }
-    if (ndi_load_seq(&g->broken) != 0) {
-        ndi_lock_unlock(p, &g->lock);
+    if (rc == NDS_ETIMEDOUT) {
+        // Some member is stopped in the lock. The others count on us.
+        ndi_gate_abort(g);
         return NDS_EBROKEN;
     }
-    slot = &p->slots[ndi_owner_index(self)];
-    round = ndi_load_seq(&g->round);
-    arrive(slot, round);
-    NDI_KILL_POINT("barrier.arrived");
-    total = arrived(p, round, &dead);
-    if (index != NULL) {
-        *index = total - 1;
-    }
-    if (total >= g->parties && !dead) {
-        ndi_store_seq(&g->round, round + 1);
-        NDI_KILL_POINT("barrier.opened");
-        rc = ndi_lock_unlock(p, &g->lock);
-        wake_all(g);
-        return rc;
-    }
-    ndi_lock_unlock(p, &g->lock);
-    return sleep_round(p, g, round, deadline);
-}
-
-int
-ndi_gate_abort(struct ndi_party *p, struct ndi_gate *g)
-{
-    int rc = enter(p, g);
-
-    if (rc == 0) {
-        ndi_store_seq(&g->broken, 1);
-        rc = ndi_lock_unlock(p, &g->lock);
-        wake_all(g);
-    }
-    return rc;
-}
-
-int
-ndi_gate_reset(struct ndi_party *p, struct ndi_gate *g)
-{
-    uint32_t round;
-    bool dead = false;
-    int rc = enter(p, g);
-
     if (rc < 0) {
         return rc;
     }
-    round = ndi_load_seq(&g->round);
-    // Who waits now is told; a reset of an empty barrier breaks nobody.
-    if (arrived(p, round, &dead) > 0) {
-        ndi_store_seq(&g->reset_round, round + 1);
+    rc = arrive_locked(p, g, self, &round, &place);
+    ndi_lock_unlock(p, &g->lock);
+    if (rc == NDS_EAGAIN) {
+        rc = sleep_round(p, g, round, deadline);
     }
-    ndi_store_seq(&g->round, round + 1);
-    NDI_KILL_POINT("barrier.reset_round");
-    ndi_store_seq(&g->broken, 0);
-    rc = ndi_lock_unlock(p, &g->lock);
-    wake_all(g);
+    if (rc == 0 && index != NULL) {
+        *index = place;
+    }
     return rc;
+}
+
+void
+ndi_gate_abort(struct ndi_gate *g)
+{
+    for (;;) {
+        uint32_t round = ndi_load_seq(&g->round);
+        int rc = decide(g, round, true);
+
+        if (rc == NDS_EBROKEN) {
+            wake_all(g);
+            return;
+        }
+        if (rc == 0) { // has just opened: break the next one
+            move_on(g, round);
+        }
+    }
+}
+
+void
+ndi_gate_reset(struct ndi_gate *g)
+{
+    uint32_t round;
+    int rc;
+
+    do {
+        round = ndi_load_seq(&g->round);
+        rc = decide(g, round, true); // who waits in it is told
+    } while (rc == NDS_EAGAIN);
+    if (rc == NDS_EBROKEN) {
+        ndi_store_seq(&g->reset_round, round + 1);
+        NDI_KILL_POINT("barrier.reset");
+    }
+    move_on(g, round);
 }

@@ -6,6 +6,12 @@
  * sleeper that was not meant sees the move at its next slice at the latest and
  * returns too: wake-ups may be spurious, and none is lost with a sleeper that
  * is killed between being woken and acting.
+ *
+ * The deadline bounds the wait for a notification. Coming back means holding
+ * the lock again, in Python as in POSIX, so that last step waits for whoever
+ * holds it, however long: a dead holder is inherited within a slice, a stopped
+ * one is waited for. Returning without the lock would leave the caller unable
+ * to tell whether to unlock.
  */
 #include <sync/lock.h>
 

@@ -27,6 +27,7 @@ void
 ndi_flag_clear(struct ndi_flag *f)
 {
     ndi_store_seq(&f->word, 0);
+    NDI_KILL_POINT("event.cleared");
 }
 
 int
@@ -39,6 +40,7 @@ ndi_flag_wait(struct ndi_flag *f, int64_t deadline)
         return 0;
     }
     ndi_add_seq(&f->sleepers, 1);
+    NDI_KILL_POINT("event.counted");
     for (;;) {
         uint32_t seen = ndi_load_seq(&f->seq);
         int64_t left = ndi_deadline_left(deadline);

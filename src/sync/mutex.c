@@ -13,6 +13,10 @@
  * the dead owner's word by its own. A generation that has moved on says dead
  * too, without the byte.
  *
+ * An heir that cannot use the verdict gives it back: it puts the dead owner's
+ * name into the word again, in the same one swap that unlocks. An owner value
+ * is never alive twice, so the next one finds the dead there as we did.
+ *
  * `thread` and `depth` are the holder's notes; they say nothing while the
  * word does not name this process.
  */
@@ -99,8 +103,10 @@ inherit(struct ndi_party *p, struct ndi_lock *l, uint64_t word, uint64_t self)
     if (ndi_cas_seq(&l->word, &word,
                     self | NDI_LOCK_WAITERS | (word & NDI_LOCK_POISONED))) {
         NDI_KILL_POINT("mutex.heir_took");
-        ndi_store_rel(&l->dead, owner);
-        ndi_add_seq(&l->deaths, 1);
+        if (ndi_load_rlx(&l->dead) != owner) { // else it was given back
+            ndi_store_rel(&l->dead, owner);
+            ndi_add_seq(&l->deaths, 1);
+        }
         note_holder(l);
         rc = 0;
     }
@@ -138,7 +144,13 @@ spin(const struct ndi_lock *l, int64_t deadline)
     return false;
 }
 
-/* The lock was not free at once. */
+static int
+wait_is_over(int64_t deadline)
+{
+    return deadline == 0 ? NDS_EAGAIN : NDS_ETIMEDOUT;
+}
+
+/* The lock was not free at once. self 0: waits, but takes nothing. */
 static int
 acquire_slow(struct ndi_party *p, struct ndi_lock *l, uint64_t self,
              int64_t deadline)
@@ -159,6 +171,12 @@ acquire_slow(struct ndi_party *p, struct ndi_lock *l, uint64_t self,
         if ((word & NDI_LOCK_POISONED) != 0 && owner == 0) {
             return NDS_EPOISONED;
         }
+        if (owner == 0 && self == 0) {
+            if (keep != 0) { // we may have had the one wake-up: pass it on
+                ndi_futex_wake(&l->futex, 1);
+            }
+            return 0;
+        }
         if (owner == 0) {
             if (ndi_cas_seq(&l->word, &word, self | word | keep)) {
                 note_holder(l);
@@ -169,11 +187,12 @@ acquire_slow(struct ndi_party *p, struct ndi_lock *l, uint64_t self,
         if (!spun && (spun = true, spin(l, deadline))) {
             continue;
         }
-        if (ndi_party_is_dead(p, owner) && inherit(p, l, word, self) == 0) {
+        if (ndi_party_is_dead(p, owner) &&
+            (self == 0 || inherit(p, l, word, self) == 0)) {
             return NDS_EOWNERDEAD;
         }
         if (left == 0) {
-            return deadline == 0 ? NDS_EAGAIN : NDS_ETIMEDOUT;
+            return wait_is_over(deadline);
         }
         if ((word & NDI_LOCK_WAITERS) == 0 &&
             !ndi_cas_seq(&l->word, &word, word | NDI_LOCK_WAITERS)) {
@@ -212,7 +231,14 @@ ndi_lock_acquire(struct ndi_party *p, struct ndi_lock *l, int64_t deadline)
     return acquire_slow(p, l, self, deadline);
 }
 
-/* Gives the word up for `next` (0 or poisoned) and wakes one, or all. */
+int
+ndi_lock_await(struct ndi_party *p, struct ndi_lock *l, int64_t deadline)
+{
+    return acquire_slow(p, l, 0, deadline);
+}
+
+/* Gives the word up for `next` (0, poisoned, a dead owner); wakes one, or all
+ * if there is nothing left to wait for. */
 static void
 let_go(struct ndi_lock *l, uint64_t next)
 {
@@ -225,7 +251,8 @@ let_go(struct ndi_lock *l, uint64_t next)
     NDI_KILL_POINT("mutex.freed");
     if ((old & NDI_LOCK_WAITERS) != 0) {
         ndi_add_seq(&l->futex, 1);
-        ndi_futex_wake(&l->futex, next == 0 ? 1 : INT32_MAX);
+        ndi_futex_wake(&l->futex,
+                       (next & NDI_LOCK_POISONED) != 0 ? INT32_MAX : 1);
     }
 }
 
@@ -249,6 +276,26 @@ ndi_lock_unlock(struct ndi_party *p, struct ndi_lock *l)
         return 0;
     }
     let_go(l, ndi_load_rlx(&l->word) & NDI_LOCK_POISONED);
+    return 0;
+}
+
+int
+ndi_lock_give_back(struct ndi_party *p, struct ndi_lock *l)
+{
+    uint64_t dead;
+
+    if (!ndi_lock_is_mine(p, l)) {
+        return not_mine();
+    }
+    dead = ndi_load_acq(&l->dead) & NDI_OWNER_MASK;
+    // We wrote it, but others can, and a burier at work looks alive: then the
+    // last one before us in our own entry, who certainly is not.
+    if (!word_is_sane(p, dead) || !ndi_party_is_dead(p, dead)) {
+        uint64_t self = ndi_party_self(p);
+
+        dead = ndi_owner_make(ndi_owner_index(self), ndi_owner_gen(self) - 1);
+    }
+    let_go(l, dead | (ndi_load_rlx(&l->word) & NDI_LOCK_POISONED));
     return 0;
 }
 

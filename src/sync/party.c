@@ -46,7 +46,7 @@ join_unlock(void)
 __attribute__((constructor)) static void
 party_early(void)
 {
-    pthread_atfork(join_lock, join_unlock, join_unlock);
+    ndi_at_fork(NDI_FORK_JOIN, join_lock, join_unlock, join_unlock);
 }
 
 int
@@ -68,6 +68,8 @@ ndi_party_init(struct ndi_party *p, int fd, struct ndi_party_slot *slots,
     p->slots = slots;
     p->count = count;
     p->readonly = readonly;
+    p->bury = NULL;
+    p->ctx = NULL;
     ndi_store_rel(&p->epoch, 0);
     p->presence = NULL;
     ndi_store_rel(&p->owner, 0);

@@ -4,8 +4,7 @@
  *
  * The count is one word, each operation one CAS of it, as Python's semaphore:
  * anybody may give what another took, and a permit taken by a process that
- * dies stays taken. (Permits charged to participants have their place in the
- * participant entry.)
+ * dies stays taken. Permits that come back are sem_owned.c.
  */
 #include <sync/lock.h>
 

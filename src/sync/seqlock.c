@@ -2,8 +2,17 @@
 /*
  * seqlock.c - snapshots that never block the one writer
  *
- * The word is odd while the writer works; the writer's name is stored before,
- * so a reader that finds an odd word can ask whether its writer lives.
+ * `owner` is the writer's lock: taken from nobody, or from a dead one, by one
+ * CAS. The word is odd while data change. It turns odd after the owner is
+ * named and even before the name goes, so an odd word always has a name that
+ * a reader can ask about.
+ *
+ * Killed before odd: the name is a dead one's and the data are whole; the next
+ * writer takes over and hears nothing. Killed while odd: readers and the next
+ * writer get NDS_EOWNERDEAD; the word stays odd until that writer, having
+ * written everything anew, makes it even. Killed after even: as before odd.
+ *
+ * Readers write nothing at all, so they may be attached read-only.
  * Source of the reader's fences: H.-J. Boehm, "Can seqlocks get along with
  * programming language memory models?", MSPC 2012.
  */
@@ -13,46 +22,88 @@
 #include <os/os.h>
 #include <sync/word.h>
 
+#define SPINS 1000
+#define READER_SLICE_NS 1000000 /* a reader cannot count itself as a sleeper */
+
 void
 ndi_seqlock_init(struct ndi_seqlock *l)
 {
     *l = (struct ndi_seqlock){0};
 }
 
-int
-ndi_seqlock_write_begin(struct ndi_party *p, struct ndi_seqlock *l)
+/* Becomes the writer, waiting for one that is at work. */
+static int
+take_over(struct ndi_party *p, struct ndi_seqlock *l, uint64_t self,
+          int64_t deadline)
 {
-    uint64_t self;
-    uint64_t word;
+    int rc = NDS_EAGAIN;
+
+    ndi_add_seq(&l->sleepers, 1);
+    while (rc == NDS_EAGAIN) {
+        uint32_t seen = ndi_load_seq(&l->futex);
+        uint64_t owner = ndi_load_seq(&l->owner);
+        int64_t left = ndi_deadline_left(deadline);
+
+        if (owner == 0 || owner >> 44 != 0 ||
+            ndi_owner_index(owner) >= p->count ||
+            ndi_party_is_dead(p, owner)) {
+            if (ndi_cas_seq(&l->owner, &owner, self)) {
+                rc = 0;
+            }
+        } else if (left == 0) {
+            rc = deadline == 0 ? NDS_EAGAIN : NDS_ETIMEDOUT;
+            break;
+        } else {
+            NDI_KILL_POINT("seqlock.will_sleep");
+            ndi_futex_wait(&l->futex, seen,
+                           left < NDI_SLICE_NS ? left : NDI_SLICE_NS);
+        }
+    }
+    ndi_sub_seq(&l->sleepers, 1);
+    return rc;
+}
+
+int
+ndi_seqlock_write_begin(struct ndi_party *p, struct ndi_seqlock *l,
+                        int64_t deadline)
+{
+    uint64_t nobody = 0;
+    uint64_t self, word;
     int rc = ndi_party_join(p, &self);
 
+    if (rc == 0 && !ndi_cas_seq(&l->owner, &nobody, self)) {
+        rc = take_over(p, l, self, deadline);
+    }
     if (rc < 0) {
         return rc;
     }
-    word = ndi_load_acq(&l->word);
-    if (word % 2 != 0 &&
-        !ndi_party_is_dead(p, ndi_load_acq(&l->owner) & NDI_OWNER_MASK)) {
-        return ndi_fail(NDS_EBUSY, "another writer (pid %u) is at work",
-                        ndi_party_pid(p, ndi_load_acq(&l->owner)));
-    }
-    ndi_store_seq(&l->owner, self);
     NDI_KILL_POINT("seqlock.named");
+    word = ndi_load_seq(&l->word);
     ndi_store_seq(&l->word, word | 1);
     NDI_KILL_POINT("seqlock.odd");
-    atomic_thread_fence(memory_order_release);
-    return 0;
+    atomic_thread_fence(memory_order_release); // odd before any of the data
+    return word % 2 == 0 ? 0 : NDS_EOWNERDEAD;
 }
 
-void
-ndi_seqlock_write_end(struct ndi_seqlock *l)
+int
+ndi_seqlock_write_end(struct ndi_party *p, struct ndi_seqlock *l)
 {
+    uint64_t self = ndi_party_self(p);
+
+    if (self == 0 || ndi_load_acq(&l->owner) != self) {
+        return ndi_fail(NDS_ENOTOWNER, "this process does not write under the "
+                        "sequence lock");
+    }
     NDI_KILL_POINT("seqlock.before_even");
-    ndi_store_rel(&l->word, ndi_load_rlx(&l->word) + 1);
-    ndi_fence_seq();
-    if (ndi_load_rlx(&l->sleepers) != 0) {
-        ndi_add_seq(&l->futex, 1);
+    ndi_store_rel(&l->word, (ndi_load_rlx(&l->word) | 1) + 1);
+    NDI_KILL_POINT("seqlock.even");
+    ndi_store_seq(&l->owner, 0);
+    NDI_KILL_POINT("seqlock.nobody");
+    ndi_add_seq(&l->futex, 1);
+    if (ndi_load_seq(&l->sleepers) != 0) {
         ndi_futex_wake(&l->futex, INT32_MAX);
     }
+    return 0;
 }
 
 int
@@ -62,22 +113,30 @@ ndi_seqlock_read_begin(const struct ndi_party *p, const struct ndi_seqlock *l,
     int spins = 0;
 
     for (;;) {
-        *seen = ndi_load_acq(&l->word);
-        if (*seen % 2 == 0) {
+        uint32_t futex = ndi_load_acq(&l->futex);
+        uint64_t owner, word = ndi_load_acq(&l->word);
+        int64_t left;
+
+        if (word % 2 == 0) {
+            *seen = word;
             return 0;
         }
-        if (++spins < 1000) {
+        if (++spins < SPINS) {
             ndi_cpu_relax();
             continue;
         }
-        if (ndi_party_is_dead(p, ndi_load_acq(&l->owner) & NDI_OWNER_MASK)) {
+        owner = ndi_load_seq(&l->owner) & NDI_OWNER_MASK;
+        // The same odd word before and after: that name was at work under it.
+        if (ndi_party_is_dead(p, owner) && ndi_load_seq(&l->word) == word &&
+            ndi_load_seq(&l->owner) == owner) {
             return NDS_EOWNERDEAD;
         }
-        if (ndi_deadline_over(deadline)) {
+        left = ndi_deadline_left(deadline);
+        if (left == 0) {
             return deadline == 0 ? NDS_EAGAIN : NDS_ETIMEDOUT;
         }
-        // Readers may be unable to count themselves: look again soon.
-        ndi_futex_wait(&l->futex, ndi_load_acq(&l->futex), 1000000);
+        ndi_futex_wait(&l->futex, futex,
+                       left < READER_SLICE_NS ? left : READER_SLICE_NS);
     }
 }
 

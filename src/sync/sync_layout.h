@@ -24,10 +24,10 @@
  *                   sleepers u32
  *     cond (128): mutex, seq u32, sleepers u32
  *     sem (64): count u32, bound u32, sleepers u32, owned u32 (1: permits are
- *               charged to participants)
+ *               charged to participants), given u32
  *     event (64): word u32 (0 clear, 1 set), seq u32, sleepers u32
- *     barrier (128): mutex, parties u32, round u32, broken u32, sleepers u32,
- *                   reset_round u32
+ *     barrier (128): mutex, parties u32, round u32, 4 unused, sleepers u32,
+ *                   reset_round u32, 4 unused, verdict u64
  */
 #ifndef NDI_SYNC_LAYOUT_H
 #define NDI_SYNC_LAYOUT_H
@@ -90,7 +90,7 @@ _Static_assert(sizeof(struct ndi_rwlock) == 128, "two lines");
 
 struct ndi_seqlock {
     _Atomic uint64_t word;  /* even: data stable; odd: writer at work */
-    _Atomic uint64_t owner; /* written before the word turns odd */
+    _Atomic uint64_t owner; /* named before the word turns odd, 0 after even */
     _Atomic uint32_t futex;
     _Atomic uint32_t sleepers;
     uint8_t reserved[40];
@@ -106,11 +106,13 @@ struct ndi_condvar {
 _Static_assert(sizeof(struct ndi_condvar) == 128, "two lines");
 
 struct ndi_semaphore {
-    _Atomic uint32_t count; /* futex word: permits left */
-    uint32_t bound;         /* 0: none */
+    _Atomic uint32_t count; /* futex word: permits left (owned: at most so
+                               many, changed under the guard) */
+    uint32_t bound;         /* 0: none (owned: all there are) */
     _Atomic uint32_t sleepers;
     uint32_t owned;
-    uint8_t reserved[48];
+    _Atomic uint32_t given; /* owned: futex word, raised by each give */
+    uint8_t reserved[44];
 };
 _Static_assert(sizeof(struct ndi_semaphore) == 64, "one line");
 
@@ -126,12 +128,16 @@ _Static_assert(sizeof(struct ndi_flag) == 64, "one line");
 struct ndi_gate {
     struct ndi_lock lock;
     uint32_t parties;
-    _Atomic uint32_t round; /* futex word: raised when a round opens */
-    _Atomic uint32_t broken;
+    _Atomic uint32_t round; /* futex word: raised when a round is over */
+    uint32_t reserved32;
     _Atomic uint32_t sleepers;
-    _Atomic uint32_t reset_round; /* round + 1 that a reset broke, or 0 */
-    uint8_t reserved[44];
+    _Atomic uint32_t reset_round; /* round + 1 that a reset ended, or 0 */
+    uint32_t reserved32b;
+    _Atomic uint64_t verdict; /* (round + 1) << 1, | 1: it broke. Of the round
+                                 that was decided last; by CAS, by anybody */
+    uint8_t reserved[32];
 };
 _Static_assert(sizeof(struct ndi_gate) == 128, "two lines");
+_Static_assert(offsetof(struct ndi_gate, verdict) == 88, "byte map");
 
 #endif

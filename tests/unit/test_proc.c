@@ -61,6 +61,21 @@ lock_and_die(nds_args *args)
 NDS_TASK(lock_and_die);
 
 static int
+write_and_die(nds_args *args)
+{
+    nds_seqlock *l = nds_args_handle(args, 0, "seqlock");
+    nds_sem *s = nds_args_handle(args, 1, "sem");
+
+    if (l == NULL || s == NULL || nds_sem_acquire(s, 0) != 0 ||
+        nds_seqlock_write_begin(l, 0) != 0) {
+        return 1;
+    }
+    kill(getpid(), SIGKILL);
+    return 2;
+}
+NDS_TASK(write_and_die);
+
+static int
 sender(nds_args *args)
 {
     nds_queue *q = nds_args_handle(args, 0, "queue");
@@ -189,6 +204,32 @@ START_TEST(a_dead_childs_lock_comes_to_us)
 }
 END_TEST
 
+START_TEST(a_dead_childs_permit_and_sequence_come_to_us)
+{
+    nds_args *args;
+    nds_seqlock *l = NULL;
+    nds_sem *s = NULL;
+    uint64_t seen;
+
+    ck_assert_int_eq(nds_seqlock_new(&l), 0);
+    ck_assert_int_eq(nds_sem_new_owned(&s, 1), 0);
+    nds_args_new(&args);
+    ck_assert_int_eq(nds_args_add_handle(args, "seqlock", l), 0);
+    ck_assert_int_eq(nds_args_add_handle(args, "sem", s), 0);
+    ck_assert_int_eq(finish(start("write_and_die", args, starts[_i])),
+                     -SIGKILL);
+    ck_assert_int_eq(nds_seqlock_read_begin(l, &seen, NDS_SEC(10)),
+                     NDS_EOWNERDEAD);
+    ck_assert_int_eq(nds_seqlock_write_begin(l, NDS_SEC(10)), NDS_EOWNERDEAD);
+    ck_assert_int_eq(nds_seqlock_write_end(l), 0);
+    ck_assert_int_eq(nds_sem_acquire(s, NDS_SEC(10)), 0);
+    ck_assert_int_eq(nds_sem_acquire(s, 0), NDS_EAGAIN);
+    nds_args_free(args);
+    nds_seqlock_close(l);
+    nds_sem_close(s);
+}
+END_TEST
+
 START_TEST(a_queue_crosses)
 {
     nds_args *args;
@@ -258,6 +299,7 @@ main(int argc, char **argv)
     tcase_add_loop_test(tc, shared_is_one_memory, 0, 3);
     tcase_add_loop_test(tc, moved_leaves_nothing_behind, 0, 3);
     tcase_add_loop_test(tc, a_dead_childs_lock_comes_to_us, 0, 3);
+    tcase_add_loop_test(tc, a_dead_childs_permit_and_sequence_come_to_us, 0, 3);
     tcase_add_loop_test(tc, a_queue_crosses, 0, 3);
     tcase_add_loop_test(tc, children_are_waited_for_and_ended, 0, 3);
     tcase_add_loop_test(tc, what_cannot_start_is_an_error, 0, 3);

@@ -5,101 +5,10 @@
  * One memfd holds a table of participants and one object of each kind; the
  * child of a test is another process in every respect that matters here.
  */
-#include <os/os.h>
-#include <sync/lock.h>
-#include <sync/word.h>
+#include <harness/sync_world.h>
 
-#include <check.h>
 #include <pthread.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#define PARTIES 8
-
-struct world {
-    struct ndi_party_slot slots[PARTIES];
-    struct ndi_lock lock;
-    struct ndi_lock recursive;
-    struct ndi_rwlock rwlock;
-    struct ndi_seqlock seqlock;
-    struct ndi_condvar cond;
-    struct ndi_semaphore sem;
-    struct ndi_flag event;
-    struct ndi_gate gate;
-    _Atomic uint32_t step;
-    _Atomic uint64_t counter;
-};
-
-static struct world *w;
-static struct ndi_party party;
-static int fd = -1;
-
-static void
-setup(void)
-{
-    void *p;
-
-    ck_assert_int_eq(ndi_memfd(&fd, "test-sync", sizeof *w), 0);
-    ck_assert_int_eq(ndi_map(&p, fd, 0, sizeof *w, NDI_MAP_WRITE), 0);
-    w = p;
-    ndi_lock_init(&w->lock, 0);
-    ndi_lock_init(&w->recursive, 1);
-    ndi_rwlock_init(&w->rwlock);
-    ndi_seqlock_init(&w->seqlock);
-    ndi_cond_init(&w->cond);
-    ndi_sem_init(&w->sem, 2, 3);
-    ndi_flag_init(&w->event);
-    ndi_gate_init(&w->gate, 2);
-    ck_assert_int_eq(ndi_party_init(&party, fd, w->slots, PARTIES, false), 0);
-}
-
-static void
-teardown(void)
-{
-    ndi_party_fini(&party);
-    ndi_unmap(w, sizeof *w);
-    ndi_os_close(fd);
-}
-
-/* Waits until the other process has got to `step`; 10 s are for ever. */
-static void
-await(uint32_t step)
-{
-    int64_t deadline = ndi_deadline(NDS_SEC(10));
-
-    while (ndi_load_seq(&w->step) < step) {
-        ck_assert(!ndi_deadline_over(deadline));
-        ndi_futex_wait(&w->step, ndi_load_seq(&w->step), 1000000);
-    }
-}
-
-static void
-reach(uint32_t step)
-{
-    ndi_store_seq(&w->step, step);
-    ndi_futex_wake(&w->step, INT32_MAX);
-}
-
-static void
-kill_child(pid_t pid)
-{
-    int status;
-
-    kill(pid, SIGKILL);
-    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-}
-
-static void
-child_ok(pid_t pid)
-{
-    int status;
-
-    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-    ck_assert(WIFEXITED(status));
-    ck_assert_int_eq(WEXITSTATUS(status), 0);
-}
+#include <sys/time.h>
 
 START_TEST(a_lock_is_taken_and_given_back)
 {
@@ -232,31 +141,6 @@ START_TEST(the_table_is_bounded_and_reused)
 }
 END_TEST
 
-START_TEST(readers_share_and_a_dead_one_counts_as_gone)
-{
-    pid_t pid = fork();
-
-    if (pid == 0) {
-        ndi_rwlock_read(&party, &w->rwlock, 0);
-        reach(1);
-        for (;;) {
-            pause();
-        }
-    }
-    await(1);
-    ck_assert_int_eq(ndi_rwlock_read(&party, &w->rwlock, 0), 0);
-    ck_assert_int_eq(ndi_rwlock_release(&party, &w->rwlock), 0);
-    ck_assert_int_eq(ndi_rwlock_write(&party, &w->rwlock,
-                                      ndi_deadline(NDS_MSEC(20))),
-                     NDS_ETIMEDOUT);
-    kill_child(pid);
-    ck_assert_int_eq(ndi_rwlock_write(&party, &w->rwlock,
-                                      ndi_deadline(NDS_SEC(10))), 0);
-    ck_assert_int_eq(ndi_rwlock_release(&party, &w->rwlock), 0);
-    ck_assert_int_eq(ndi_rwlock_release(&party, &w->rwlock), NDS_ENOTOWNER);
-}
-END_TEST
-
 START_TEST(a_condition_wakes_and_times_out)
 {
     pid_t pid;
@@ -320,61 +204,6 @@ START_TEST(an_event_reaches_all)
 }
 END_TEST
 
-START_TEST(a_barrier_opens_breaks_and_resets)
-{
-    uint32_t index = 9;
-    pid_t pid = fork();
-
-    if (pid == 0) {
-        uint32_t mine;
-        int bad = ndi_gate_wait(&party, &w->gate, ndi_deadline(NDS_SEC(10)),
-                                &mine);
-        reach(1);
-        // Second round: waits, and is killed in it.
-        ndi_gate_wait(&party, &w->gate, ndi_deadline(NDS_SEC(10)), &mine);
-        _exit(bad != 0);
-    }
-    ck_assert_int_eq(ndi_gate_wait(&party, &w->gate,
-                                   ndi_deadline(NDS_SEC(10)), &index), 0);
-    ck_assert_uint_le(index, 1);
-    await(1);
-    while (ndi_load_seq(&w->gate.sleepers) == 0) {
-        ndi_futex_wait(&w->gate.sleepers, 0, 1000000);
-    }
-    kill_child(pid);
-    ck_assert_int_eq(ndi_gate_wait(&party, &w->gate,
-                                   ndi_deadline(NDS_SEC(10)), &index),
-                     NDS_EBROKEN);
-    ck_assert_int_eq(ndi_gate_wait(&party, &w->gate, 0, NULL), NDS_EBROKEN);
-    ck_assert_int_eq(ndi_gate_reset(&party, &w->gate), 0);
-    ck_assert_int_eq(ndi_gate_wait(&party, &w->gate,
-                                   ndi_deadline(NDS_MSEC(5)), NULL),
-                     NDS_EBROKEN);
-}
-END_TEST
-
-START_TEST(a_dead_writer_is_told_to_snapshot_readers)
-{
-    uint64_t seen;
-    pid_t pid;
-
-    ck_assert_int_eq(ndi_seqlock_read_begin(&party, &w->seqlock, &seen, 0),
-                     0);
-    ck_assert_int_eq(ndi_seqlock_write_begin(&party, &w->seqlock), 0);
-    ndi_seqlock_write_end(&w->seqlock);
-    ck_assert(ndi_seqlock_read_retry(&w->seqlock, seen));
-    pid = fork();
-    if (pid == 0) {
-        ndi_seqlock_write_begin(&party, &w->seqlock);
-        kill(getpid(), SIGKILL);
-    }
-    waitpid(pid, NULL, 0);
-    ck_assert_int_eq(ndi_seqlock_read_begin(&party, &w->seqlock, &seen,
-                                            ndi_deadline(NDS_SEC(5))),
-                     NDS_EOWNERDEAD);
-}
-END_TEST
-
 #define ROUNDS 20000
 
 static void *
@@ -409,33 +238,88 @@ START_TEST(nothing_is_counted_twice)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("sync");
-    TCase *tc = tcase_create("sync");
-    SRunner *sr;
-    int failed;
+static _Atomic uint32_t signals;
 
-    tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_set_timeout(tc, 60);
+static void
+on_signal(int sig)
+{
+    (void)sig;
+    ndi_add_seq(&signals, 1);
+}
+
+static void
+hold_everything(void)
+{
+    if (ndi_lock_acquire(&party, &w->lock, 0) != 0 ||
+        ndi_lock_acquire(&party, &w->recursive, 0) != 0 ||
+        ndi_rwlock_write(&party, &w->rwlock, 0) != 0 ||
+        ndi_seqlock_write_begin(&party, &w->seqlock, 0) != 0 ||
+        ndi_sem_take(&w->sem, 0) != 0 || ndi_sem_take(&w->sem, 0) != 0) {
+        _exit(1);
+    }
+    for (int i = 0; i < 3; i++) {
+        if (ndi_sem_take_owned(&party, &w->guard, &w->owned, 0) != 0) {
+            _exit(1);
+        }
+    }
+}
+
+START_TEST(signals_do_not_end_a_wait)
+{
+    struct sigaction sa = {.sa_handler = on_signal}; // no SA_RESTART
+    struct itimerval often = {{0, 1000}, {0, 1000}}, never = {{0, 0}, {0, 0}};
+    pid_t pid = child_that_stays(hold_everything);
+    uint64_t seen;
+    int64_t start = ndi_now_ns();
+
+    ck_assert_int_eq(sigaction(SIGALRM, &sa, NULL), 0);
+    ck_assert_int_eq(setitimer(ITIMER_REAL, &often, NULL), 0);
+    ck_assert_int_eq(ndi_lock_acquire(&party, &w->lock, soon()),
+                     NDS_ETIMEDOUT);
+    ck_assert_int_eq(ndi_lock_acquire(&party, &w->recursive, soon()),
+                     NDS_ETIMEDOUT);
+    ck_assert_int_eq(ndi_rwlock_read(&party, &w->rwlock, soon()),
+                     NDS_ETIMEDOUT);
+    ck_assert_int_eq(ndi_rwlock_write(&party, &w->rwlock, soon()),
+                     NDS_ETIMEDOUT);
+    ck_assert_int_eq(ndi_sem_take(&w->sem, soon()), NDS_ETIMEDOUT);
+    ck_assert_int_eq(ndi_sem_take_owned(&party, &w->guard, &w->owned, soon()),
+                     NDS_ETIMEDOUT);
+    ck_assert_int_eq(ndi_flag_wait(&w->event, soon()), NDS_ETIMEDOUT);
+    ck_assert_int_eq(ndi_seqlock_write_begin(&party, &w->seqlock, soon()),
+                     NDS_ETIMEDOUT);
+    ck_assert_int_eq(ndi_seqlock_read_begin(&party, &w->seqlock, &seen,
+                                            soon()), NDS_ETIMEDOUT);
+    ck_assert_int_eq(ndi_lock_acquire(&party, &w->cond.lock, 0), 0);
+    ck_assert_int_eq(ndi_cond_sleep(&party, &w->cond, soon()), NDS_ETIMEDOUT);
+    ck_assert_int_eq(ndi_gate_wait(&party, &w->gate, soon(), NULL),
+                     NDS_EBROKEN);
+    // Eleven waits of 20 ms each, none of them cut short.
+    ck_assert_int_ge(ndi_now_ns() - start, NDS_MSEC(11 * 20));
+    ck_assert_int_eq(setitimer(ITIMER_REAL, &never, NULL), 0);
+    ck_assert_uint_gt(ndi_load_seq(&signals), 10);
+    kill_child(pid);
+}
+END_TEST
+
+static void
+add(TCase *tc)
+{
     tcase_add_test(tc, a_lock_is_taken_and_given_back);
     tcase_add_test(tc, another_process_waits_and_times_out);
     tcase_add_test(tc, a_dead_holder_leaves_its_lock_to_the_waiter);
     tcase_add_test(tc, a_forked_child_owns_nothing);
     tcase_add_test(tc, nonsense_in_a_word_is_an_error);
     tcase_add_test(tc, the_table_is_bounded_and_reused);
-    tcase_add_test(tc, readers_share_and_a_dead_one_counts_as_gone);
     tcase_add_test(tc, a_condition_wakes_and_times_out);
     tcase_add_test(tc, permits_are_counted_and_bounded);
     tcase_add_test(tc, an_event_reaches_all);
-    tcase_add_test(tc, a_barrier_opens_breaks_and_resets);
-    tcase_add_test(tc, a_dead_writer_is_told_to_snapshot_readers);
     tcase_add_test(tc, nothing_is_counted_twice);
-    suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed != 0;
+    tcase_add_test(tc, signals_do_not_end_a_wait);
+}
+
+int
+main(void)
+{
+    return run_tests("sync", add);
 }
