@@ -202,7 +202,7 @@ start_thread(struct nds_server *s, int fd)
     // Signals are the business of the program's own threads.
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = pthread_create(&id, &attr, thread_main, t);
+    rc = NDI_SYS_CODE("thread", pthread_create(&id, &attr, thread_main, t));
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attr);
     if (rc != 0) {
@@ -275,7 +275,7 @@ nds_server_run(nds_server *s)
         for (int i = 0; i < n; i++) {
             p[3 + i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
         }
-        if (poll(p, (nfds_t)(3 + n), 1000) < 0) {
+        if (NDI_SYS("poll", poll(p, (nfds_t)(3 + n), 1000)) < 0) {
             if (errno == EINTR) {
                 continue;
             }

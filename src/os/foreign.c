@@ -11,7 +11,7 @@
 bool
 ndi_os_is_readonly(int fd)
 {
-    int flags = fcntl(fd, F_GETFL);
+    int flags = NDI_SYS("getfl", fcntl(fd, F_GETFL));
 
     return flags >= 0 && (flags & O_ACCMODE) == O_RDONLY;
 }
@@ -19,7 +19,7 @@ ndi_os_is_readonly(int fd)
 bool
 ndi_os_is_memfd(int fd)
 {
-    int seals = fcntl(fd, F_GET_SEALS);
+    int seals = NDI_SYS("get_seals", fcntl(fd, F_GET_SEALS));
 
     // Files of a tmpfs mount answer too, but cannot be sealed.
     return seals >= 0 && (seals & F_SEAL_SEAL) == 0;
@@ -30,8 +30,10 @@ ndi_map_zero(void *addr, size_t nbytes, bool write)
 {
     int prot = PROT_READ | (write ? PROT_WRITE : 0);
 
-    return mmap(addr, nbytes, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
-                -1, 0) == MAP_FAILED
+    return NDI_SYS_MAP("map_zero",
+                       mmap(addr, nbytes, prot,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0)) ==
+                   MAP_FAILED
                ? -errno
                : 0;
 }
@@ -42,11 +44,10 @@ ndi_sysv_attach(void **out, size_t *nbytes, int shmid, bool readonly)
     struct shmid_ds info;
     void *p;
 
-    NDI_FAULT("shmat");
-    if (shmctl(shmid, IPC_STAT, &info) < 0) {
+    if (NDI_SYS("shmctl", shmctl(shmid, IPC_STAT, &info)) < 0) {
         return -errno;
     }
-    p = shmat(shmid, NULL, readonly ? SHM_RDONLY : 0);
+    p = NDI_SYS_MAP("shmat", shmat(shmid, NULL, readonly ? SHM_RDONLY : 0));
     if (p == (void *)-1) {
         return -errno;
     }

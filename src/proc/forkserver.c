@@ -104,7 +104,7 @@ fork_one(struct state *st, int fd)
         refuse(fd, ENOMEM);
         return;
     }
-    pid = fork();
+    pid = NDI_SYS("fork", fork());
     if (pid == 0) {
         be_child(st, fd);
     }
@@ -152,7 +152,7 @@ ndi_server_loop(int line)
     }
     for (;;) {
         int nfds = 0;
-        int fd;
+        int fds[2];
         char byte;
 
         st.fds[0] = (struct pollfd){.fd = line, .events = POLLIN};
@@ -160,18 +160,22 @@ ndi_server_loop(int line)
             st.fds[i + 1] = (struct pollfd){.fd = st.children[i].pidfd,
                                             .events = POLLIN};
         }
-        if (poll(st.fds, (nfds_t)st.count + 1, -1) < 0 && errno != EINTR) {
+        if (NDI_SYS("poll", poll(st.fds, (nfds_t)st.count + 1, -1)) < 0 &&
+            errno != EINTR) {
             return;
         }
         relay_ends(&st);
         if (ndi_sock_wait(line, 1, 0) < 0) {
             continue;
         }
-        if (ndi_sock_recv_fds(line, &byte, 1, &fd, 1, &nfds, 0) < 0) {
+        if (ndi_sock_recv_fds(line, &byte, 1, fds, 2, &nfds, 0) < 0) {
             return; // the last client is gone
         }
-        if (nfds == 1) {
-            fork_one(&st, fd);
+        if (nfds == 2) {
+            ndi_stats_adopt(fds[1]); // its children count as ours do
+        }
+        if (nfds > 0) {
+            fork_one(&st, fds[0]);
         }
     }
 }

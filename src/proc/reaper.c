@@ -142,7 +142,8 @@ start_thread(void)
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
-    rc = pthread_create(&thread, &attr, reap_all, NULL);
+    rc = NDI_SYS_CODE("thread",
+                      pthread_create(&thread, &attr, reap_all, NULL));
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     pthread_attr_destroy(&attr);
     return -rc;

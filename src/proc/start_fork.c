@@ -69,7 +69,7 @@ ndi_start_fork(struct nds_proc *p, const struct ndi_start *s)
         goto out;
     }
     flush_all = ndi_flush_stdio();
-    p->pid = fork();
+    p->pid = NDI_SYS("fork", fork());
     if (p->pid == 0) {
         ndi_os_close(spare);
         ndi_os_close(pair[0]);

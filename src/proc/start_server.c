@@ -6,6 +6,7 @@
  * forked children by inheritance and to the others with their arguments. A
  * request is one byte and one descriptor, so that requests of many senders do
  * not mix; all else of a start happens on the socket that the descriptor is.
+ * Where copies are counted, the counters travel as a second descriptor.
  * The server ends when the last copy of the line is closed. If it was killed,
  * the next start makes a new one.
  */
@@ -139,6 +140,8 @@ launch_locked(const struct ndi_start *s)
 static int
 ask(int far, const struct ndi_start *s)
 {
+    int fds[2] = {far, ndi_stats_fd()};
+    int nfds = fds[1] < 0 ? 1 : 2;
     int rc;
 
     pthread_mutex_lock(&server.mutex);
@@ -149,7 +152,7 @@ ask(int far, const struct ndi_start *s)
                 break;
             }
         }
-        rc = ndi_sock_send_fds(server.line, "f", 1, &far, 1, s->deadline);
+        rc = ndi_sock_send_fds(server.line, "f", 1, fds, nfds, s->deadline);
         if (rc == 0) {
             break;
         }
