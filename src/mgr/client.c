@@ -186,9 +186,11 @@ exchange(nds_manager *m, struct ndi_conn *c, const nds_value *request,
     nds_value *reply = NULL;
     int rc = ndi_conn_send(c, request, deadline);
 
+    NDI_KILL_POINT("client.sent");
     *usable = false;
     if (rc == 0) {
         rc = ndi_conn_recv(c, &reply, deadline);
+        NDI_KILL_POINT("client.answered");
     }
     if (rc == NDS_ETIMEDOUT) {
         return ndi_fail(NDS_ETIMEDOUT, "manager '%s': no reply in time",
@@ -388,6 +390,7 @@ start_process(nds_manager *m, int start)
     }
     if (rc == 0) {
         rc = nds_proc_start(&m->proc, TASK, args, &popts);
+        NDI_KILL_POINT("client.started");
     }
     nds_args_free(args);
     return rc;

@@ -407,6 +407,7 @@ ndi_idents_bury(struct ndi_idents *t, int pidfd)
             break;
         }
     }
+    NDI_KILL_POINT("mgr.burying");
     while (dead != NULL && dead->charges != NULL) {
         struct charge *c = dead->charges;
         struct ndi_hosted *h = c->object, *mine;

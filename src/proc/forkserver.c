@@ -70,8 +70,10 @@ be_child(struct state *st, int fd)
     }
     free(st->children);
     free(st->fds);
+    NDI_KILL_POINT("forked.begin");
     signal(SIGINT, SIG_DFL);
     rc = ndi_child_receive(fd, &head, &p, ndi_deadline(NDS_SEC(60)));
+    NDI_KILL_POINT("forked.received");
     if (rc == 0 && head.role != NDI_ROLE_TASK) {
         rc = ndi_fail(NDS_EPROTO, "a forked child was asked to be a server");
     }
@@ -113,6 +115,7 @@ fork_one(struct state *st, int fd)
         return;
     }
     rc = ndi_pidfd_open(&pidfd, pid);
+    NDI_KILL_POINT("server.forked");
     if (rc < 0) {
         kill(pid, SIGKILL); // it still waits for its start message
         ndi_child_wait(pid);
@@ -120,6 +123,7 @@ fork_one(struct state *st, int fd)
         return;
     }
     ndi_child_send(fd, NDI_REPLY_BORN, (int)pid, "", pidfd);
+    NDI_KILL_POINT("server.told_birth");
     st->children[st->count++] = (struct child){.pidfd = pidfd, .fd = fd};
 }
 
@@ -134,7 +138,9 @@ relay_ends(struct state *st)
             i++;
             continue;
         }
+        NDI_KILL_POINT("server.reaped");
         ndi_child_send(c->fd, NDI_REPLY_ENDED, code, "", -1);
+        NDI_KILL_POINT("server.told_end");
         close(c->pidfd);
         close(c->fd);
         *c = st->children[--st->count];
@@ -147,6 +153,7 @@ ndi_server_loop(int line)
     struct state st = {.line = line};
 
     signal(SIGINT, SIG_IGN); // Ctrl-C is for the program, which then lets go
+    NDI_KILL_POINT("server.begin");
     if (!make_room(&st)) {
         return;
     }
@@ -175,6 +182,7 @@ ndi_server_loop(int line)
             ndi_stats_adopt(fds[1]); // its children count as ours do
         }
         if (nfds > 0) {
+            NDI_KILL_POINT("server.request");
             fork_one(&st, fds[0]);
         }
     }

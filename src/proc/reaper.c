@@ -181,6 +181,7 @@ ndi_reaper_add(int pidfd)
 
     pthread_mutex_lock(&reaper.mutex);
     added = add_locked(pidfd);
+    NDI_KILL_POINT("reaper.added");
     pthread_mutex_unlock(&reaper.mutex);
     if (!added) {
         close(pidfd); // out of memory: the zombie goes when we do

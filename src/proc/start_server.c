@@ -118,6 +118,7 @@ launch_locked(const struct ndi_start *s)
 
     (void)ndi_flush_stdio();
     rc = ndi_spawn_peer(&server.pid, &server.pidfd, &fd, "forkserver");
+    NDI_KILL_POINT("server.launched");
     if (rc < 0) {
         server.pid = 0;
         return ndi_fail_sys(NDS_ECHILD, -rc, "start the forkserver for "
@@ -125,6 +126,7 @@ launch_locked(const struct ndi_start *s)
     }
     server.line = fd;
     rc = ndi_send_start(fd, NDI_ROLE_SERVER, NULL, s->deadline);
+    NDI_KILL_POINT("server.greeted");
     if (rc == 0) {
         rc = ndi_await_reply(fd, server.pidfd, &r, NULL, s->deadline);
     }
@@ -153,6 +155,7 @@ ask(int far, const struct ndi_start *s)
             }
         }
         rc = ndi_sock_send_fds(server.line, "f", 1, fds, nfds, s->deadline);
+        NDI_KILL_POINT("server.asked");
         if (rc == 0) {
             break;
         }
@@ -201,9 +204,11 @@ attempt(struct nds_proc *p, const struct ndi_start *s,
         return -ECHILD;
     }
     rc = await_birth(p, pair[0], s->deadline, r);
+    NDI_KILL_POINT("server.born");
     if (rc == 0 && p->pidfd >= 0) {
         int sent = ndi_send_start(pair[0], NDI_ROLE_TASK, parcel, s->deadline);
 
+        NDI_KILL_POINT("server.sent");
         rc = ndi_await_reply(pair[0], p->pidfd, r, NULL, s->deadline);
         rc = rc < 0 && sent < 0 ? sent : rc;
     }

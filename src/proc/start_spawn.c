@@ -77,8 +77,10 @@ ndi_spawn_peer(pid_t *pid, int *pidfd, int *fd, const char *name)
     }
     snprintf(label, sizeof label, "%s", name);
     rc = ndi_sock_pair(pair);
+    NDI_KILL_POINT("spawn.before");
     if (rc == 0) {
         rc = ndi_spawn_self(pid, pidfd, argv, env, pair[1]);
+        NDI_KILL_POINT("spawn.spawned");
         close(pair[1]);
         if (rc < 0) {
             close(pair[0]);
@@ -104,6 +106,7 @@ ndi_send_start(int fd, uint64_t role, const struct ndi_parcel *p,
     }
     rc = ndi_sock_send_fds(fd, &head, sizeof head, p == NULL ? NULL : p->fds,
                            (int)head.nfds, deadline);
+    NDI_KILL_POINT("start.head_sent");
     if (rc == 0 && head.nbytes > 0) {
         iov = (struct iovec){.iov_base = p->bytes.data,
                              .iov_len = p->bytes.nbytes};
@@ -120,6 +123,7 @@ exchange(int fd, int pidfd, const struct ndi_parcel *parcel,
     int sent = ndi_send_start(fd, NDI_ROLE_TASK, parcel, deadline);
     int rc;
 
+    NDI_KILL_POINT("start.sent");
     if (sent == -ETIMEDOUT) {
         return sent;
     }
@@ -153,6 +157,7 @@ ndi_start_spawn(struct nds_proc *p, const struct ndi_start *s)
     }
     rc = ndi_judge_reply(exchange(fd, p->pidfd, &parcel, &r, s->deadline), &r,
                          s);
+    NDI_KILL_POINT("spawn.answered");
     if (rc < 0) {
         (void)ndi_pidfd_signal(p->pidfd, SIGKILL);
         (void)ndi_pidfd_wait(p->pidfd, NDS_FOREVER, NULL);
