@@ -353,13 +353,13 @@ serve(nds_args *args)
         fprintf(stderr, "ndshare manager: %s\n", nds_last_error()->message);
         return 1;
     }
-    // Asked after the pidfd is open: a starter that died before is seen.
-    if (ndi_pidfd_open(&pidfd, starter) < 0 || getppid() == 1) {
-        ndi_os_close(pidfd);
-        pidfd = -1;
+    // A starter that cannot be watched, most likely because it was killed
+    // meanwhile, would leave a server that nobody ends.
+    rc = ndi_pidfd_open(&pidfd, starter);
+    if (rc == 0) {
+        ndi_server_follow(s, pidfd);
+        rc = nds_server_run(s);
     }
-    ndi_server_follow(s, pidfd);
-    rc = nds_server_run(s);
     nds_server_free(s);
     return rc < 0;
 }

@@ -16,25 +16,47 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Everything below this process: what was orphaned came to us. */
-static void
-kill_children(void)
+static pid_t kept;
+
+void
+nds_walk_keep(int pid)
+{
+    kept = pid;
+}
+
+/* Children but the one to keep: what was orphaned came to us. Sends them sig,
+ * 0 for nothing. */
+static int
+children(int sig)
 {
     char path[64];
+    int pid, count = 0;
     FILE *f;
-    int pid;
 
-    do {
-        snprintf(path, sizeof path, "/proc/self/task/%d/children",
-                 (int)gettid());
-        f = fopen(path, "re");
-        while (f != NULL && fscanf(f, "%d", &pid) == 1) {
-            kill(pid, SIGKILL);
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)gettid());
+    f = fopen(path, "re");
+    ck_assert_ptr_nonnull(f);
+    while (fscanf(f, "%d", &pid) == 1) {
+        if (pid != kept) {
+            count++;
+            kill(pid, sig);
         }
-        if (f != NULL) {
-            fclose(f);
-        }
-    } while (waitpid(-1, NULL, 0) > 0);
+    }
+    fclose(f);
+    return count;
+}
+
+/* Takes the status of every child that has ended but the kept one. */
+static void
+reap_children(void)
+{
+    siginfo_t info = {0};
+
+    while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid != 0 && info.si_pid != kept) {
+        waitpid(info.si_pid, NULL, 0);
+        info.si_pid = 0;
+    }
 }
 
 /* Exit code of the child, or minus the signal that ended it. */
@@ -105,17 +127,21 @@ static void
 tree_ends(const char *point)
 {
     int64_t deadline = ndi_deadline(NDS_WALK_SECONDS * INT64_C(1000000000));
-    pid_t pid;
 
-    while ((pid = waitpid(-1, NULL, WNOHANG)) >= 0) {
-        if (pid == 0 && ndi_deadline_over(deadline)) {
-            kill_children();
-            ck_abort_msg("at '%s': a process stays behind", point);
+    for (;;) {
+        reap_children();
+        if (children(0) == 0) {
+            return;
         }
-        if (pid == 0) {
-            usleep(200);
+        if (ndi_deadline_over(deadline)) {
+            break;
         }
+        usleep(200);
     }
+    while (children(SIGKILL) > 0) {
+        reap_children();
+    }
+    ck_abort_msg("at '%s': a process stays behind", point);
 }
 
 /* The act, with one visit or one call chosen; its exit code. */
@@ -331,10 +357,18 @@ nds_open_descriptors(void)
 int
 nds_shared_mappings(void)
 {
-    FILE *f = fopen("/proc/self/maps", "re");
-    char line[512], perms[8] = "";
-    int count = 0;
+    return nds_shared_mappings_of((int)getpid());
+}
 
+int
+nds_shared_mappings_of(int pid)
+{
+    char path[64], line[512], perms[8] = "";
+    int count = 0;
+    FILE *f;
+
+    snprintf(path, sizeof path, "/proc/%d/maps", pid);
+    f = fopen(path, "re");
     if (f == NULL) {
         return -1;
     }

@@ -39,6 +39,9 @@ int nds_walk_tree(const struct nds_walk *w, const char *claim);
  * for each. */
 int nds_walk_faults(const struct nds_walk *w, const char *claim,
                     unsigned step);
+/* A child of this process that belongs to the test, not to the acts: the two
+ * walks above leave it alone. */
+void nds_walk_keep(int pid);
 /* Runs act in a child and waits: its exit code, or minus the signal. */
 int nds_in_child(int (*act)(void *ctx), void *ctx);
 /* Descriptors this process has open, for leak tests; -1 if it cannot tell.
@@ -46,6 +49,7 @@ int nds_in_child(int (*act)(void *ctx), void *ctx);
 int nds_open_descriptors(void);
 /* Mappings of shared memory and of files that have no name. */
 int nds_shared_mappings(void);
+int nds_shared_mappings_of(int pid);
 /* Names in the shm dir that begin with prefix. */
 int nds_count_names(const char *prefix);
 void nds_remove_names(const char *prefix);
