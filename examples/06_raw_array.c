@@ -23,14 +23,17 @@ int
 main(int argc, char **argv)
 {
     nds_array_options opts = {.size = sizeof opts, .reach = NDS_SHAREABLE};
+    int64_t n = (int64_t)option(argc, argv, "--n", 10000000);
+    char count[32];
     nds_array *a;
     nds_args *args;
     nds_proc *child;
 
     nds_init(argc, argv);
-    must(nds_array_new(&a, NDS_FLOAT64, 1, (int64_t[]){10000000}, &opts));
+    must(nds_array_new(&a, NDS_FLOAT64, 1, &n, &opts));
     must(nds_fill(nds_array_view(a), nds_float(1)));
-    show("", a, "[:10]", " 10000000");
+    snprintf(count, sizeof count, " %lld", (long long)n);
+    show("", a, "[:10]", count);
     must(nds_args_new(&args));
     must(nds_args_add_array(args, a, NDS_SHARED));
     must(nds_proc_start(&child, "task", args, NULL));

@@ -479,6 +479,11 @@ nds_manager_shutdown(nds_manager *m)
     int code;
     int rc = ndi_manager_ask(m, "shutdown", NULL, NULL, NULL);
 
+    // Once more where the connection was lost: it does no harm, and waiting
+    // for a server that was not told would.
+    if (rc < 0 && rc != NDS_ETIMEDOUT) {
+        rc = ndi_manager_ask(m, "shutdown", NULL, NULL, NULL);
+    }
     if (m->proc != NULL && m->epoch == ndi_fork_epoch()) {
         if (nds_proc_join(m->proc, NDS_SEC(5), &code) < 0) {
             nds_proc_kill(m->proc);

@@ -116,14 +116,17 @@ fork_one(struct state *st, int fd)
     }
     rc = ndi_pidfd_open(&pidfd, pid);
     NDI_KILL_POINT("server.forked");
+    if (rc == 0) {
+        rc = ndi_child_send(fd, NDI_REPLY_BORN, (int)pid, "", pidfd);
+    }
+    NDI_KILL_POINT("server.told_birth");
     if (rc < 0) {
         kill(pid, SIGKILL); // it still waits for its start message
         ndi_child_wait(pid);
+        ndi_os_close(pidfd);
         refuse(fd, -rc);
         return;
     }
-    ndi_child_send(fd, NDI_REPLY_BORN, (int)pid, "", pidfd);
-    NDI_KILL_POINT("server.told_birth");
     st->children[st->count++] = (struct child){.pidfd = pidfd, .fd = fd};
 }
 

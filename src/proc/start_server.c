@@ -209,7 +209,10 @@ attempt(struct nds_proc *p, const struct ndi_start *s,
         int sent = ndi_send_start(pair[0], NDI_ROLE_TASK, parcel, s->deadline);
 
         NDI_KILL_POINT("server.sent");
-        rc = ndi_await_reply(pair[0], p->pidfd, r, NULL, s->deadline);
+        // As for spawn: only a child that hung up has something to say.
+        rc = sent < 0 && sent != -EPIPE && sent != -ECONNRESET
+                 ? sent
+                 : ndi_await_reply(pair[0], p->pidfd, r, NULL, s->deadline);
         rc = rc < 0 && sent < 0 ? sent : rc;
     }
     p->status = pair[0];

@@ -124,7 +124,8 @@ exchange(int fd, int pidfd, const struct ndi_parcel *parcel,
     int rc;
 
     NDI_KILL_POINT("start.sent");
-    if (sent == -ETIMEDOUT) {
+    // Any other failure is our own: the child waits and has nothing to say.
+    if (sent < 0 && sent != -EPIPE && sent != -ECONNRESET) {
         return sent;
     }
     rc = ndi_await_reply(fd, pidfd, r, NULL, deadline);
