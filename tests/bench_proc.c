@@ -15,6 +15,8 @@
 #include <string.h>
 #include <time.h>
 
+#define FRESH 9 /* pairs where every array must be made first */
+
 static int64_t nbytes = 800000000;
 
 static void
@@ -63,8 +65,8 @@ reads(nds_args *args)
 }
 NDS_TASK(reads);
 
-/* One start: microseconds until the child had read it. *kept is where a moved
- * array was; it is made anew. */
+/* One start: microseconds until the child had read it. *a is NULL after a
+ * move. */
 static double
 one(nds_array *page, nds_array **a, enum nds_pass pass, enum nds_start how)
 {
@@ -109,9 +111,11 @@ make(enum nds_reach reach)
     return a;
 }
 
+/* keep: the memory of a moved array stays with another handle of ours, or each
+ * would have to be made anew. Without it the parent unmaps it after the move. */
 static void
-pairs(const char *title, enum nds_pass pass, bool freeze, enum nds_start how,
-      int count)
+pairs(const char *title, enum nds_pass pass, bool freeze, bool keep,
+      enum nds_start how, int count)
 {
     static const char *const names[] = {"", "fork", "spawn", "forkserver"};
     double *without = malloc((size_t)count * sizeof *without);
@@ -126,12 +130,12 @@ pairs(const char *title, enum nds_pass pass, bool freeze, enum nds_start how,
     }
     for (int i = 0; i < count; i++) {
         without[i] = one(page, NULL, pass, how);
-        if (pass == NDS_MOVED) {
-            // Another handle keeps the memory, or each would be made anew.
+        if (keep) {
             must(nds_array_get(&spare, a), "a handle");
-            with[i] = one(page, &spare, pass, how);
-        } else {
-            with[i] = one(page, &a, pass, how);
+        }
+        with[i] = one(page, keep ? &spare : &a, pass, how);
+        if (a == NULL) {
+            a = make(NDS_SHAREABLE);
         }
     }
     qsort(without, (size_t)count, sizeof *without, by_value);
@@ -143,6 +147,7 @@ pairs(const char *title, enum nds_pass pass, bool freeze, enum nds_start how,
     fflush(stdout);
     nds_array_close(a);
     nds_array_close(page);
+    nds_array_close(spare);
     free(without);
     free(with);
 }
@@ -156,10 +161,12 @@ main(int argc, char **argv)
     nbytes = argc > 1 ? atoll(argv[1]) : nbytes;
     count = argc > 2 ? atoi(argv[2]) : 200;
     for (int how = NDS_FORK; how <= NDS_FORKSERVER; how++) {
-        pairs("shared", NDS_SHARED, false, (enum nds_start)how, count);
-        pairs("moved", NDS_MOVED, false, (enum nds_start)how, count);
-        pairs("frozen, by value", NDS_BY_VALUE, true, (enum nds_start)how,
+        pairs("shared", NDS_SHARED, false, false, (enum nds_start)how, count);
+        pairs("moved, kept", NDS_MOVED, false, true, (enum nds_start)how,
               count);
+        pairs("moved", NDS_MOVED, false, false, (enum nds_start)how, FRESH);
+        pairs("frozen, by value", NDS_BY_VALUE, true, false,
+              (enum nds_start)how, count);
     }
     return 0;
 }
