@@ -57,7 +57,7 @@ reads(nds_args *args)
     if (a != NULL) {
         const volatile unsigned char *p = nds_array_data(a);
 
-        seen = p[0] + p[nbytes - 1];
+        seen = p[0] + p[nds_view_nbytes(nds_array_view(a)) - 1];
     }
     page[1] = seen;
     page[0] = now_ns();
