@@ -26,22 +26,26 @@ static const struct way {
     const char *program;
     const char *title;
     const char *small; /* its first argument, or NULL: small as it is */
+    const char *tight; /* the same where shared memory lacks room for that */
     const char *when;
 } ways[] = {
-    {1, "01_argument", "function argument", "1000",
+    {1, "01_argument", "function argument", "1000", NULL,
      "a child that starts with its input"},
-    {2, "02_inherit", "inheritance", "1000",
+    {2, "02_inherit", "inheritance", "1000", NULL,
      "many readers of what exists before the fork"},
-    {3, "03_queue", "queue", "50", "a pipeline, many producers or consumers"},
-    {4, "04_pipe", "pipe", "1000", "two partners, results that move on"},
-    {5, "05_locked_array", "locked array", NULL,
+    {3, "03_queue", "queue", "50", NULL,
+     "a pipeline, many producers or consumers"},
+    {4, "04_pipe", "pipe", "1000", NULL,
+     "two partners, results that move on"},
+    {5, "05_locked_array", "locked array", NULL, NULL,
      "a typed list that several write"},
-    {6, "06_raw_array", "raw array", NULL, "relatives, any shape, no lock"},
-    {7, "07_shared_memory", "shared memory", NULL,
+    {6, "06_raw_array", "raw array", NULL, "1000000",
+     "relatives, any shape, no lock"},
+    {7, "07_shared_memory", "shared memory", NULL, NULL,
      "programs that know only a name"},
-    {8, "08_mapped_file", "mapped file", NULL,
+    {8, "08_mapped_file", "mapped file", NULL, NULL,
      "data that stay, or exceed memory"},
-    {9, "09_manager", "manager", "1000000",
+    {9, "09_manager", "manager", "1000000", NULL,
      "results only, many clients, stock Python"},
 };
 #define WAYS ((int)(sizeof ways / sizeof ways[0]))
@@ -56,7 +60,7 @@ struct cost {
 struct tour {
     char dir[PATH_MAX]; /* of the programs */
     char work[64];      /* where they run */
-    bool small, plain;
+    bool small, tight, plain;
     int only;
 };
 
@@ -128,9 +132,13 @@ tree_pss(pid_t pid)
 static pid_t
 start(const struct tour *t, const struct way *w, bool quiet)
 {
+    const char *n = t->small ? w->small : NULL;
     char path[PATH_MAX + 64];
     pid_t pid;
 
+    if (t->tight && w->tight != NULL) {
+        n = w->tight;
+    }
     snprintf(path, sizeof path, "%s/%s", t->dir, w->program);
     fflush(stdout);
     pid = fork();
@@ -139,7 +147,7 @@ start(const struct tour *t, const struct way *w, bool quiet)
             (quiet && freopen("/dev/null", "w", stdout) == NULL)) {
             _exit(126);
         }
-        execl(path, w->program, t->small ? w->small : NULL, (char *)NULL);
+        execl(path, w->program, n, (char *)NULL);
         fprintf(stderr, "ndshare tour: cannot run %s: %s\n", path,
                 strerror(errno));
         _exit(127);
@@ -276,10 +284,18 @@ fit(struct tour *t)
         cli_remark("less than 4 GiB of memory is free: running --small");
         t->small = true;
     }
-    if (!t->small && nds_shm_room(&total, &avail) == 0 &&
-        avail < UINT64_C(1) << 30) {
+    if (nds_shm_room(&total, &avail) < 0) {
+        return;
+    }
+    if (!t->small && avail < UINT64_C(1) << 30) {
         cli_remark("shared memory has less than 1 GiB free: running --small");
         t->small = true;
+    }
+    // What containers get by default, 64 MB, holds all else of --small.
+    if (avail < UINT64_C(128) << 20) {
+        cli_remark("shared memory has less than 128 MiB free: way 6 runs with "
+                   "1000000 elements");
+        t->tight = true;
     }
 }
 

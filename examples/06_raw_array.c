@@ -49,14 +49,18 @@ main(int argc, char **argv)
     nds_scalar one = nds_float(1);
     nds_array_options opts = {
         .size = sizeof opts, .reach = NDS_SHAREABLE, .fill = &one};
+    char count[32];
     nds_array *a;
     nds_args *args;
     nds_proc *child;
     int code;
 
     nds_init(argc, argv);
-    must(nds_array_new(&a, NDS_FLOAT64, 1, (int64_t[]){10000000}, &opts));
-    show("", a, " 10000000");
+    int64_t n = argc > 1 ? atoll(argv[1]) : 10000000;
+
+    must(nds_array_new(&a, NDS_FLOAT64, 1, &n, &opts));
+    snprintf(count, sizeof count, " %lld", (long long)n);
+    show("", a, count);
     must(nds_args_new(&args));
     must(nds_args_add_array(args, a, NDS_SHARED));
     must(nds_proc_start(&child, "task", args, NULL));

@@ -118,6 +118,7 @@ add_segment(const nds_array *a, uint64_t how, enum nds_mode mode,
     int fd = -1;
     int rc = ndi_os_dup(&fd, a->segment->fd);
 
+    NDI_KILL_POINT("ticket.duplicated");
     if (rc < 0) {
         return ndi_fail_errno(-rc, "pass array '%s' on", a->segment->name);
     }
@@ -147,6 +148,7 @@ add_copy(const nds_array *a, struct ndi_parcel *p)
         return rc;
     }
     ndi_count_copied((uint64_t)nds_view_nbytes(&a->view));
+    NDI_KILL_POINT("ticket.copied");
     rc = add_segment(copy, HOW_OWN, NDS_READWRITE, p);
     nds_array_close(copy);
     return rc;
@@ -221,6 +223,7 @@ unpack_segment(struct ndi_parcel *p, uint64_t how, nds_array **out)
         return rc;
     }
     rc = ndi_segment_adopt(&s, fd, NDI_KIND_ARRAY, (enum nds_mode)mode);
+    NDI_KILL_POINT("ticket.adopted");
     if (rc < 0) {
         return rc;
     }

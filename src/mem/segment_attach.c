@@ -235,6 +235,7 @@ ndi_segment_adopt(struct ndi_segment **out, int fd, enum ndi_kind kind,
     *out = NULL;
     rc = ndi_os_fstat(fd, &st);
     if (rc < 0) {
+        ndi_os_close(fd);
         return ndi_fail_errno(-rc, "adopt descriptor %d", fd);
     }
     // A memfd has no name and no sweeper; a file must not lose its name.

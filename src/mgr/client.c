@@ -186,9 +186,11 @@ exchange(nds_manager *m, struct ndi_conn *c, const nds_value *request,
     nds_value *reply = NULL;
     int rc = ndi_conn_send(c, request, deadline);
 
+    NDI_KILL_POINT("client.sent");
     *usable = false;
     if (rc == 0) {
         rc = ndi_conn_recv(c, &reply, deadline);
+        NDI_KILL_POINT("client.answered");
     }
     if (rc == NDS_ETIMEDOUT) {
         return ndi_fail(NDS_ETIMEDOUT, "manager '%s': no reply in time",
@@ -351,13 +353,13 @@ serve(nds_args *args)
         fprintf(stderr, "ndshare manager: %s\n", nds_last_error()->message);
         return 1;
     }
-    // Asked after the pidfd is open: a starter that died before is seen.
-    if (ndi_pidfd_open(&pidfd, starter) < 0 || getppid() == 1) {
-        ndi_os_close(pidfd);
-        pidfd = -1;
+    // A starter that cannot be watched, most likely because it was killed
+    // meanwhile, would leave a server that nobody ends.
+    rc = ndi_pidfd_open(&pidfd, starter);
+    if (rc == 0) {
+        ndi_server_follow(s, pidfd);
+        rc = nds_server_run(s);
     }
-    ndi_server_follow(s, pidfd);
-    rc = nds_server_run(s);
     nds_server_free(s);
     return rc < 0;
 }
@@ -388,6 +390,7 @@ start_process(nds_manager *m, int start)
     }
     if (rc == 0) {
         rc = nds_proc_start(&m->proc, TASK, args, &popts);
+        NDI_KILL_POINT("client.started");
     }
     nds_args_free(args);
     return rc;
@@ -476,6 +479,11 @@ nds_manager_shutdown(nds_manager *m)
     int code;
     int rc = ndi_manager_ask(m, "shutdown", NULL, NULL, NULL);
 
+    // Once more where the connection was lost: it does no harm, and waiting
+    // for a server that was not told would.
+    if (rc < 0 && rc != NDS_ETIMEDOUT) {
+        rc = ndi_manager_ask(m, "shutdown", NULL, NULL, NULL);
+    }
     if (m->proc != NULL && m->epoch == ndi_fork_epoch()) {
         if (nds_proc_join(m->proc, NDS_SEC(5), &code) < 0) {
             nds_proc_kill(m->proc);

@@ -29,7 +29,9 @@ reply(struct ndi_service *s, struct ndi_conn *c, const char *kind,
 
     rc = rc < 0 ? rc : rc2;
     if (rc == 0) {
+        NDI_KILL_POINT("mgr.replying");
         rc = ndi_conn_send(c, t, ndi_deadline(s->timeout_ns));
+        NDI_KILL_POINT("mgr.replied");
     }
     nds_value_free(t);
     return rc;
@@ -191,9 +193,11 @@ fn_create(struct ndi_service *s, struct ndi_conn *c, const struct request *r,
         rc = NDS_ENOMEM;
     }
     rc = rc < 0 ? rc : ndi_factory_make(typeid_, args, r->kwds, &a);
+    NDI_KILL_POINT("mgr.made");
     nds_value_free(args);
     if (rc == 0) {
         rc = ndi_idents_add(&s->idents, typeid_, a, peer_of(c), &h);
+        NDI_KILL_POINT("mgr.hosted");
     }
     if (rc < 0) {
         return rc;
@@ -217,6 +221,7 @@ fn_count(struct ndi_service *s, struct ndi_conn *c, const struct request *r,
     }
     rc = r->name[0] == 'i' ? ndi_idents_incref(&s->idents, id, peer_of(c))
                            : ndi_idents_decref(&s->idents, id, peer_of(c));
+    NDI_KILL_POINT("mgr.counted");
     if (rc == 0) {
         s->peers_changed(s);
         *out = nds_value_none();
@@ -348,6 +353,7 @@ serve_map(struct ndi_service *s, struct ndi_conn *c, const struct request *r)
     } else {
         rc = reply(s, c, "#RETURN",
                    nds_value_bytes(p.bytes.data, p.bytes.nbytes));
+        NDI_KILL_POINT("mgr.map_geometry");
         if (rc == 0) {
             rc = ndi_sock_send_fds(c->fd, "M", 1, &fd, 1,
                                    ndi_deadline(s->timeout_ns));
@@ -392,6 +398,7 @@ run_method(struct ndi_service *s, struct ndi_conn *c, struct ndi_hosted *h,
         pthread_rwlock_rdlock(&h->lock);
     }
     rc = m->run(&call, &value);
+    NDI_KILL_POINT("mgr.method_run");
     if (m->writes) {
         // Clients that have mapped the array can wait for this.
         (void)nds_array_changed(h->array);
@@ -482,6 +489,7 @@ serve_request(struct ndi_service *s, struct ndi_conn *c,
     }
     rc = reply(s, c, "#RETURN", value);
     if (strcmp(r->name, "shutdown") == 0) {
+        NDI_KILL_POINT("mgr.shutdown");
         s->stop(s);
     } else if (rc == 0 && strcmp(r->name, "accept_connection") == 0) {
         serve_channel(s, c, none);
@@ -500,6 +508,7 @@ ndi_serve_conn(struct ndi_service *s, struct ndi_conn *c)
     rc = ndi_auth_deliver(c->fd, s->key, s->key_nbytes, deadline);
     if (rc == 0) {
         rc = ndi_auth_answer(c->fd, s->key, s->key_nbytes, deadline);
+        NDI_KILL_POINT("mgr.welcomed");
     }
     if (rc == NDS_EAUTH) {
         // A stock server says so in one frame more.

@@ -14,6 +14,7 @@
 #include <base/fail.h>
 #include <os/os.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,46 +98,56 @@ find_locked(struct ndi_idents *t, const char *id)
     return NULL;
 }
 
-/* The account of a process; NULL if it cannot be watched. */
-static struct ndi_peer *
-peer_locked(struct ndi_idents *t, pid_t pid)
+/* The account of a process; NULL, and false if it is no more, where it cannot
+ * be watched. */
+static bool
+peer_locked(struct ndi_idents *t, pid_t pid, struct ndi_peer **out)
 {
     struct ndi_peer *p;
     int n = 0;
+    int rc;
 
+    *out = NULL;
     for (p = t->peers; p != NULL; p = p->next, n++) {
         if (p->pid == pid) {
-            return p;
+            *out = p;
+            return true;
         }
     }
     p = n < PEERS_MAX ? calloc(1, sizeof *p) : NULL;
     if (p == NULL) {
-        return NULL;
+        return true;
     }
     p->pid = pid;
-    if (ndi_pidfd_open(&p->pidfd, pid) < 0) {
+    rc = ndi_pidfd_open(&p->pidfd, pid);
+    if (rc < 0) {
         free(p);
-        return NULL;
+        return rc != -ESRCH;
     }
     p->next = t->peers;
     t->peers = p;
-    return p;
+    *out = p;
+    return true;
 }
 
-/* Adds one reference to the account of pid, if it can be watched. */
-static void
+/* Adds one reference to the account of pid, if it can be watched; false if pid
+ * was killed with its request on the way: nobody would give it back. */
+static bool
 charge_locked(struct ndi_idents *t, struct ndi_hosted *h, pid_t pid)
 {
-    struct ndi_peer *p = pid > 0 ? peer_locked(t, pid) : NULL;
+    struct ndi_peer *p = NULL;
     struct charge *c;
 
+    if (pid > 0 && !peer_locked(t, pid, &p)) {
+        return false;
+    }
     if (p == NULL) {
-        return;
+        return true;
     }
     for (c = p->charges; c != NULL; c = c->next) {
         if (c->object == h) {
             c->count++;
-            return;
+            return true;
         }
     }
     c = calloc(1, sizeof *c);
@@ -146,6 +157,14 @@ charge_locked(struct ndi_idents *t, struct ndi_hosted *h, pid_t pid)
         c->next = p->charges;
         p->charges = c;
     }
+    return true;
+}
+
+static int
+peer_is_gone(pid_t pid)
+{
+    return ndi_fail(NDS_ECHILD, "process %d ended before its request was "
+                    "read", (int)pid);
 }
 
 static int64_t
@@ -236,12 +255,16 @@ ndi_idents_add(struct ndi_idents *t, const char *typeid_, nds_array *a,
     snprintf(h->typeid_, sizeof h->typeid_, "%s", typeid_);
     pthread_rwlock_init(&h->lock, NULL);
     pthread_mutex_lock(&t->lock);
+    if (!charge_locked(t, h, pid)) {
+        pthread_mutex_unlock(&t->lock);
+        hosted_free(h);
+        return peer_is_gone(pid);
+    }
     // Never used twice while this server lives.
     snprintf(h->id, sizeof h->id, "%llx", (unsigned long long)t->next_id++);
     h->next = t->objects;
     t->objects = h;
     t->count++;
-    charge_locked(t, h, pid);
     pthread_mutex_unlock(&t->lock);
     *out = h;
     return 0;
@@ -287,15 +310,19 @@ int
 ndi_idents_incref(struct ndi_idents *t, const char *id, pid_t pid)
 {
     struct ndi_hosted *h;
+    bool alive = true;
 
     pthread_mutex_lock(&t->lock);
     h = find_locked(t, id);
     if (h != NULL) {
-        h->refs++;
-        charge_locked(t, h, pid);
+        alive = charge_locked(t, h, pid);
+        h->refs += alive;
     }
     pthread_mutex_unlock(&t->lock);
-    return h != NULL ? 0 : no_such(id);
+    if (h == NULL) {
+        return no_such(id);
+    }
+    return alive ? 0 : peer_is_gone(pid);
 }
 
 int
@@ -407,6 +434,7 @@ ndi_idents_bury(struct ndi_idents *t, int pidfd)
             break;
         }
     }
+    NDI_KILL_POINT("mgr.burying");
     while (dead != NULL && dead->charges != NULL) {
         struct charge *c = dead->charges;
         struct ndi_hosted *h = c->object, *mine;

@@ -321,6 +321,7 @@ adopt(const nds_value *geometry, int fd, enum nds_mode mode, nds_array **out)
     const char *bytes = nds_value_text(geometry, &n);
     int rc = ndi_segment_adopt(&seg, fd, NDI_KIND_ARRAY, mode);
 
+    NDI_KILL_POINT("client.mapped");
     if (rc == 0) {
         ndi_buf_add(&p.bytes, bytes, n);
         rc = ndi_parcel_ok(&p);
@@ -370,6 +371,7 @@ ask_map(nds_proxy *p, struct ndi_conn *c, enum nds_mode mode,
         return rc;
     }
     rc = ndi_sock_recv_fds(c->fd, &byte, 1, fd, 1, &nfds, deadline);
+    NDI_KILL_POINT("client.descriptor");
     if (rc < 0) {
         return ndi_fail_errno(-rc, "receive the array's descriptor");
     }

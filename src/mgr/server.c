@@ -91,6 +91,7 @@ nds_server_new(nds_server **out, const nds_manager_options *opts)
     int rc;
 
     *out = NULL;
+    NDI_KILL_POINT("mgr.begin");
     rc = ndi_auth_check_key(opts != NULL ? opts->authkey : NULL,
                             opts != NULL ? opts->authkey_nbytes : 0);
     if (rc == 0 && address == NULL) {
@@ -160,6 +161,7 @@ thread_main(void *arg)
     struct thread **at;
 
     ndi_serve_conn(&s->service, &t->conn);
+    NDI_KILL_POINT("mgr.conn_done");
     pthread_mutex_lock(&s->lock);
     for (at = &s->threads; *at != t; at = &(*at)->next) {
     }
@@ -202,7 +204,7 @@ start_thread(struct nds_server *s, int fd)
     // Signals are the business of the program's own threads.
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = pthread_create(&id, &attr, thread_main, t);
+    rc = NDI_SYS_CODE("thread", pthread_create(&id, &attr, thread_main, t));
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attr);
     if (rc != 0) {
@@ -233,6 +235,7 @@ accept_all(struct nds_server *s)
     int fd, rc;
 
     while ((rc = ndi_sock_accept(&fd, s->listener.fd)) == 0) {
+        NDI_KILL_POINT("mgr.accepted");
         start_thread(s, fd);
     }
     if (rc != -EAGAIN) {
@@ -275,7 +278,7 @@ nds_server_run(nds_server *s)
         for (int i = 0; i < n; i++) {
             p[3 + i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
         }
-        if (poll(p, (nfds_t)(3 + n), 1000) < 0) {
+        if (NDI_SYS("poll", poll(p, (nfds_t)(3 + n), 1000)) < 0) {
             if (errno == EINTR) {
                 continue;
             }
@@ -301,7 +304,9 @@ nds_server_run(nds_server *s)
     free(fds);
     // Close the door first: a client in the queue is refused, not left hanging.
     ndi_listener_close(&s->listener);
+    NDI_KILL_POINT("mgr.door_closed");
     stop_threads(s);
+    NDI_KILL_POINT("mgr.threads_gone");
     return rc;
 }
 

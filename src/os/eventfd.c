@@ -9,15 +9,14 @@
 int
 ndi_eventfd(int *fd)
 {
-    NDI_FAULT("eventfd");
-    *fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    *fd = NDI_SYS("eventfd", eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     return *fd < 0 ? -errno : 0;
 }
 
 int
 ndi_eventfd_ring(int fd)
 {
-    return eventfd_write(fd, 1) < 0 ? -errno : 0;
+    return NDI_SYS("eventfd_write", eventfd_write(fd, 1)) < 0 ? -errno : 0;
 }
 
 int
@@ -25,5 +24,5 @@ ndi_eventfd_still(int fd)
 {
     eventfd_t value;
 
-    return eventfd_read(fd, &value) < 0 ? -errno : 0;
+    return NDI_SYS("eventfd_read", eventfd_read(fd, &value)) < 0 ? -errno : 0;
 }

@@ -31,7 +31,6 @@ ndi_sock_send_fds(int fd, const void *data, size_t nbytes, const int *fds,
     if (nbytes == 0 || nfds < 0 || nfds > FDS_MAX) {
         return -EINVAL;
     }
-    NDI_FAULT("sendmsg");
     if (nfds > 0) {
         size_t len = (size_t)nfds * sizeof *fds;
         struct cmsghdr *c;
@@ -46,7 +45,8 @@ ndi_sock_send_fds(int fd, const void *data, size_t nbytes, const int *fds,
         memcpy(CMSG_DATA(c), fds, len);
     }
     for (;;) {
-        ssize_t n = sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+        ssize_t n = NDI_SYS("sendmsg",
+                            sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL));
 
         if (n > 0) {
             iov.iov_base = (char *)iov.iov_base + n;
@@ -109,7 +109,6 @@ ndi_sock_recv_fds(int fd, void *data, size_t nbytes, int *fds, int room,
     int rc = 0;
 
     *nfds = 0;
-    NDI_FAULT("recvmsg");
     while (done < nbytes) {
         struct iovec iov = {.iov_base = (char *)data + done,
                             .iov_len = nbytes - done};
@@ -117,7 +116,8 @@ ndi_sock_recv_fds(int fd, void *data, size_t nbytes, int *fds, int room,
                            .msg_iovlen = 1,
                            .msg_control = control.room,
                            .msg_controllen = sizeof control.room};
-        ssize_t n = recvmsg(fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        ssize_t n = NDI_SYS("recvmsg",
+                            recvmsg(fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
 
         if (n >= 0) {
             if (!take_fds(&m, fds, room, nfds)) {

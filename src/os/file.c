@@ -16,9 +16,8 @@ ndi_os_open(int *fd, const char *path, int flags, unsigned mode)
 {
     int got;
 
-    NDI_FAULT("open");
     do {
-        got = open(path, flags | O_CLOEXEC, (mode_t)mode);
+        got = NDI_SYS("open", open(path, flags | O_CLOEXEC, (mode_t)mode));
     } while (got < 0 && errno == EINTR);
     if (got < 0) {
         return -errno;
@@ -41,8 +40,7 @@ ndi_os_dup(int *out, int fd)
 {
     int got;
 
-    NDI_FAULT("dup");
-    got = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    got = NDI_SYS("dup", fcntl(fd, F_DUPFD_CLOEXEC, 0));
     if (got < 0) {
         return -errno;
     }
@@ -62,8 +60,7 @@ ndi_os_reopen(int *out, int fd, int flags)
 int
 ndi_os_fstat(int fd, struct stat *st)
 {
-    NDI_FAULT("fstat");
-    return fstat(fd, st) < 0 ? -errno : 0;
+    return NDI_SYS("fstat", fstat(fd, st)) < 0 ? -errno : 0;
 }
 
 int
@@ -71,9 +68,8 @@ ndi_os_read(int fd, void *data, size_t nbytes)
 {
     char *p = data;
 
-    NDI_FAULT("read");
     while (nbytes > 0) {
-        ssize_t got = read(fd, p, nbytes);
+        ssize_t got = NDI_SYS("read", read(fd, p, nbytes));
 
         if (got < 0 && errno == EINTR) {
             continue;
@@ -92,9 +88,8 @@ ndi_os_write(int fd, const void *data, size_t nbytes)
 {
     const char *p = data;
 
-    NDI_FAULT("write");
     while (nbytes > 0) {
-        ssize_t put = write(fd, p, nbytes);
+        ssize_t put = NDI_SYS("write", write(fd, p, nbytes));
 
         if (put < 0 && errno == EINTR) {
             continue;
@@ -113,9 +108,8 @@ ndi_os_pread(int fd, void *data, size_t nbytes, uint64_t off)
 {
     char *p = data;
 
-    NDI_FAULT("pread");
     while (nbytes > 0) {
-        ssize_t got = pread(fd, p, nbytes, (off_t)off);
+        ssize_t got = NDI_SYS("pread", pread(fd, p, nbytes, (off_t)off));
 
         if (got < 0 && errno == EINTR) {
             continue;
@@ -135,9 +129,8 @@ ndi_os_pwrite(int fd, const void *data, size_t nbytes, uint64_t off)
 {
     const char *p = data;
 
-    NDI_FAULT("pwrite");
     while (nbytes > 0) {
-        ssize_t put = pwrite(fd, p, nbytes, (off_t)off);
+        ssize_t put = NDI_SYS("pwrite", pwrite(fd, p, nbytes, (off_t)off));
 
         if (put < 0 && errno == EINTR) {
             continue;
@@ -157,12 +150,11 @@ ndi_os_truncate(int fd, uint64_t nbytes)
 {
     int rc;
 
-    NDI_FAULT("truncate");
     if (nbytes > (uint64_t)INT64_MAX) {
         return -EFBIG;
     }
     do {
-        rc = ftruncate(fd, (off_t)nbytes);
+        rc = NDI_SYS("truncate", ftruncate(fd, (off_t)nbytes));
     } while (rc < 0 && errno == EINTR);
     return rc < 0 ? -errno : 0;
 }
@@ -174,7 +166,10 @@ reserve_step(int fd, uint64_t off, uint64_t nbytes)
     int err;
 
     do {
-        err = fallocate(fd, 0, (off_t)off, (off_t)nbytes) < 0 ? errno : 0;
+        err = NDI_SYS("reserve",
+                      fallocate(fd, 0, (off_t)off, (off_t)nbytes)) < 0
+                  ? errno
+                  : 0;
     } while (err == EINTR);
     if (err == EOPNOTSUPP) {
         do {
@@ -187,7 +182,6 @@ reserve_step(int fd, uint64_t off, uint64_t nbytes)
 int
 ndi_os_reserve(int fd, uint64_t off, uint64_t nbytes)
 {
-    NDI_FAULT("reserve");
     if (off > (uint64_t)INT64_MAX || nbytes > (uint64_t)INT64_MAX - off) {
         return -EFBIG;
     }
@@ -207,22 +201,19 @@ ndi_os_reserve(int fd, uint64_t off, uint64_t nbytes)
 int
 ndi_os_chmod(int fd, unsigned mode_bits)
 {
-    NDI_FAULT("chmod");
-    return fchmod(fd, (mode_t)mode_bits) < 0 ? -errno : 0;
+    return NDI_SYS("chmod", fchmod(fd, (mode_t)mode_bits)) < 0 ? -errno : 0;
 }
 
 int
 ndi_os_unlink(const char *path)
 {
-    NDI_FAULT("unlink");
-    return unlink(path) < 0 ? -errno : 0;
+    return NDI_SYS("unlink", unlink(path)) < 0 ? -errno : 0;
 }
 
 int
 ndi_os_rename(const char *from, const char *to)
 {
-    NDI_FAULT("rename");
-    return rename(from, to) < 0 ? -errno : 0;
+    return NDI_SYS("rename", rename(from, to)) < 0 ? -errno : 0;
 }
 
 int
@@ -230,9 +221,8 @@ ndi_os_sync(int fd)
 {
     int rc;
 
-    NDI_FAULT("sync");
     do {
-        rc = fsync(fd);
+        rc = NDI_SYS("sync", fsync(fd));
     } while (rc < 0 && errno == EINTR);
     return rc < 0 ? -errno : 0;
 }

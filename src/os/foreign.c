@@ -13,7 +13,7 @@
 bool
 ndi_os_is_readonly(int fd)
 {
-    int flags = fcntl(fd, F_GETFL);
+    int flags = NDI_SYS("getfl", fcntl(fd, F_GETFL));
 
     return flags >= 0 && (flags & O_ACCMODE) == O_RDONLY;
 }
@@ -21,7 +21,7 @@ ndi_os_is_readonly(int fd)
 bool
 ndi_os_is_memfd(int fd)
 {
-    int seals = fcntl(fd, F_GET_SEALS);
+    int seals = NDI_SYS("get_seals", fcntl(fd, F_GET_SEALS));
 
     // Files of a tmpfs mount answer too, but cannot be sealed.
     return seals >= 0 && (seals & F_SEAL_SEAL) == 0;
@@ -32,8 +32,10 @@ ndi_map_zero(void *addr, size_t nbytes, bool write)
 {
     int prot = PROT_READ | (write ? PROT_WRITE : 0);
 
-    return mmap(addr, nbytes, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
-                -1, 0) == MAP_FAILED
+    return NDI_SYS_MAP("map_zero",
+                       mmap(addr, nbytes, prot,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0)) ==
+                   MAP_FAILED
                ? -errno
                : 0;
 }
@@ -56,7 +58,8 @@ push_range(void *ctx, int64_t from, int64_t to)
         struct iovec there = {
             .iov_base = (void *)(uintptr_t)(p->to + (uint64_t)from),
             .iov_len = here.iov_len};
-        ssize_t n = process_vm_writev(p->pid, &here, 1, &there, 1, 0);
+        ssize_t n = NDI_SYS("push_memory", process_vm_writev(p->pid, &here, 1,
+                                                              &there, 1, 0));
 
         if (n <= 0) {
             p->err = n < 0 ? errno : EFAULT;
@@ -71,7 +74,6 @@ ndi_push_memory(pid_t pid, uint64_t to, const void *from, size_t nbytes)
 {
     struct push p = {.pid = pid, .to = to, .from = from};
 
-    NDI_FAULT("push_memory");
     ndi_in_pieces((int64_t)nbytes, 1, push_range, &p);
     return -p.err;
 }
@@ -82,11 +84,10 @@ ndi_sysv_attach(void **out, size_t *nbytes, int shmid, bool readonly)
     struct shmid_ds info;
     void *p;
 
-    NDI_FAULT("shmat");
-    if (shmctl(shmid, IPC_STAT, &info) < 0) {
+    if (NDI_SYS("shmctl", shmctl(shmid, IPC_STAT, &info)) < 0) {
         return -errno;
     }
-    p = shmat(shmid, NULL, readonly ? SHM_RDONLY : 0);
+    p = NDI_SYS_MAP("shmat", shmat(shmid, NULL, readonly ? SHM_RDONLY : 0));
     if (p == (void *)-1) {
         return -errno;
     }

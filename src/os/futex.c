@@ -22,7 +22,8 @@ ndi_futex_wait(const _Atomic uint32_t *word, uint32_t seen, int64_t max_ns)
     if (max_ns < NDI_SLICE_NS) {
         ts.tv_nsec = max_ns > 0 ? (long)max_ns : 0;
     }
-    if (syscall(SYS_futex, word, FUTEX_WAIT, seen, &ts, NULL, 0) == 0 ||
+    if (NDI_SYS("futex_wait", syscall(SYS_futex, word, FUTEX_WAIT, seen, &ts,
+                                      NULL, 0)) == 0 ||
         errno == EAGAIN || errno == EINTR) {
         return 0;
     }
@@ -32,7 +33,8 @@ ndi_futex_wait(const _Atomic uint32_t *word, uint32_t seen, int64_t max_ns)
 int
 ndi_futex_wake(_Atomic uint32_t *word, int count)
 {
-    long rc = syscall(SYS_futex, word, FUTEX_WAKE, count, NULL, NULL, 0);
+    long rc = NDI_SYS("futex_wake", syscall(SYS_futex, word, FUTEX_WAKE,
+                                            count, NULL, NULL, 0));
 
     return rc < 0 ? -errno : (int)rc;
 }

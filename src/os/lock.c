@@ -24,7 +24,8 @@ ofd_lock(int fd, int type, uint64_t off)
     int rc;
 
     do {
-        rc = fcntl(fd, F_OFD_SETLK, &l);
+        rc = NDI_SYS(type == F_UNLCK ? "unlock" : "lock",
+                     fcntl(fd, F_OFD_SETLK, &l));
     } while (rc < 0 && errno == EINTR);
     if (rc == 0) {
         return 0;
@@ -35,14 +36,12 @@ ofd_lock(int fd, int type, uint64_t off)
 int
 ndi_lock_shared(int fd, uint64_t off)
 {
-    NDI_FAULT("lock");
     return ofd_lock(fd, F_RDLCK, off);
 }
 
 int
 ndi_lock_exclusive(int fd, uint64_t off)
 {
-    NDI_FAULT("lock");
     return ofd_lock(fd, F_WRLCK, off);
 }
 
@@ -84,9 +83,8 @@ ndi_lock_probe(int fd, uint64_t off)
                       .l_len = 1};
     int rc;
 
-    NDI_FAULT("lock_probe");
     do {
-        rc = fcntl(fd, F_OFD_GETLK, &l);
+        rc = NDI_SYS("lock_probe", fcntl(fd, F_OFD_GETLK, &l));
     } while (rc < 0 && errno == EINTR);
     if (rc < 0) {
         return -errno;
@@ -97,16 +95,15 @@ ndi_lock_probe(int fd, uint64_t off)
 int
 ndi_lease_probe(int fd)
 {
-    NDI_FAULT("lease");
     // Somebody may open the file while we hold the lease: the signal of that
     // must be one that is ignored, SIGIO would kill.
-    if (fcntl(fd, F_SETSIG, SIGURG) < 0) {
+    if (NDI_SYS("setsig", fcntl(fd, F_SETSIG, SIGURG)) < 0) {
         return -errno;
     }
-    if (fcntl(fd, F_SETLEASE, F_WRLCK) < 0) {
+    if (NDI_SYS("lease", fcntl(fd, F_SETLEASE, F_WRLCK)) < 0) {
         return errno == EBUSY ? -EAGAIN : -errno;
     }
-    if (fcntl(fd, F_SETLEASE, F_UNLCK) < 0) {
+    if (NDI_SYS("lease_drop", fcntl(fd, F_SETLEASE, F_UNLCK)) < 0) {
         return -errno;
     }
     return 0;

@@ -66,14 +66,18 @@ map_congruent(void **out, size_t nbytes, int prot, int flags, int fd,
     if (len == 0 || len > SIZE_MAX - HUGE) {
         return -ENOMEM;
     }
-    claim = mmap(NULL, len + HUGE, PROT_NONE,
-                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    claim = NDI_SYS_MAP("map_claim",
+                        mmap(NULL, len + HUGE, PROT_NONE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+                             0));
     if (claim == MAP_FAILED) {
         return -errno;
     }
     skip = (like - (uintptr_t)claim) & (HUGE - 1);
     at = claim + skip;
-    p = mmap(at, nbytes, prot, flags | MAP_FIXED, fd, (off_t)off);
+    p = NDI_SYS_MAP(fd < 0 ? "map_anon" : "map",
+                    mmap(at, nbytes, prot, flags | MAP_FIXED, fd,
+                         (off_t)off));
     if (p == MAP_FAILED) {
         int err = errno;
 
@@ -93,7 +97,8 @@ map_congruent(void **out, size_t nbytes, int prot, int flags, int fd,
 static int
 map_plain(void **out, size_t nbytes, int prot, int flags, int fd, uint64_t off)
 {
-    void *p = mmap(NULL, nbytes, prot, flags, fd, (off_t)off);
+    void *p = NDI_SYS_MAP(fd < 0 ? "map_anon" : "map",
+                          mmap(NULL, nbytes, prot, flags, fd, (off_t)off));
 
     if (p == MAP_FAILED) {
         return -errno;
@@ -112,7 +117,6 @@ ndi_map(void **out, int fd, uint64_t off, size_t nbytes, unsigned flags)
     void *p = NULL;
     int rc;
 
-    NDI_FAULT("map");
     if (off > (uint64_t)INT64_MAX || (off & (page_size() - 1)) != 0) {
         return -EINVAL;
     }
@@ -125,7 +129,8 @@ ndi_map(void **out, int fd, uint64_t off, size_t nbytes, unsigned flags)
         return rc;
     }
     if ((flags & NDI_MAP_DONTFORK) != 0 &&
-        madvise(p, whole_pages(nbytes), MADV_DONTFORK) < 0) {
+        NDI_SYS("dontfork",
+                madvise(p, whole_pages(nbytes), MADV_DONTFORK)) < 0) {
         rc = -errno;
         munmap(p, nbytes);
         return rc;
@@ -155,7 +160,6 @@ ndi_map_anon(void **out, size_t nbytes)
     int kind = MAP_PRIVATE | MAP_ANONYMOUS;
     int rc;
 
-    NDI_FAULT("map_anon");
     if (nbytes < HUGE) {
         return map_plain(out, nbytes, prot, kind, -1, 0);
     }
@@ -179,7 +183,8 @@ ndi_collapse_step(struct ndi_collapse *c, void *addr, size_t nbytes)
     start = ndi_now_ns();
     // EINVAL where the kernel or the file system cannot; EAGAIN and ENOMEM
     // where memory is in pieces.
-    if (madvise((void *)from, to - from, MADV_COLLAPSE) < 0) {
+    if (NDI_SYS("collapse", madvise((void *)from, to - from,
+                                    MADV_COLLAPSE)) < 0) {
         atomic_store(&c->over, true);
         return;
     }
@@ -217,15 +222,15 @@ ndi_map_collapse(void *addr, size_t nbytes)
 int
 ndi_map_readonly(void *addr, size_t nbytes)
 {
-    NDI_FAULT("map_readonly");
-    return mprotect(addr, nbytes, PROT_READ) < 0 ? -errno : 0;
+    return NDI_SYS("map_readonly", mprotect(addr, nbytes, PROT_READ)) < 0
+               ? -errno
+               : 0;
 }
 
 int
 ndi_map_sync(void *addr, size_t nbytes)
 {
-    NDI_FAULT("map_sync");
-    return msync(addr, nbytes, MS_SYNC) < 0 ? -errno : 0;
+    return NDI_SYS("map_sync", msync(addr, nbytes, MS_SYNC)) < 0 ? -errno : 0;
 }
 
 int
@@ -235,7 +240,6 @@ ndi_map_renew(void *addr, size_t nbytes)
     void *fresh;
     int rc;
 
-    NDI_FAULT("map_renew");
     if (((uintptr_t)addr & (page_size() - 1)) != 0) {
         return -EINVAL;
     }
@@ -250,7 +254,9 @@ ndi_map_renew(void *addr, size_t nbytes)
             madvise(fresh, whole, MADV_HUGEPAGE);
         }
         // One stroke: other threads see the old pages or zeros, no hole.
-        if (mremap(fresh, whole, whole, MREMAP_MAYMOVE | MREMAP_FIXED, addr) ==
+        if (NDI_SYS_MAP("map_renew",
+                        mremap(fresh, whole, whole,
+                               MREMAP_MAYMOVE | MREMAP_FIXED, addr)) ==
             MAP_FAILED) {
             rc = -errno;
             munmap(fresh, whole);

@@ -178,10 +178,12 @@ int ndi_pidfd_wait(int pidfd, int64_t deadline, int *code);
 /* Waits for a child that just got SIGKILL and has no pidfd. */
 void ndi_child_wait(pid_t pid);
 /* Runs this program's executable anew with argv and env. It inherits 0, 1 and
- * 2, and `keep` as number NDI_SPAWN_FD; nothing else. */
+ * 2, and `keep` as number NDI_SPAWN_FD; and where copies are counted, their
+ * counters as the number after that, which replaces env's entry. Nothing
+ * else. */
 #define NDI_SPAWN_FD 3
-int ndi_spawn_self(pid_t *pid, int *pidfd, char *const argv[],
-                   char *const env[], int keep);
+int ndi_spawn_self(pid_t *pid, int *pidfd, char *const argv[], char *env[],
+                   int keep);
 
 /* ---- sock.c, fdpass.c ---------------------------------------------------------- */
 int ndi_sock_pair(int out[2]); /* Unix stream */
@@ -237,31 +239,37 @@ void ndi_sysv_detach(void *addr);
 
 /* ---- stats.c: counters of a process tree ------------------------------------------- */
 void ndi_count_copied(uint64_t nbytes);
+/* The descriptor of the counters, or -1; it stays theirs. */
+int ndi_stats_fd(void);
+/* Counts on the page behind fd from now on, if it is one and this process does
+ * not count yet. The descriptor is taken over. */
+void ndi_stats_adopt(int fd);
+#define NDI_STATS_ENV "NDSHARE_STATS_FD"
 
 /* ---- kill points and faults: killpoint.c, test builds only -------------------------- */
 /*
  * NDI_KILL_POINT("claim.after_intent") is nothing in a release build. In test
  * builds (NDI_TESTING) each visit is numbered in a page shared with the
  * harness, which can have the process SIGKILLed at visit n.
+ *
+ * Kernel calls go through NDI_SYS("name", call(...)): in test builds the
+ * harness can have each fail, as the kernel would have it fail, below the
+ * loops that retry. _MAP is for calls that fail with MAP_FAILED, _CODE for
+ * those that return an error number.
  */
 #ifdef NDI_TESTING
 void ndi_kill_point(const char *name);
 #define NDI_KILL_POINT(name) ndi_kill_point(name)
-/* -errno if the harness wants this kernel call to fail at this use, else 0. */
-int ndi_fault(const char *call);
-#define NDI_FAULT(call)                                                       \
-    do {                                                                      \
-        int ndi_fault_rc = ndi_fault(call);                                   \
-        if (ndi_fault_rc < 0) {                                               \
-            return ndi_fault_rc;                                              \
-        }                                                                     \
-    } while (0)
-/* The same as a value, where failing is not returning. */
-#define NDI_FAULT_RC(call) ndi_fault(call)
+/* True, with errno set, if the harness wants this kernel call to fail now. */
+bool ndi_fault(const char *call);
+#define NDI_SYS(call, expr) (ndi_fault(call) ? -1 : (expr))
+#define NDI_SYS_MAP(call, expr) (ndi_fault(call) ? (void *)-1 : (expr))
+#define NDI_SYS_CODE(call, expr) (ndi_fault(call) ? errno : (expr))
 #else
 #define NDI_KILL_POINT(name) ((void)0)
-#define NDI_FAULT(call) ((void)0)
-#define NDI_FAULT_RC(call) 0
+#define NDI_SYS(call, expr) (expr)
+#define NDI_SYS_MAP(call, expr) (expr)
+#define NDI_SYS_CODE(call, expr) (expr)
 #endif
 
 #endif

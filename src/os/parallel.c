@@ -68,7 +68,8 @@ ndi_parallel(int64_t count, void (*piece)(void *ctx, int64_t i), void *ctx)
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &was);
         while (started < n - 1 &&
-               pthread_create(&threads[started], NULL, work, &j) == 0) {
+               NDI_SYS_CODE("thread", pthread_create(&threads[started], NULL,
+                                                       work, &j)) == 0) {
             started++;
         }
         pthread_sigmask(SIG_SETMASK, &was, NULL);

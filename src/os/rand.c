@@ -10,9 +10,8 @@ ndi_random_bytes(void *out, size_t nbytes)
 {
     unsigned char *p = out;
 
-    NDI_FAULT("random");
     while (nbytes > 0) {
-        ssize_t got = getrandom(p, nbytes, 0);
+        ssize_t got = NDI_SYS("random", getrandom(p, nbytes, 0));
 
         if (got < 0 && errno == EINTR) {
             continue;

@@ -65,8 +65,7 @@ ndi_shm_room(uint64_t *total, uint64_t *free_bytes)
 {
     struct statvfs v;
 
-    NDI_FAULT("shm_room");
-    if (statvfs(ndi_shm_dir(), &v) < 0) {
+    if (NDI_SYS("shm_room", statvfs(ndi_shm_dir(), &v)) < 0) {
         return -errno;
     }
     *total = (uint64_t)v.f_blocks * v.f_frsize;
@@ -117,7 +116,7 @@ int
 ndi_shm_tmpfile(int *fd, unsigned mode_bits)
 {
     int got = -1;
-    int rc = NDI_FAULT_RC("tmpfile");
+    int rc = NDI_SYS("tmpfile", 0) < 0 ? -errno : 0;
 
     if (rc == 0) {
         rc = ndi_os_open(&got, ndi_shm_dir(), O_TMPFILE | O_RDWR, 0600);
@@ -162,9 +161,9 @@ link_path(int fd, const char *path)
 {
     char from[40];
 
-    NDI_FAULT("link");
     snprintf(from, sizeof from, "/proc/self/fd/%d", fd);
-    if (linkat(AT_FDCWD, from, AT_FDCWD, path, AT_SYMLINK_FOLLOW) < 0) {
+    if (NDI_SYS("link", linkat(AT_FDCWD, from, AT_FDCWD, path,
+                               AT_SYMLINK_FOLLOW)) < 0) {
         return -errno;
     }
     return 0;
@@ -246,16 +245,16 @@ ndi_memfd(int *fd, const char *what, uint64_t nbytes)
     int got;
     int rc;
 
-    NDI_FAULT("memfd");
-    got = memfd_create(what, flags | MFD_NOEXEC_SEAL);
+    got = NDI_SYS("memfd", memfd_create(what, flags | MFD_NOEXEC_SEAL));
     if (got < 0 && errno == EINVAL) {
-        got = memfd_create(what, flags); // before Linux 6.3
+        got = NDI_SYS("memfd_old", memfd_create(what, flags)); // before 6.3
     }
     if (got < 0) {
         return -errno;
     }
     rc = ndi_os_truncate(got, nbytes);
-    if (rc == 0 && fcntl(got, F_ADD_SEALS, F_SEAL_SHRINK) < 0) {
+    if (rc == 0 &&
+        NDI_SYS("seal", fcntl(got, F_ADD_SEALS, F_SEAL_SHRINK)) < 0) {
         rc = -errno;
     }
     if (rc < 0) {

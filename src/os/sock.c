@@ -24,8 +24,8 @@ int
 ndi_sock_pair(int out[2])
 {
     out[0] = out[1] = -1;
-    NDI_FAULT("socketpair");
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, out) < 0) {
+    if (NDI_SYS("socketpair", socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC,
+                                         0, out)) < 0) {
         return -errno;
     }
     return 0;
@@ -48,7 +48,7 @@ ndi_sock_wait(int fd, int events, int64_t deadline)
 
             ms = up > 3600000 ? 3600000 : (int)up;
         }
-        n = poll(&p, 1, ms);
+        n = NDI_SYS("poll", poll(&p, 1, ms));
         if (n > 0) {
             // Hang-up and errors count as ready: the next call says which.
             return (p.revents & POLLNVAL) ? -EBADF : 0;
@@ -77,9 +77,9 @@ ndi_sock_read(int fd, void *data, size_t nbytes, int64_t deadline)
     unsigned char *to = data;
     size_t done = 0;
 
-    NDI_FAULT("recv");
     while (done < nbytes) {
-        ssize_t n = recv(fd, to + done, nbytes - done, MSG_DONTWAIT);
+        ssize_t n = NDI_SYS("recv", recv(fd, to + done, nbytes - done,
+                                         MSG_DONTWAIT));
 
         if (n > 0) {
             done += (size_t)n;
@@ -114,11 +114,11 @@ advance(struct iovec **iov, int *count, size_t n)
 int
 ndi_sock_writev(int fd, struct iovec *iov, int count, int64_t deadline)
 {
-    NDI_FAULT("sendmsg");
     advance(&iov, &count, 0);
     while (count > 0) {
         struct msghdr m = {.msg_iov = iov, .msg_iovlen = (size_t)count};
-        ssize_t n = sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+        ssize_t n = NDI_SYS("sendmsg",
+                            sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL));
 
         if (n >= 0) {
             advance(&iov, &count, (size_t)n);
@@ -160,16 +160,17 @@ ndi_sock_listen_unix(int *fd, const char *name, size_t nbytes, int backlog)
     int s, rc;
 
     *fd = -1;
-    NDI_FAULT("listen");
     rc = unix_address(&sun, &len, name, nbytes);
     if (rc < 0) {
         return rc;
     }
-    s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    s = NDI_SYS("socket", socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC |
+                                              SOCK_NONBLOCK, 0));
     if (s < 0) {
         return -errno;
     }
-    if (bind(s, (struct sockaddr *)&sun, len) < 0 || listen(s, backlog) < 0) {
+    if (NDI_SYS("bind", bind(s, (struct sockaddr *)&sun, len)) < 0 ||
+        NDI_SYS("listen", listen(s, backlog)) < 0) {
         rc = -errno;
         close(s);
         return rc;
@@ -187,7 +188,7 @@ connect_before(int *fd, int s, const struct sockaddr *sa, socklen_t len,
     socklen_t errlen = sizeof err;
     int rc = 0;
 
-    while (connect(s, sa, len) < 0) {
+    while (NDI_SYS("connect", connect(s, sa, len)) < 0) {
         if (errno == EINPROGRESS || errno == EALREADY || errno == EINTR) {
             rc = ndi_sock_wait(s, 2, deadline);
             if (rc == 0 &&
@@ -228,12 +229,12 @@ ndi_sock_connect_unix(int *fd, const char *name, size_t nbytes,
     int s, rc;
 
     *fd = -1;
-    NDI_FAULT("connect");
     rc = unix_address(&sun, &len, name, nbytes);
     if (rc < 0) {
         return rc;
     }
-    s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    s = NDI_SYS("socket", socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC |
+                                              SOCK_NONBLOCK, 0));
     if (s < 0) {
         return -errno;
     }
@@ -261,7 +262,8 @@ look_up(struct sockaddr_in *sin, const char *host, uint16_t port)
 static int
 tcp_socket(void)
 {
-    int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int s = NDI_SYS("socket", socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC |
+                                                  SOCK_NONBLOCK, 0));
 
     return s < 0 ? -errno : s;
 }
@@ -276,7 +278,6 @@ ndi_sock_listen_tcp(int *fd, const char *host, uint16_t port, int backlog,
     int s, rc;
 
     *fd = -1;
-    NDI_FAULT("listen");
     rc = look_up(&sin, host, port);
     if (rc < 0) {
         return rc;
@@ -286,8 +287,8 @@ ndi_sock_listen_tcp(int *fd, const char *host, uint16_t port, int backlog,
         return s;
     }
     setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (bind(s, (struct sockaddr *)&sin, sizeof sin) < 0 ||
-        listen(s, backlog) < 0 ||
+    if (NDI_SYS("bind", bind(s, (struct sockaddr *)&sin, sizeof sin)) < 0 ||
+        NDI_SYS("listen", listen(s, backlog)) < 0 ||
         getsockname(s, (struct sockaddr *)&sin, &len) < 0) {
         rc = -errno;
         close(s);
@@ -307,7 +308,6 @@ ndi_sock_connect_tcp(int *fd, const char *host, uint16_t port,
     int s, rc;
 
     *fd = -1;
-    NDI_FAULT("connect");
     rc = look_up(&sin, host, port);
     if (rc < 0) {
         return rc;
@@ -329,9 +329,9 @@ ndi_sock_accept(int *out, int fd)
     int s;
 
     *out = -1;
-    NDI_FAULT("accept");
     do {
-        s = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        s = NDI_SYS("accept",
+                    accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
     } while (s < 0 && errno == EINTR);
     if (s < 0) {
         // A client that gave up between its connect and our accept.
@@ -351,14 +351,16 @@ ndi_sock_peer(int fd, pid_t *pid, uid_t *uid)
     struct sockaddr_storage ss;
     socklen_t len = sizeof ss;
 
-    if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0) {
+    if (NDI_SYS("getsockname",
+                getsockname(fd, (struct sockaddr *)&ss, &len)) < 0) {
         return -errno;
     }
     if (ss.ss_family != AF_UNIX) {
         return -ENOTSUP;
     }
     len = sizeof cred;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0) {
+    if (NDI_SYS("peercred", getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred,
+                                       &len)) < 0) {
         return -errno;
     }
     *pid = cred.pid;

@@ -80,6 +80,7 @@ ndi_args_settle(nds_args *args)
         if (rc < 0) {
             return ndi_fail_more(rc, "in argument %d", i);
         }
+        NDI_KILL_POINT("args.settled_one");
         // The handle itself is the parent's business: it is left, not closed.
         arg->array = copy;
     }
@@ -145,6 +146,7 @@ ndi_args_pack(const nds_args *args, struct ndi_parcel *p, bool push)
     for (int i = 0; i < count; i++) {
         int rc = pack_one(&args->items[i], p, push);
 
+        NDI_KILL_POINT("args.packed_one");
         if (rc < 0) {
             return ndi_fail_more(rc, "in argument %d", i);
         }
@@ -243,6 +245,7 @@ ndi_args_unpack(struct ndi_parcel *p, nds_args **out)
     *out = NULL;
     for (uint64_t i = 0; rc == 0 && i < count; i++) {
         rc = unpack_one(p, args);
+        NDI_KILL_POINT("args.unpacked_one");
         if (rc == 0) {
             rc = ndi_parcel_ok(p); // also ends the loop of a false count
         }

@@ -134,6 +134,7 @@ ndi_child_call(nds_task_fn fn, nds_args *args, bool flush_all)
 {
     int code = fn(args);
 
+    NDI_KILL_POINT("child.task_done");
     nds_args_free(args);
     fflush(stdout);
     fflush(stderr);
@@ -171,6 +172,7 @@ ndi_child_run(int fd, struct ndi_parcel *p)
     nds_task_fn fn = NULL;
     int rc = unpack_start(p, &fn, &args);
 
+    NDI_KILL_POINT("child.unpacked");
     ndi_parcel_fini(p);
     if (rc == 0) {
         rc = ndi_push_receive(fd, args);
@@ -182,6 +184,7 @@ ndi_child_run(int fd, struct ndi_parcel *p)
         return 127;
     }
     rc = ndi_child_send(fd, NDI_REPLY_READY, 0, "", -1);
+    NDI_KILL_POINT("child.told");
     close(fd);
     if (rc < 0) {
         nds_args_free(args); // the parent is gone: nobody asked for this
@@ -223,8 +226,10 @@ nds_init(int argc, char **argv)
         return;
     }
     (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+    NDI_KILL_POINT("child.begin");
     set_process_name();
     rc = ndi_child_receive(fd, &head, &p, ndi_deadline(NDS_SEC(60)));
+    NDI_KILL_POINT("child.received");
     if (rc < 0) {
         ndi_child_send(fd, NDI_REPLY_ERROR, rc, nds_last_error()->message, -1);
         ndi_parcel_fini(&p);

@@ -70,8 +70,10 @@ be_child(struct state *st, int fd)
     }
     free(st->children);
     free(st->fds);
+    NDI_KILL_POINT("forked.begin");
     signal(SIGINT, SIG_DFL);
     rc = ndi_child_receive(fd, &head, &p, ndi_deadline(NDS_SEC(60)));
+    NDI_KILL_POINT("forked.received");
     if (rc == 0 && head.role != NDI_ROLE_TASK) {
         rc = ndi_fail(NDS_EPROTO, "a forked child was asked to be a server");
     }
@@ -104,7 +106,7 @@ fork_one(struct state *st, int fd)
         refuse(fd, ENOMEM);
         return;
     }
-    pid = fork();
+    pid = NDI_SYS("fork", fork());
     if (pid == 0) {
         be_child(st, fd);
     }
@@ -113,13 +115,18 @@ fork_one(struct state *st, int fd)
         return;
     }
     rc = ndi_pidfd_open(&pidfd, pid);
+    NDI_KILL_POINT("server.forked");
+    if (rc == 0) {
+        rc = ndi_child_send(fd, NDI_REPLY_BORN, (int)pid, "", pidfd);
+    }
+    NDI_KILL_POINT("server.told_birth");
     if (rc < 0) {
         kill(pid, SIGKILL); // it still waits for its start message
         ndi_child_wait(pid);
+        ndi_os_close(pidfd);
         refuse(fd, -rc);
         return;
     }
-    ndi_child_send(fd, NDI_REPLY_BORN, (int)pid, "", pidfd);
     st->children[st->count++] = (struct child){.pidfd = pidfd, .fd = fd};
 }
 
@@ -134,7 +141,9 @@ relay_ends(struct state *st)
             i++;
             continue;
         }
+        NDI_KILL_POINT("server.reaped");
         ndi_child_send(c->fd, NDI_REPLY_ENDED, code, "", -1);
+        NDI_KILL_POINT("server.told_end");
         close(c->pidfd);
         close(c->fd);
         *c = st->children[--st->count];
@@ -147,12 +156,13 @@ ndi_server_loop(int line)
     struct state st = {.line = line};
 
     signal(SIGINT, SIG_IGN); // Ctrl-C is for the program, which then lets go
+    NDI_KILL_POINT("server.begin");
     if (!make_room(&st)) {
         return;
     }
     for (;;) {
         int nfds = 0;
-        int fd;
+        int fds[2];
         char byte;
 
         st.fds[0] = (struct pollfd){.fd = line, .events = POLLIN};
@@ -160,18 +170,23 @@ ndi_server_loop(int line)
             st.fds[i + 1] = (struct pollfd){.fd = st.children[i].pidfd,
                                             .events = POLLIN};
         }
-        if (poll(st.fds, (nfds_t)st.count + 1, -1) < 0 && errno != EINTR) {
+        if (NDI_SYS("poll", poll(st.fds, (nfds_t)st.count + 1, -1)) < 0 &&
+            errno != EINTR) {
             return;
         }
         relay_ends(&st);
         if (ndi_sock_wait(line, 1, 0) < 0) {
             continue;
         }
-        if (ndi_sock_recv_fds(line, &byte, 1, &fd, 1, &nfds, 0) < 0) {
+        if (ndi_sock_recv_fds(line, &byte, 1, fds, 2, &nfds, 0) < 0) {
             return; // the last client is gone
         }
-        if (nfds == 1) {
-            fork_one(&st, fd);
+        if (nfds == 2) {
+            ndi_stats_adopt(fds[1]); // its children count as ours do
+        }
+        if (nfds > 0) {
+            NDI_KILL_POINT("server.request");
+            fork_one(&st, fds[0]);
         }
     }
 }

@@ -201,7 +201,9 @@ nds_proc_start(nds_proc **out, const char *task, nds_args *args,
         free(p);
         return rc;
     }
+    NDI_KILL_POINT("proc.started");
     ndi_args_drop_moved(args);
+    NDI_KILL_POINT("proc.moved");
     *out = p;
     return 0;
 }

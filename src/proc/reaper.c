@@ -143,7 +143,8 @@ start_thread(void)
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
-    rc = pthread_create(&thread, &attr, reap_all, NULL);
+    rc = NDI_SYS_CODE("thread",
+                      pthread_create(&thread, &attr, reap_all, NULL));
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     pthread_attr_destroy(&attr);
     return -rc;
@@ -181,6 +182,7 @@ ndi_reaper_add(int pidfd)
 
     pthread_mutex_lock(&reaper.mutex);
     added = add_locked(pidfd);
+    NDI_KILL_POINT("reaper.added");
     pthread_mutex_unlock(&reaper.mutex);
     if (!added) {
         close(pidfd); // out of memory: the zombie goes when we do

@@ -18,8 +18,11 @@
 static _Noreturn void
 forked_child(const struct ndi_start *s, int answer, bool flush_all)
 {
-    int rc = ndi_args_settle(s->args);
+    int rc;
 
+    NDI_KILL_POINT("forked.begin");
+    rc = ndi_args_settle(s->args);
+    NDI_KILL_POINT("forked.settled");
     if (answer >= 0) {
         if (rc < 0) {
             ndi_child_send(answer, NDI_REPLY_ERROR, rc,
@@ -27,6 +30,7 @@ forked_child(const struct ndi_start *s, int answer, bool flush_all)
             _exit(127);
         }
         rc = ndi_child_send(answer, NDI_REPLY_READY, 0, "", -1);
+        NDI_KILL_POINT("forked.told");
         close(answer);
         if (rc < 0) {
             _exit(127);
@@ -68,18 +72,21 @@ ndi_start_fork(struct nds_proc *p, const struct ndi_start *s)
         rc = ndi_fail_sys(NDS_ECHILD, -rc, "start process '%s'", s->name);
         goto out;
     }
+    NDI_KILL_POINT("fork.before");
     flush_all = ndi_flush_stdio();
-    p->pid = fork();
+    p->pid = NDI_SYS("fork", fork());
     if (p->pid == 0) {
         ndi_os_close(spare);
         ndi_os_close(pair[0]);
         forked_child(s, pair[1], flush_all);
     }
     rc = p->pid < 0 ? -errno : 0;
+    NDI_KILL_POINT("fork.forked");
     ndi_os_close(ndi_steal_fd(&pair[1]));
     ndi_os_close(ndi_steal_fd(&spare));
     if (rc == 0) {
         rc = ndi_pidfd_open(&p->pidfd, p->pid);
+        NDI_KILL_POINT("fork.watched");
         if (rc < 0) {
             discard(p->pid, -1);
         }
@@ -92,6 +99,7 @@ ndi_start_fork(struct nds_proc *p, const struct ndi_start *s)
     if (settle) {
         // However long the copy takes: it is work, not a handshake.
         rc = ndi_await_reply(pair[0], p->pidfd, &r, NULL, NDS_FOREVER);
+        NDI_KILL_POINT("fork.answered");
         rc = ndi_judge_reply(rc, &r, s);
         if (rc < 0) {
             discard(p->pid, p->pidfd);

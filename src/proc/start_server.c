@@ -6,6 +6,7 @@
  * forked children by inheritance and to the others with their arguments. A
  * request is one byte and one descriptor, so that requests of many senders do
  * not mix; all else of a start happens on the socket that the descriptor is.
+ * Where copies are counted, the counters travel as a second descriptor.
  * The server ends when the last copy of the line is closed. If it was killed,
  * the next start makes a new one.
  */
@@ -118,6 +119,7 @@ launch_locked(const struct ndi_start *s)
 
     (void)ndi_flush_stdio();
     rc = ndi_spawn_peer(&server.pid, &server.pidfd, &fd, "forkserver");
+    NDI_KILL_POINT("server.launched");
     if (rc < 0) {
         server.pid = 0;
         return ndi_fail_sys(NDS_ECHILD, -rc, "start the forkserver for "
@@ -125,6 +127,7 @@ launch_locked(const struct ndi_start *s)
     }
     server.line = fd;
     rc = ndi_send_start(fd, NDI_ROLE_SERVER, NULL, s->deadline);
+    NDI_KILL_POINT("server.greeted");
     if (rc == 0) {
         rc = ndi_await_reply(fd, server.pidfd, &r, NULL, s->deadline);
     }
@@ -140,6 +143,8 @@ launch_locked(const struct ndi_start *s)
 static int
 ask(int far, const struct ndi_start *s)
 {
+    int fds[2] = {far, ndi_stats_fd()};
+    int nfds = fds[1] < 0 ? 1 : 2;
     int rc;
 
     pthread_mutex_lock(&server.mutex);
@@ -150,7 +155,8 @@ ask(int far, const struct ndi_start *s)
                 break;
             }
         }
-        rc = ndi_sock_send_fds(server.line, "f", 1, &far, 1, s->deadline);
+        rc = ndi_sock_send_fds(server.line, "f", 1, fds, nfds, s->deadline);
+        NDI_KILL_POINT("server.asked");
         if (rc == 0) {
             break;
         }
@@ -199,10 +205,15 @@ attempt(struct nds_proc *p, const struct ndi_start *s,
         return -ECHILD;
     }
     rc = await_birth(p, pair[0], s->deadline, r);
+    NDI_KILL_POINT("server.born");
     if (rc == 0 && p->pidfd >= 0) {
         int sent = ndi_send_start(pair[0], NDI_ROLE_TASK, parcel, s->deadline);
 
-        rc = ndi_await_reply(pair[0], p->pidfd, r, NULL, s->deadline);
+        NDI_KILL_POINT("server.sent");
+        // As for spawn: only a child that hung up has something to say.
+        rc = sent < 0 && sent != -EPIPE && sent != -ECONNRESET
+                 ? sent
+                 : ndi_await_reply(pair[0], p->pidfd, r, NULL, s->deadline);
         rc = rc < 0 && sent < 0 ? sent : rc;
     }
     p->status = pair[0];

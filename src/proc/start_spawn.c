@@ -77,8 +77,10 @@ ndi_spawn_peer(pid_t *pid, int *pidfd, int *fd, const char *name)
     }
     snprintf(label, sizeof label, "%s", name);
     rc = ndi_sock_pair(pair);
+    NDI_KILL_POINT("spawn.before");
     if (rc == 0) {
         rc = ndi_spawn_self(pid, pidfd, argv, env, pair[1]);
+        NDI_KILL_POINT("spawn.spawned");
         close(pair[1]);
         if (rc < 0) {
             close(pair[0]);
@@ -104,6 +106,7 @@ ndi_send_start(int fd, uint64_t role, const struct ndi_parcel *p,
     }
     rc = ndi_sock_send_fds(fd, &head, sizeof head, p == NULL ? NULL : p->fds,
                            (int)head.nfds, deadline);
+    NDI_KILL_POINT("start.head_sent");
     if (rc == 0 && head.nbytes > 0) {
         iov = (struct iovec){.iov_base = p->bytes.data,
                              .iov_len = p->bytes.nbytes};
@@ -120,7 +123,9 @@ exchange(int fd, const struct nds_proc *p, const struct ndi_start *s,
     int sent = ndi_send_start(fd, NDI_ROLE_TASK, parcel, s->deadline);
     int rc;
 
-    if (sent == -ETIMEDOUT) {
+    NDI_KILL_POINT("start.sent");
+    // Any other failure is our own: the child waits and has nothing to say.
+    if (sent < 0 && sent != -EPIPE && sent != -ECONNRESET) {
         return sent;
     }
     rc = ndi_await_reply(fd, p->pidfd, r, NULL, s->deadline);
@@ -160,6 +165,7 @@ ndi_start_spawn(struct nds_proc *p, const struct ndi_start *s)
         goto out;
     }
     rc = ndi_judge_reply(exchange(fd, p, s, &parcel, &r), &r, s);
+    NDI_KILL_POINT("spawn.answered");
     if (rc < 0) {
         (void)ndi_pidfd_signal(p->pidfd, SIGKILL);
         (void)ndi_pidfd_wait(p->pidfd, NDS_FOREVER, NULL);

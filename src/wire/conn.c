@@ -52,9 +52,12 @@ ndi_conn_open(struct ndi_conn *c, const struct ndi_addr *a, const void *key,
         return rc;
     }
     ndi_conn_init(c, fd);
+    NDI_KILL_POINT("conn.connected");
     rc = ndi_auth_answer(fd, key, key_nbytes, deadline);
+    NDI_KILL_POINT("conn.answered");
     if (rc == 0) {
         rc = ndi_auth_deliver(fd, key, key_nbytes, deadline);
+        NDI_KILL_POINT("conn.delivered");
     }
     if (rc == NDS_ETIMEDOUT) {
         rc = ndi_fail(NDS_ETIMEDOUT, "connect to '%s': no handshake in time",
@@ -81,6 +84,7 @@ ndi_conn_send(struct ndi_conn *c, const nds_value *v, int64_t deadline)
     }
     if (rc == 0) {
         rc = ndi_frame_writev(c->fd, iov, count, deadline);
+        NDI_KILL_POINT("conn.sent");
     }
     free(iov);
     ndi_pickle_fini(&p);
@@ -96,6 +100,7 @@ ndi_conn_recv(struct ndi_conn *c, nds_value **out, int64_t deadline)
 
     *out = NULL;
     rc = ndi_frame_read(c->fd, NDI_FRAME_LIMIT, &data, &nbytes, deadline);
+    NDI_KILL_POINT("conn.received");
     if (rc == 0) {
         rc = ndi_pickle_read(out, data, nbytes);
         free(data);

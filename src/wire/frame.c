@@ -93,6 +93,7 @@ ndi_frame_read_into(int fd, void *data, size_t room, size_t *nbytes,
     if (rc < 0) {
         return rc;
     }
+    NDI_KILL_POINT("frame.length");
     rc = ndi_sock_read(fd, data, (size_t)n, deadline);
     if (rc < 0) {
         return read_failed(rc, false);
@@ -119,6 +120,7 @@ ndi_frame_read(int fd, uint64_t limit, void **data, size_t *nbytes,
     if (rc < 0) {
         return rc;
     }
+    NDI_KILL_POINT("frame.length");
     do {
         size_t want = room == 0 ? FIRST_GRAB : room * 4;
         unsigned char *more;

@@ -36,8 +36,10 @@ listen_unix(struct ndi_listener *l)
 
     if (rc == -EADDRINUSE && a->name[0] != '\0' && is_abandoned(a)) {
         ndi_os_unlink(a->name);
+        NDI_KILL_POINT("listener.took_over");
         rc = ndi_sock_listen_unix(&l->fd, a->name, a->nbytes, BACKLOG);
     }
+    NDI_KILL_POINT("listener.open");
     if (rc == 0 && a->name[0] != '\0' && stat(a->name, &st) == 0) {
         l->dev = (uint64_t)st.st_dev;
         l->ino = (uint64_t)st.st_ino;
@@ -79,6 +81,7 @@ ndi_listener_close(struct ndi_listener *l)
     }
     ndi_os_close(l->fd);
     l->fd = -1;
+    NDI_KILL_POINT("listener.closed");
     // A forked child that drops its copy leaves the path to its owner.
     if (!l->addr.tcp && l->addr.name[0] != '\0' &&
         l->epoch == ndi_fork_epoch() && stat(l->addr.name, &st) == 0 &&

@@ -95,6 +95,44 @@ starts_again(nds_args *args)
 }
 NDS_TASK(starts_again);
 
+#define TREE_COUNT 50000
+
+/* depth and three start methods: starts itself, with a fresh heap array by
+ * value, until depth is 0. */
+static int
+passes_on(nds_args *args)
+{
+    int depth = (int)nds_args_int(args, 0);
+    nds_proc_options opts = {.size = sizeof opts};
+    int64_t n = TREE_COUNT;
+    nds_array *a;
+    nds_args *next;
+    nds_proc *p;
+    int code = 1;
+
+    if (depth == 0) {
+        return 0;
+    }
+    opts.start = (enum nds_start)nds_args_int(args, depth);
+    if (nds_args_new(&next) < 0 ||
+        nds_array_new(&a, NDS_FLOAT64, 1, &n, NULL) < 0) {
+        return 1;
+    }
+    nds_args_add_int(next, depth - 1);
+    for (int i = 1; i < 4; i++) {
+        nds_args_add_int(next, nds_args_int(args, i));
+    }
+    nds_args_add_move(next, &a);
+    if (nds_proc_start(&p, "passes_on", next, &opts) < 0 ||
+        nds_proc_join(p, NDS_SEC(20), &code) < 0) {
+        return 1;
+    }
+    nds_args_free(next);
+    nds_proc_close(p);
+    return code;
+}
+NDS_TASK(passes_on);
+
 static int one(nds_args *args) { return nds_args_count(args); }
 static int two(nds_args *args) { return nds_args_count(args) + 1; }
 
@@ -386,6 +424,41 @@ START_TEST(join_belongs_to_the_parent)
 }
 END_TEST
 
+/* A chain of three processes, each given a heap array: every start but a fork
+ * copies it once, in whichever process that happens. */
+START_TEST(a_whole_tree_is_counted)
+{
+    nds_stats s = {.size = sizeof s};
+    uint64_t seen;
+
+    // A forkserver that was there before anybody counted.
+    ck_assert_int_eq(run("nothing", NULL, NDS_FORKSERVER), 0);
+    ck_assert_int_eq(nds_stats_enable(), 0);
+    for (int chain = 0; chain < 27; chain++) {
+        int how[3] = {chain % 3, chain / 3 % 3, chain / 9};
+        uint64_t want = 0;
+        nds_args *args;
+
+        ck_assert_int_eq(nds_stats_read(&s), 0);
+        seen = s.bytes_copied;
+        nds_args_new(&args);
+        nds_args_add_int(args, 3);
+        for (int i = 0; i < 3; i++) {
+            nds_args_add_int(args, starts[how[i]]);
+            want += starts[how[i]] == NDS_FORK ? 0 : TREE_COUNT * 8;
+        }
+        ck_assert_int_eq(run("passes_on", args, NDS_FORK), 0);
+        nds_args_free(args);
+        ck_assert_int_eq(nds_stats_read(&s), 0);
+        ck_assert_msg(s.bytes_copied - seen == want, "chain %d %d %d: %llu",
+                      how[2], how[1], how[0],
+                      (unsigned long long)(s.bytes_copied - seen));
+    }
+    ndi_server_stop();
+    no_children_left();
+}
+END_TEST
+
 static int
 lost_main(const char *mode)
 {
@@ -429,6 +502,7 @@ main(int argc, char **argv)
     tcase_add_loop_test(tc, nothing_is_printed_twice, 0, 3);
     tcase_add_loop_test(tc, no_descriptors_is_an_ordinary_error, 0, 3);
     tcase_add_loop_test(tc, join_belongs_to_the_parent, 0, 3);
+    tcase_add_test(tc, a_whole_tree_is_counted);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);
