@@ -68,6 +68,44 @@ run_put(nds_queue *q)
     (void)put(q, op_now->count, 100, op_now->reach);
 }
 
+/* A run of two sizes; then one more, so that the queue of 8 is not full. */
+static void
+run_put_many(nds_queue *q)
+{
+    nds_array *a[4];
+    int done;
+
+    for (int i = 0; i < 4; i++) {
+        a[i] = numbers(i % 2 == 0 ? 10 : op_now->count, 100 + 10 * i,
+                       NDS_HEAP);
+    }
+    (void)nds_queue_put_many(q, 4, a, NULL, NDS_SEC(5), &done);
+    for (int i = 0; i < 4; i++) {
+        nds_array_close(a[i]);
+    }
+}
+
+static void
+before_many(nds_queue *q)
+{
+    (void)put(q, 20, 20, NDS_HEAP);
+}
+
+static void
+run_get_many(nds_queue *q)
+{
+    nds_array *a[2] = {NULL};
+    int count;
+
+    (void)nds_queue_get_many(q, 2, a, NULL, NDS_SEC(5), &count);
+    for (int i = 0; i < count; i++) {
+        nds_array_close(a[i]);
+        if (op_now->acknowledge) {
+            (void)nds_queue_task_done(q);
+        }
+    }
+}
+
 static void
 run_loan_publish(nds_queue *q)
 {
@@ -169,6 +207,12 @@ static const struct op ops[] = {
     {"put small", NULL, run_put, 1, 0, 20, NDS_HEAP, false},
     {"put large", NULL, run_put, 1, 0, 20000, NDS_HEAP, false},
     {"put moved", NULL, run_put, 1, 0, 20000, NDS_SHAREABLE, false},
+    {"put many", NULL, run_put_many, 4, 0, 2000, NDS_HEAP, false},
+    {"get many", before_many, run_get_many, 0, 2, 20000, NDS_HEAP, false},
+    {"get many, task_done", before_many, run_get_many, 0, 2, 20000, NDS_HEAP,
+     true},
+    {"get many moved", before_many, run_get_many, 0, 2, 20000, NDS_SHAREABLE,
+     false},
     {"loan, publish", NULL, run_loan_publish, 1, 0, 20000, NDS_HEAP, false},
     {"loan, discard", NULL, run_loan_discard, 0, 0, 20000, NDS_HEAP, false},
     {"get small", NULL, run_get, 0, 1, 20, NDS_HEAP, false},
@@ -230,8 +274,14 @@ check_after(const struct op *op, nds_queue *q, uint32_t at, bool killed)
                   "%s, killed at %u: %d items", op->name, at, count);
     ck_assert_msg(killed || count == base - op->takes + op->adds,
                   "%s, not killed: %d items", op->name, count);
-    ck_assert_msg((seen & 1U << 2) != 0, "%s, %u: the second item is lost",
-                  op->name, at);
+    // The first one that nobody was to take.
+    ck_assert_msg((seen & 1U << (op->takes > 1 ? 3 : 2)) != 0,
+                  "%s, %u: an item is lost", op->name, at);
+    // A run is put in its order: what is there has all before it.
+    for (unsigned bit = 12; bit < 15; bit++) {
+        ck_assert_msg((seen & 1U << bit) == 0 || (seen & 1U << (bit - 1)) != 0,
+                      "%s, %u: %x has a gap", op->name, at, seen);
+    }
     ck_assert_int_eq(nds_queue_info_get(q, &info), 0);
     ck_assert_msg(info.loaned + info.taken + info.items + info.bytes_used ==
                       0, "%s, %u: %d loaned %d taken", op->name, at,
