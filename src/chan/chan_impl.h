@@ -47,6 +47,8 @@ struct ndi_chan {
     int lane;                      /* -1: none (yet) */
     _Atomic int64_t spin_get_ns;   /* learned */
     _Atomic int64_t spin_put_ns;
+    _Atomic int64_t gone_ns; /* when `gone` was found out */
+    _Atomic uint32_t gone;   /* consumers died and none is left */
     struct ndi_bell *_Atomic bell; /* the pollable descriptor; NULL: never asked */
 };
 
@@ -177,11 +179,13 @@ int ndi_slot_recycle(struct ndi_chan *c, uint32_t slot);
 
 /* ---- repair.c ------------------------------------------------------------ */
 int ndi_chan_rebuild(struct ndi_chan *c);            /* under the lock */
-int ndi_chan_bury(struct ndi_chan *c, uint32_t index); /* takes the lock */
+/* Takes the lock. died: not an orderly leaving. */
+int ndi_chan_bury(struct ndi_chan *c, uint32_t index, bool died);
 /* Compares words and caches, nobody else at work: 0, or NDS_ECORRUPT. */
 int ndi_chan_valid(struct ndi_chan *c);
 int ndi_chan_info(struct ndi_chan *c, nds_queue_info *out);
 int64_t ndi_chan_unfinished(struct ndi_chan *c);
+int64_t ndi_chan_owed(const struct ndi_chan *c);
 
 /* ---- wait.c -------------------------------------------------------------- */
 enum ndi_wait_for { NDI_WAIT_ITEMS, NDI_WAIT_ROOM, NDI_WAIT_DONE };
@@ -190,8 +194,24 @@ enum ndi_wait_for { NDI_WAIT_ITEMS, NDI_WAIT_ROOM, NDI_WAIT_DONE };
 int ndi_chan_wait(struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen,
                   int64_t deadline);
 void ndi_event_signal(struct ndi_chan_event *e, int count);
-/* Buries the dead, at most every 50 ms. */
-void ndi_hub_sweep(struct ndi_hub *hub);
+/* Buries the dead, at most every SWEEP_NS; how many. */
+int ndi_hub_sweep(struct ndi_hub *hub);
+
+/* ---- taker.c ------------------------------------------------------------- */
+void ndi_taker_mark(struct ndi_chan *c, uint32_t me); /* under the lock */
+void ndi_taker_forget(struct ndi_chan *c, uint32_t index);
+/* dead: of those that died since a consumer last came new. */
+void ndi_takers_count(const struct ndi_chan *c, uint32_t *live,
+                      uint32_t *dead);
+/* Some died and none is left; the answer may be 10 ms old. */
+bool ndi_takers_gone(struct ndi_chan *c);
+
+/* ---- parked.c ------------------------------------------------------------ */
+int ndi_parked_take(struct ndi_chan *c, nds_array **out, nds_tag *tag);
+int ndi_parked_requeue(struct ndi_chan *c, uint64_t *count);
+int ndi_parked_discard(struct ndi_chan *c, uint64_t *count);
+int ndi_parked_list(struct ndi_chan *c, int room, nds_parked *out,
+                    int *count);
 
 /* ---- holder.c ------------------------------------------------------------ */
 int ndi_held_new(struct ndi_held **out, struct ndi_chan *c);
@@ -221,6 +241,9 @@ int ndi_item_put_many(struct ndi_chan *c, int count, nds_array *const *arrays,
                       const nds_tag *tags, int64_t deadline, int *done);
 int ndi_item_get(struct ndi_chan *c, enum ndi_get_how how, nds_array **out,
                  nds_tag *tag, int64_t deadline);
+/* An item just claimed; on failure it is given back or parked. */
+int ndi_item_open(struct ndi_chan *c, enum ndi_get_how how, uint32_t slot,
+                  uint64_t word, nds_array **out, nds_tag *tag);
 /* Waits for the first. What cannot be opened ends the run. */
 int ndi_item_get_many(struct ndi_chan *c, int room, nds_array **out,
                       nds_tag *tags, int64_t deadline, int *count);

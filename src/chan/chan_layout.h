@@ -151,15 +151,19 @@ struct ndi_lane {
 };
 _Static_assert(sizeof(struct ndi_lane) == 64, "one line a lane");
 
-/* One writer process each; summed by readers; may be off by one after a kill.
- * Never reset: an index that is used again goes on counting. */
+/* One writer process each, of the dead their burier; summed by readers; may be
+ * off by one after a kill. Never reset: an index that is used again goes on
+ * counting. */
 struct ndi_counters {
     _Atomic uint64_t delivered;
     _Atomic uint64_t left; /* items that left by get, not acknowledged */
     _Atomic uint64_t done; /* task_done for those */
     _Atomic uint64_t redelivered;
     _Atomic uint64_t dropped;
-    uint8_t reserved[24];
+    /* Generation in which this participant last asked for an item, 0 never;
+     * under the lock. See taker.c. */
+    _Atomic uint32_t taker_gen;
+    uint8_t reserved[20];
 };
 _Static_assert(sizeof(struct ndi_counters) == 64, "one line");
 

@@ -94,6 +94,9 @@ ndi_chan_claim(struct ndi_chan *c, int room, uint32_t *slots, uint64_t *words,
         return rc;
     }
     rc = ndi_chan_me(c, &me);
+    if (rc == 0) {
+        ndi_taker_mark(c, me);
+    }
     while (rc == 0 && *got < room) {
         rc = claim_locked(c, me, &slots[*got], &words[*got]);
         rc = ndi_chan_mend(c, rc, &again);
@@ -306,7 +309,16 @@ ndi_chan_give_back(struct ndi_chan *c, uint32_t slot)
     int rc;
 
     if (c->policy == NDS_DROP) {
-        return ndi_chan_free(c, slot);
+        uint32_t me;
+
+        rc = ndi_chan_me(c, &me);
+        if (rc == 0) {
+            rc = ndi_chan_free(c, slot);
+        }
+        if (rc == 0) {
+            ndi_add_rlx(&c->counters[me - 1].dropped, 1);
+        }
+        return rc;
     }
     rc = ndi_chan_lock(c);
     if (rc < 0) {

@@ -21,6 +21,7 @@
 
 #define BIG (UINT64_C(2) << 20)
 #define PAGE 4096
+#define PATIENCE_NS INT64_C(1000000000)
 
 /* What a slot's descriptor will say. */
 struct plan {
@@ -138,12 +139,39 @@ set_tag(struct ndi_slot *s, const nds_tag *tag)
     }
 }
 
+/* After a wait for room: does it make sense to wait on, or was the wait for
+ * nothing because who took is dead? since: when that was first seen, or 0. */
+static int
+nobody_takes(struct ndi_chan *c, int rc, int64_t deadline, int64_t *since)
+{
+    bool over = rc == NDS_ETIMEDOUT || rc == NDS_EAGAIN;
+
+    if (c->hub->pipe != 0 || !(over || (rc == 0 && deadline < 0))) {
+        return rc; // a pipe knows of its ends
+    }
+    if (!ndi_takers_gone(c)) {
+        *since = 0;
+        return rc;
+    }
+    if (!over) {
+        int64_t now = ndi_now_ns();
+
+        *since = *since == 0 ? now : *since;
+        if (now - *since < PATIENCE_NS) {
+            return 0; // a supervisor may start a new one
+        }
+    }
+    return ndi_fail(NDS_EBROKEN, "put: the queue is full, and the processes "
+                    "that took from it are dead");
+}
+
 /* Waits until there is room for the first. */
 static int
 loan_run(struct ndi_chan *c, const struct ndi_need *needs, int n,
          int64_t deadline, uint32_t *slots, int *got)
 {
     uint32_t gen = 0;
+    int64_t since = 0;
     int rc;
 
     while ((rc = ndi_chan_loan(c, needs, n, slots, got, &gen)) ==
@@ -153,6 +181,7 @@ loan_run(struct ndi_chan *c, const struct ndi_need *needs, int n,
             return NDS_EAGAIN; // the pipe looks who is gone
         }
         rc = ndi_chan_wait(c, NDI_WAIT_ROOM, gen, deadline);
+        rc = nobody_takes(c, rc, deadline, &since);
         if (rc < 0) {
             return rc;
         }

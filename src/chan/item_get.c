@@ -410,6 +410,15 @@ open_run(struct ndi_chan *c, enum ndi_get_how how, const uint32_t *slots,
     return rc;
 }
 
+int
+ndi_item_open(struct ndi_chan *c, enum ndi_get_how how, uint32_t slot,
+              uint64_t word, nds_array **out, nds_tag *tag)
+{
+    int count;
+
+    return open_run(c, how, &slot, &word, 1, out, tag, &count);
+}
+
 static int
 get_run(struct ndi_chan *c, enum ndi_get_how how, int room, nds_array **out,
         nds_tag *tags, int64_t deadline, int *count)

@@ -252,6 +252,30 @@ nds_queue_fd(nds_queue *q, int *fd)
 }
 
 int
+nds_queue_list_parked(nds_queue *q, int room, nds_parked *out, int *count)
+{
+    return ndi_parked_list(chan_of(q), room, out, count);
+}
+
+int
+nds_queue_take_parked(nds_queue *q, nds_array **out, nds_tag *tag)
+{
+    return ndi_parked_take(chan_of(q), out, tag);
+}
+
+int
+nds_queue_requeue_parked(nds_queue *q, uint64_t *count)
+{
+    return ndi_parked_requeue(chan_of(q), count);
+}
+
+int
+nds_queue_discard_parked(nds_queue *q, uint64_t *count)
+{
+    return ndi_parked_discard(chan_of(q), count);
+}
+
+int
 nds_queue_info_get(nds_queue *q, nds_queue_info *out)
 {
     return ndi_chan_info(chan_of(q), out);
