@@ -128,7 +128,8 @@ NDS_API int nds_queue_discard_parked(nds_queue *q, uint64_t *count);
 
 /* JoinableQueue: one task_done for each get; join waits for all. An item got
  * without acknowledge by a process that died counts as done when it is
- * buried; with acknowledge it comes back instead. If another process says
+ * buried (one that closed the queue still owes); with acknowledge it comes
+ * back instead. If another process says
  * task_done for the getter and the getter dies, join may return early by the
  * number of those. */
 NDS_API int nds_queue_task_done(nds_queue *q);

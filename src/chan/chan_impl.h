@@ -179,8 +179,8 @@ int ndi_slot_recycle(struct ndi_chan *c, uint32_t slot);
 
 /* ---- repair.c ------------------------------------------------------------ */
 int ndi_chan_rebuild(struct ndi_chan *c);            /* under the lock */
-/* Takes the lock. died: not an orderly leaving. */
-int ndi_chan_bury(struct ndi_chan *c, uint32_t index, bool died);
+/* Takes the lock. died_gen: generation of the dead, 0 leaving in good order. */
+int ndi_chan_bury(struct ndi_chan *c, uint32_t index, uint32_t died_gen);
 /* Compares words and caches, nobody else at work: 0, or NDS_ECORRUPT. */
 int ndi_chan_valid(struct ndi_chan *c);
 int ndi_chan_info(struct ndi_chan *c, nds_queue_info *out);

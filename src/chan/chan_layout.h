@@ -21,7 +21,8 @@
  *     word   63..61 state   60..56 deliveries   55..44 owner   43..0 seq
  *            owner is a participant index + 1, 0 nobody. seq 0 in LOANED is a
  *            producer's loan; another seq there is an item that has left the
- *            queue while its memory is still in use by who got it.
+ *            queue while its memory, or the name of its file, is still in use
+ *            by who got it.
  *     entry  63..44 slot    43..0 seq                 (lane rings)
  *
  * Truth is the words, each with its descriptor, next_seq, `top` and `closed`.
@@ -163,7 +164,10 @@ struct ndi_counters {
     /* Generation in which this participant last asked for an item, 0 never;
      * under the lock. See taker.c. */
     _Atomic uint32_t taker_gen;
-    uint8_t reserved[20];
+    /* left - done when the participant of that generation first asked. */
+    _Atomic uint32_t owed_gen;
+    _Atomic uint64_t owed_before;
+    uint8_t reserved[8];
 };
 _Static_assert(sizeof(struct ndi_counters) == 64, "one line");
 

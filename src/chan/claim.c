@@ -207,20 +207,32 @@ free_locked(struct ndi_chan *c, uint32_t slot, bool *broken)
     return rc;
 }
 
-/* Under the lock: a taken item has left the queue, its memory has not. */
+/* Under the lock: a taken item has left the queue, its memory has not. A file
+ * is its owner's from now on and counts no more; the slot stays for its name,
+ * by which it can move on, and by which burial finds it. */
 static int
 own_locked(struct ndi_chan *c, uint32_t slot)
 {
+    struct ndi_slot *s = ndi_slot_at(c, slot);
     uint64_t word, cost = 0;
     int rc = mine(c, slot, 1U << NDI_TAKEN, &word);
 
     if (rc < 0) {
         return rc;
     }
-    ndi_store_rel(&ndi_slot_at(c, slot)->word,
+    ndi_store_rel(&s->word,
                   ndi_word_make(NDI_LOANED, ndi_word_deliveries(word),
                                 ndi_word_owner(word), ndi_word_seq(word)));
     NDI_KILL_POINT("own.word");
+    if (s->kind == NDI_ITEM_TICKET) {
+        uint64_t used = ndi_load_rlx(&c->h->bytes_used);
+
+        cost = s->nbytes;
+        s->nbytes = 0;
+        NDI_KILL_POINT("own.file");
+        ndi_store_rlx(&c->h->bytes_used, used > cost ? used - cost : 0);
+        ndi_store_rlx(&c->h->room_gen, ndi_load_rlx(&c->h->room_gen) + 1);
+    }
     (void)ndi_slot_cost(c, slot, &cost);
     ndi_store_rlx(&c->h->bytes_adopted,
                   ndi_load_rlx(&c->h->bytes_adopted) + cost);

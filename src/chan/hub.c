@@ -228,7 +228,7 @@ bury(void *ctx, uint32_t index, uint32_t gen)
     // had it before us and died.
     for (uint32_t i = 0; i < hub->nchans && rc == 0; i++) {
         rc = ndi_chan_bury(&hub->chan[i], index,
-                           self != ndi_owner_make(index, gen));
+                           self == ndi_owner_make(index, gen) ? 0 : gen);
     }
     return rc;
 }

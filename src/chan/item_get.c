@@ -212,10 +212,19 @@ struct opened {
     bool keep;   /* an array looks at the slot's memory */
 };
 
-/* What the slot becomes once the array stands. */
+/* A file keeps its slot, for the name, while slots are plenty. */
+static bool
+slots_are_plenty(const struct ndi_chan *c)
+{
+    uint64_t left = (uint64_t)ndi_load_rlx(&c->h->free_count) + c->nslots -
+                    ndi_load_rlx(&c->h->top);
+
+    return left > c->nslots / 2;
+}
+
+/* What the slot becomes once the array stands; keep: an array needs it. */
 static void
-decide(struct ndi_chan *c, enum ndi_get_how how, bool in_place,
-       struct opened *o)
+decide(struct ndi_chan *c, enum ndi_get_how how, bool keep, struct opened *o)
 {
     if (how == NDI_TAKE) {
         o->held->state = NDI_HELD_TAKEN;
@@ -223,7 +232,7 @@ decide(struct ndi_chan *c, enum ndi_get_how how, bool in_place,
         o->held->state = NDI_HELD_GOT;
     } else {
         o->settle = true;
-        o->keep = in_place;
+        o->keep = keep;
     }
 }
 
@@ -232,7 +241,7 @@ open_array(struct ndi_chan *c, struct item *it, enum ndi_get_how how,
            struct opened *o, nds_array **out)
 {
     struct ndi_held *held = o->held;
-    bool in_place = false;
+    bool in_place = false, file = it->desc.kind == NDI_ITEM_TICKET;
     int rc;
 
     if (it->desc.kind == NDI_ITEM_TICKET) {
@@ -247,19 +256,20 @@ open_array(struct ndi_chan *c, struct item *it, enum ndi_get_how how,
     if (rc < 0) {
         return rc;
     }
-    held->open = in_place;
     (*out)->deliveries = ndi_word_deliveries(held->word);
-    decide(c, how, in_place, o);
-    if (how == NDI_GET) {
-        return 0;
-    }
-    (*out)->slot = (uint64_t)held->slot + 1;
-    (*out)->close_ctx = held;
-    if (!in_place) {
+    if (file && (how == NDI_TAKE || slots_are_plenty(c))) {
         // The memory is a file of its own: the handle tells of its end.
-        held->open = true;
         held->refs++;
         (*out)->on_close = handle_closed;
+        (*out)->close_ctx = held;
+        (*out)->own_file = how == NDI_GET;
+        in_place = true;
+    }
+    held->open = in_place;
+    decide(c, how, in_place, o);
+    if (how == NDI_TAKE) {
+        (*out)->slot = (uint64_t)held->slot + 1;
+        (*out)->close_ctx = held;
     }
     return 0;
 }

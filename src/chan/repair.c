@@ -196,13 +196,17 @@ bury_slot(struct ndi_chan *c, uint32_t i, uint64_t word)
  * sum over all is smaller than the dead one's own, and only the sum is owed.
  * One store; done twice it changes nothing. */
 static void
-settle_debts(struct ndi_chan *c, uint32_t index)
+settle_debts(struct ndi_chan *c, uint32_t index, uint32_t gen)
 {
     struct ndi_counters *dead = &c->counters[index];
     uint64_t done = ndi_load_acq(&dead->done);
-    int64_t owed = (int64_t)(ndi_load_acq(&dead->left) - done);
+    int64_t owed = (int64_t)(ndi_load_acq(&dead->left) - done -
+                             ndi_load_acq(&dead->owed_before));
     int64_t sum = ndi_chan_owed(c);
 
+    if (ndi_load_acq(&dead->owed_gen) != gen) {
+        return; // it never asked for an item
+    }
     owed = owed < sum ? owed : sum;
     if (owed > 0) {
         ndi_store_rel(&dead->done, done + (uint64_t)owed);
@@ -211,7 +215,7 @@ settle_debts(struct ndi_chan *c, uint32_t index)
 }
 
 int
-ndi_chan_bury(struct ndi_chan *c, uint32_t index, bool died)
+ndi_chan_bury(struct ndi_chan *c, uint32_t index, uint32_t died_gen)
 {
     uint32_t top;
     int rc = ndi_chan_lock(c);
@@ -239,8 +243,8 @@ ndi_chan_bury(struct ndi_chan *c, uint32_t index, bool died)
         }
     }
     // The words first: an item that is BACK is counted before its debt goes.
-    if (died) {
-        settle_debts(c, index);
+    if (died_gen != 0) {
+        settle_debts(c, index, died_gen);
     } else {
         ndi_taker_forget(c, index);
     }

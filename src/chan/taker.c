@@ -28,10 +28,16 @@ ndi_taker_mark(struct ndi_chan *c, uint32_t me)
     uint64_t self = ndi_party_self(&c->hub->segment->party);
     uint32_t gen = ndi_owner_gen(self);
 
-    if (NDI_LIKELY(ndi_load_rlx(&c->counters[me - 1].taker_gen) == gen)) {
+    struct ndi_counters *mine = &c->counters[me - 1];
+
+    if (NDI_LIKELY(ndi_load_rlx(&mine->taker_gen) == gen)) {
         return;
     }
-    ndi_store_rlx(&c->counters[me - 1].taker_gen, gen);
+    // What was owed under this index before us is not ours.
+    ndi_store_rlx(&mine->owed_before,
+                  ndi_load_rlx(&mine->left) - ndi_load_rlx(&mine->done));
+    ndi_store_rel(&mine->owed_gen, gen);
+    ndi_store_rel(&mine->taker_gen, gen);
     NDI_KILL_POINT("taker.marked");
     for (uint32_t i = 0; i < c->hub->party_count; i++) {
         uint32_t g = ndi_load_rlx(&c->counters[i].taker_gen);

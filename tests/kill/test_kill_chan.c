@@ -141,6 +141,19 @@ run_get(nds_queue *q)
     }
 }
 
+/* A file that is received and moved on, into the queue it came from. */
+static void
+run_forward(nds_queue *q)
+{
+    nds_array *a = NULL;
+
+    if (nds_queue_get(q, &a, NULL, NDS_SEC(5)) == 0) {
+        ((double *)nds_array_data(a))[0] = 100;
+        (void)nds_queue_put_move(q, &a, NULL, NDS_SEC(5));
+        nds_array_close(a);
+    }
+}
+
 static void
 run_take_release(nds_queue *q)
 {
@@ -278,6 +291,7 @@ static const struct op ops[] = {
     {"get small", NULL, run_get, 0, 1, 20, NDS_HEAP, false},
     {"get large", NULL, run_get, 0, 1, 20000, NDS_HEAP, false},
     {"get moved", NULL, run_get, 0, 1, 20000, NDS_SHAREABLE, false},
+    {"forward", NULL, run_forward, 1, 1, 20000, NDS_SHAREABLE, false},
     {"get, task_done", NULL, run_get, 0, 1, 20000, NDS_HEAP, true},
     {"get moved, task_done", NULL, run_get, 0, 1, 20000, NDS_SHAREABLE, true},
     {"take, release", NULL, run_take_release, 0, 1, 20000, NDS_HEAP, false},

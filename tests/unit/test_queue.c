@@ -452,6 +452,96 @@ START_TEST(moved_and_frozen_arrays_cross_by_reference)
 }
 END_TEST
 
+static nds_array *
+shareable(int64_t count, double first)
+{
+    nds_array_options sh = {.size = sizeof sh, .reach = NDS_SHAREABLE};
+    nds_array *a = NULL;
+
+    ck_assert_int_eq(nds_array_new(&a, NDS_FLOAT64, 1, &count, &sh), 0);
+    for (int64_t i = 0; i < count; i++) {
+        ((double *)nds_array_data(a))[i] = first + (double)i;
+    }
+    return a;
+}
+
+/* From hand to hand, through two queues, one of them with acknowledge. */
+START_TEST(received_arrays_move_on_without_a_copy)
+{
+    nds_queue_options ack = {.size = sizeof ack, .acknowledge = true};
+    nds_stats before = {.size = sizeof before}, after = before;
+    nds_queue *q = queue_new(NULL), *r = queue_new(&ack);
+    nds_array *a = shareable(300000, 1), *s = NULL;
+    nds_queue_info info;
+
+    ck_assert_int_eq(nds_stats_enable(), 0);
+    nds_stats_read(&before);
+    for (int i = 0; i < 5; i++) {
+        nds_queue *to = i % 2 ? r : q;
+
+        ck_assert_int_eq(nds_queue_put_move(to, &a, NULL, 0), 0);
+        ck_assert_int_eq(nds_queue_get(to, &a, NULL, 0), 0);
+        nds_queue_info_get(to, &info);
+        ck_assert((info.bytes_used >= 2400000) == (i % 2 == 1));
+        ck_assert_int_eq(i % 2 ? nds_queue_task_done(to) : 0, 0);
+        nds_queue_info_get(to, &info);
+        ck_assert_uint_eq(info.bytes_used, 0); // it is ours alone
+        ck_assert_uint_eq(info.loaned, 1);
+        ck_assert_int_eq(ndi_chan_valid(chan_of(to)), 0);
+    }
+    check_numbers(a, 300000, 1);
+    // Frozen, it stays here and goes as well, twice.
+    ck_assert_int_eq(nds_array_freeze(a), 0);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(nds_queue_put(r, a, NULL, 0), 0);
+        ck_assert_int_eq(nds_queue_get(r, &s, NULL, 0), 0);
+        check_numbers(s, 300000, 1);
+        nds_array_close(s);
+        ck_assert_int_eq(nds_queue_task_done(r), 0);
+    }
+    nds_array_close(a);
+    nds_stats_read(&after);
+    ck_assert_uint_eq(after.bytes_copied, before.bytes_copied);
+    nds_queue_info_get(q, &info);
+    ck_assert_uint_eq(info.loaned + info.bytes_used, 0);
+    nds_queue_info_get(r, &info);
+    ck_assert_uint_eq(info.loaned + info.bytes_used, 0);
+    nds_queue_close(q);
+    nds_queue_close(r);
+}
+END_TEST
+
+/* Open ones do not use up the slots: from some number on they lose the name,
+ * and are copied when they move on. */
+START_TEST(open_files_leave_slots)
+{
+    nds_queue_options opts = {.size = sizeof opts, .max_items = 2};
+    nds_queue *q = queue_new(&opts);
+    nds_array *a[300];
+    uint32_t nslots = chan_of(q)->nslots;
+    nds_queue_info info;
+
+    ck_assert_uint_lt(nslots, 300);
+    for (int i = 0; i < 300; i++) {
+        a[i] = shareable(1000, i);
+        ck_assert_int_eq(nds_queue_put_move(q, &a[i], NULL, 0), 0);
+        ck_assert_int_eq(nds_queue_get(q, &a[i], NULL, 0), 0);
+    }
+    nds_queue_info_get(q, &info);
+    ck_assert_uint_le(info.loaned, nslots / 2 + 1);
+    ck_assert_int_eq(nds_queue_put_move(q, &a[299], NULL, 0), 0);
+    ck_assert_int_eq(nds_queue_get(q, &a[299], NULL, 0), 0);
+    for (int i = 0; i < 300; i++) {
+        check_numbers(a[i], 1000, i);
+        nds_array_close(a[i]);
+    }
+    nds_queue_info_get(q, &info);
+    ck_assert_uint_eq(info.loaned + info.bytes_used, 0);
+    ck_assert_int_eq(ndi_chan_valid(chan_of(q)), 0);
+    nds_queue_close(q);
+}
+END_TEST
+
 START_TEST(acknowledged_queues_count_and_join)
 {
     nds_queue_options opts = {.size = sizeof opts, .acknowledge = true};
@@ -679,6 +769,8 @@ main(void)
     tcase_add_test(tc, closing_a_taken_item_gives_it_back);
     tcase_add_test(tc, adopted_memory_lives_with_its_last_view);
     tcase_add_test(tc, moved_and_frozen_arrays_cross_by_reference);
+    tcase_add_test(tc, received_arrays_move_on_without_a_copy);
+    tcase_add_test(tc, open_files_leave_slots);
     tcase_add_test(tc, acknowledged_queues_count_and_join);
     tcase_add_test(tc, plain_queues_count_and_join);
     tcase_add_test(tc, named_queues_are_found);

@@ -478,6 +478,27 @@ START_TEST(join_does_not_wait_for_the_dead)
 }
 END_TEST
 
+/* The dead one has the index of one that went home and owes. */
+START_TEST(debts_belong_to_a_participant_not_to_an_index)
+{
+    nds_queue *q = queue_new(NULL);
+
+    ck_assert_int_eq(put(q, 1, 10, 0), 0);
+    dies_after(get_and_close, q);
+    ck_assert_int_eq(put(q, 2, 10, 0), 0);
+    dies_after(get_one, q);
+    ck_assert_int_eq(ndi_party_sweep(&chan_of(q)->hub->segment->party), 1);
+    ck_assert_int_eq(ndi_chan_owed(chan_of(q)), 1);
+    dies_after(loan_one, q); // nor does one that never asked pay
+    ck_assert_int_eq(ndi_party_sweep(&chan_of(q)->hub->segment->party), 1);
+    ck_assert_int_eq(ndi_chan_owed(chan_of(q)), 1);
+    ck_assert_int_eq(nds_queue_join(q, 0), NDS_EAGAIN);
+    ck_assert_int_eq(nds_queue_task_done(q), 0); // somebody does it
+    ck_assert_int_eq(nds_queue_join(q, 0), 0);
+    nds_queue_close(q);
+}
+END_TEST
+
 /* Done by another than who got it: the sum is owed, not each one's own. */
 START_TEST(debts_of_the_dead_are_not_paid_twice)
 {
@@ -520,6 +541,7 @@ main(void)
     tcase_add_test(tc, loans_of_the_dead_make_room);
     tcase_add_test(tc, a_full_queue_without_consumers_says_so);
     tcase_add_test(tc, join_does_not_wait_for_the_dead);
+    tcase_add_test(tc, debts_belong_to_a_participant_not_to_an_index);
     tcase_add_test(tc, debts_of_the_dead_are_not_paid_twice);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
