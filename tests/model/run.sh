@@ -17,10 +17,18 @@ check() { # spin options -> pan's report in out
     ./pan -m1000000 >out 2>&1 || true
 }
 
+clean() {
+    grep -E 'errors:|states, stored|elapsed' out
+    grep -q 'errors: 0' out || { cat out; exit 1; }
+    ! grep -q 'Search not completed\|max search depth too small' out || { cat out; exit 1; }
+}
+
+echo "single items:"
 check
-grep -E 'errors:|states, stored|elapsed' out
-grep -q 'errors: 0' out || { cat out; exit 1; }
-! grep -q 'Search not completed\|max search depth too small' out || { cat out; exit 1; }
+clean
+echo "runs of two, one kill:"
+check -DRUN=2 -DKILLS=1
+clean
 check -DMUTANT
 grep -q 'assertion violated' out || { echo "the mutant was not caught"; cat out; exit 1; }
 echo "the mutant without the dirty flag is caught"
