@@ -79,13 +79,16 @@ NDS_API int nds_queue_put(nds_queue *q, const nds_array *a, const nds_tag *tag,
 NDS_API int nds_queue_put_move(nds_queue *q, nds_array **a, const nds_tag *tag,
                                int64_t timeout_ns);
 NDS_API int nds_queue_put_none(nds_queue *q, int64_t timeout_ns);
+/* In order, in runs. *done of them are in the queue, also when the call fails:
+ * with the time-out, or with what is wrong with the next one. */
 NDS_API int nds_queue_put_many(nds_queue *q, int count,
                                nds_array *const *arrays, const nds_tag *tags,
                                int64_t timeout_ns, int *done);
 /* *out NULL with 0 returned: a None item. NDS_EEOF: closed and drained. */
 NDS_API int nds_queue_get(nds_queue *q, nds_array **out, nds_tag *tag,
                           int64_t timeout_ns);
-/* Waits for the first, then takes what is there, at most room. */
+/* Waits for the first, then takes what is there, at most room. 0 with *count
+ * of them; an error only if there is none. */
 NDS_API int nds_queue_get_many(nds_queue *q, int room, nds_array **out,
                                nds_tag *tags, int64_t timeout_ns, int *count);
 

@@ -47,8 +47,7 @@ struct ndi_chan {
     int lane;                      /* -1: none (yet) */
     _Atomic int64_t spin_get_ns;   /* learned */
     _Atomic int64_t spin_put_ns;
-    _Atomic int64_t gone_ns; /* when `gone` was found out */
-    _Atomic uint32_t gone;   /* consumers died and none is left */
+    _Atomic int64_t alive_ns; /* when not all consumers had died */
     struct ndi_bell *_Atomic bell; /* the pollable descriptor; NULL: never asked */
 };
 
@@ -203,7 +202,7 @@ void ndi_taker_forget(struct ndi_chan *c, uint32_t index);
 /* dead: of those that died since a consumer last came new. */
 void ndi_takers_count(const struct ndi_chan *c, uint32_t *live,
                       uint32_t *dead);
-/* Some died and none is left; the answer may be 10 ms old. */
+/* Some died and none is left; may be noticed 10 ms late. */
 bool ndi_takers_gone(struct ndi_chan *c);
 
 /* ---- parked.c ------------------------------------------------------------ */

@@ -287,6 +287,8 @@ ndi_chan_put_back(struct ndi_chan *c, const uint32_t *slots, int n)
                           ndi_word_make(NDI_BACK, ndi_word_deliveries(word),
                                         0, ndi_word_seq(word)));
             NDI_KILL_POINT("unclaim.word");
+            ndi_add_rlx(&c->counters[ndi_word_owner(word) - 1].delivered,
+                        UINT64_MAX); // one less: it was not handed out
             ndi_list_insert(c, slots[i], ndi_word_seq(word));
             ndi_store_rlx(&c->h->unclaimed,
                           ndi_load_rlx(&c->h->unclaimed) + 1);

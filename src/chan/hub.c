@@ -308,8 +308,7 @@ ndi_hub_enter_image(struct ndi_hub *hub)
             pthread_mutex_init(&c->publish_mutex, NULL);
             c->lane = -1;
             c->bell = NULL;
-            ndi_store_rlx(&c->gone_ns, 0);
-            ndi_store_rlx(&c->gone, 0);
+            ndi_store_rlx(&c->alive_ns, 0);
             ndi_store_rlx(&c->spin_get_ns, 20000);
             ndi_store_rlx(&c->spin_put_ns, 20000);
         }

@@ -13,7 +13,7 @@
 #include <os/os.h>
 #include <sync/word.h>
 
-#define LOOK_NS 10000000 /* how old an answer may be */
+#define LOOK_NS 10000000 /* how long nobody asks again */
 
 static bool
 is_dead(const struct ndi_chan *c, uint32_t index, uint32_t gen)
@@ -73,10 +73,14 @@ ndi_takers_gone(struct ndi_chan *c)
     int64_t now = ndi_now_ns();
     uint32_t live, dead;
 
-    if (now - ndi_load_rlx(&c->gone_ns) >= LOOK_NS) {
-        ndi_takers_count(c, &live, &dead);
-        ndi_store_rlx(&c->gone, live == 0 && dead > 0);
-        ndi_store_rlx(&c->gone_ns, now);
+    // "No" may be old; "gone" is always looked at anew.
+    if (now - ndi_load_rlx(&c->alive_ns) < LOOK_NS) {
+        return false;
     }
-    return ndi_load_rlx(&c->gone) != 0;
+    ndi_takers_count(c, &live, &dead);
+    if (live == 0 && dead > 0) {
+        return true;
+    }
+    ndi_store_rlx(&c->alive_ns, now);
+    return false;
 }
