@@ -26,6 +26,73 @@ is_array(const nds_name_info *i)
     return strcmp(i->kind, "array") == 0;
 }
 
+/* What a queue tells of itself; false if it cannot be had (not ours to open,
+ * another layout, gone meanwhile). Looking changes nothing in it. */
+static bool
+queue_info(const nds_name_info *i, nds_queue_info *out)
+{
+    nds_queue *q = NULL;
+    bool had = strcmp(i->kind, "queue") == 0 &&
+               nds_queue_attach(&q, i->name, 0) == 0 &&
+               nds_queue_info_get(q, out) == 0;
+
+    nds_queue_close(q);
+    return had;
+}
+
+static const struct {
+    const char *name;
+    size_t off;
+    bool wide;
+} queue_counts[] = {
+#define COUNT(name) {#name, offsetof(nds_queue_info, name),                    \
+                     sizeof((nds_queue_info *)0)->name == 8}
+    COUNT(items),       COUNT(taken),          COUNT(loaned),
+    COUNT(parked),      COUNT(unfinished),     COUNT(bytes_used),
+    COUNT(bytes_max),   COUNT(slots),          COUNT(delivered),
+    COUNT(redelivered), COUNT(dropped),        COUNT(participants),
+    COUNT(consumers),   COUNT(consumers_dead), COUNT(participants_dead),
+#undef COUNT
+};
+#define QUEUE_COUNTS (sizeof queue_counts / sizeof queue_counts[0])
+
+static unsigned long long
+queue_count(const nds_queue_info *q, size_t k)
+{
+    const char *at = (const char *)q + queue_counts[k].off;
+    uint64_t wide;
+    uint32_t narrow;
+
+    if (queue_counts[k].wide) {
+        memcpy(&wide, at, sizeof wide);
+        return wide;
+    }
+    memcpy(&narrow, at, sizeof narrow);
+    return narrow;
+}
+
+static json_t *
+queue_json(const nds_queue_info *q)
+{
+    json_t *o = json_object();
+
+    for (size_t k = 0; k < QUEUE_COUNTS; k++) {
+        json_object_set_new(o, queue_counts[k].name,
+                            json_integer((json_int_t)queue_count(q, k)));
+    }
+    json_object_set_new(o, "closed", json_boolean(q->closed));
+    return o;
+}
+
+static void
+queue_text(const nds_queue_info *q)
+{
+    for (size_t k = 0; k < QUEUE_COUNTS; k++) {
+        printf("%-17s %llu\n", queue_counts[k].name, queue_count(q, k));
+    }
+    printf("%-17s %s\n", "closed", q->closed ? "yes" : "no");
+}
+
 static bool
 is_ours(const nds_name_info *i)
 {
@@ -155,7 +222,9 @@ static int
 run_info(const struct cli_command *self, int argc, char **argv)
 {
     nds_name_info info = {.size = sizeof info};
-    bool as_json = false;
+    nds_queue_info queue = {.size = sizeof queue};
+    bool as_json = false, is_queue;
+    json_t *o;
     int c;
 
     while ((c = cli_option(self, argc, argv, info_options)) != -1) {
@@ -173,10 +242,18 @@ run_info(const struct cli_command *self, int argc, char **argv)
     if (nds_name_info_get(argv[optind], &info) < 0) {
         return cli_fail(self, argv[optind]);
     }
+    is_queue = queue_info(&info, &queue);
     if (as_json) {
-        return cli_print_json(to_json(&info));
+        o = to_json(&info);
+        if (is_queue) {
+            json_object_set_new(o, "queue", queue_json(&queue));
+        }
+        return cli_print_json(o);
     }
     to_text(&info);
+    if (is_queue) {
+        queue_text(&queue);
+    }
     return CLI_OK;
 }
 
@@ -185,6 +262,10 @@ const struct cli_command cli_info = {
     "usage: ndshare info NAME [--json]\n\n"
     "users counts registered participants; others says whether anybody else,\n"
     "stock NumPy for one, has it open or mapped.\n\n"
+    "Of a queue also: items that wait, taken, loaned (being filled, or got and\n"
+    "still open), parked; how often items were delivered, delivered again and\n"
+    "dropped; consumers alive, and dead without a successor; participants that\n"
+    "died and nobody has buried yet.\n\n"
     "example: ndshare info frames\n",
     run_info};
 

@@ -4,8 +4,8 @@
  *
  *     bench_chan [big bytes, default 800000000]
  *
- * Round trip of 1 KiB through a two-way pipe, messages a second of 1 KiB
- * through a queue, and the time from send_move until a process that waits has
+ * Round trip of 1 KiB through a two-way pipe and through two queues, messages
+ * a second of 1 KiB through a queue, singly and by the many, and the time from send_move until a process that waits has
  * read the first and last byte. Medians; not part of the test run.
  */
 #include <ndshare/ndshare.h>
@@ -84,33 +84,103 @@ round_trips(void)
     free(took);
 }
 
+/* Two queues, one each way. */
 static void
-throughput(void)
+queue_trips(void)
 {
-    nds_queue_options opts = {.size = sizeof opts, .max_items = 1024};
+    nds_queue *q[2];
     int64_t n = 128;
-    nds_queue *q;
     nds_array *x, *y;
-    double t;
+    double *took = malloc(TRIPS * sizeof *took);
 
-    must(nds_queue_new(&q, &opts), "queue");
+    must(nds_queue_new(&q[0], NULL), "queue");
+    must(nds_queue_new(&q[1], NULL), "queue");
     must(nds_array_new(&x, NDS_FLOAT64, 1, &n, NULL), "array");
-    t = now();
     if (fork() == 0) {
-        for (int i = 0; i < MESSAGES; i++) {
-            must(nds_queue_get(q, &y, NULL, NDS_SEC(30)), "get");
+        for (int i = 0; i < TRIPS; i++) {
+            must(nds_queue_get(q[0], &y, NULL, NDS_SEC(30)), "get");
+            must(nds_queue_put(q[1], y, NULL, NDS_SEC(30)), "put");
             nds_array_close(y);
         }
         _exit(0);
     }
-    for (int i = 0; i < MESSAGES; i++) {
-        must(nds_queue_put(q, x, NULL, NDS_SEC(30)), "put");
+    for (int i = 0; i < TRIPS; i++) {
+        double t = now();
+
+        must(nds_queue_put(q[0], x, NULL, NDS_SEC(30)), "put");
+        must(nds_queue_get(q[1], &y, NULL, NDS_SEC(30)), "get");
+        nds_array_close(y);
+        took[i] = now() - t;
     }
     wait(NULL);
-    t = now() - t;
-    printf("queue, 1 KiB, 1 to 1       %8.0f messages/s\n", MESSAGES / t);
+    qsort(took, TRIPS, sizeof *took, by_value);
+    printf("queues, 1 KiB round trip   %8.2f us median, %8.2f us p99\n",
+           took[TRIPS / 2] * 1e6, took[TRIPS - TRIPS / 100] * 1e6);
     nds_array_close(x);
-    nds_queue_close(q);
+    nds_queue_close(q[0]);
+    nds_queue_close(q[1]);
+    free(took);
+}
+
+static void
+get_all(nds_queue *q, int run)
+{
+    nds_array *y[64];
+
+    for (int i = 0; i < MESSAGES;) {
+        int count = 1;
+
+        if (run == 1) {
+            must(nds_queue_get(q, y, NULL, NDS_SEC(30)), "get");
+        } else {
+            must(nds_queue_get_many(q, run, y, NULL, NDS_SEC(30), &count),
+                 "get_many");
+        }
+        for (int k = 0; k < count; k++) {
+            nds_array_close(y[k]);
+        }
+        i += count;
+    }
+}
+
+/* run 1: by single calls. Median of five. */
+static void
+throughput(int run)
+{
+    nds_queue_options opts = {.size = sizeof opts, .max_items = 1024};
+    double rate[5];
+    nds_array *in[64];
+    int64_t n = 128;
+
+    for (int i = 0; i < run; i++) {
+        must(nds_array_new(&in[i], NDS_FLOAT64, 1, &n, NULL), "array");
+    }
+    for (int k = 0; k < 5; k++) {
+        nds_queue *q;
+        double t = now();
+
+        must(nds_queue_new(&q, &opts), "queue");
+        if (fork() == 0) {
+            get_all(q, run);
+            _exit(0);
+        }
+        for (int i = 0, done = 1; i < MESSAGES; i += done) {
+            must(run == 1 ? nds_queue_put(q, in[0], NULL, NDS_SEC(30))
+                          : nds_queue_put_many(q, MESSAGES - i < run
+                                                      ? MESSAGES - i : run,
+                                               in, NULL, NDS_SEC(30), &done),
+                 "put");
+        }
+        wait(NULL);
+        rate[k] = MESSAGES / (now() - t);
+        nds_queue_close(q);
+    }
+    qsort(rate, 5, sizeof *rate, by_value);
+    printf("queue, 1 KiB, runs of %-2d   %8.0f items/s median, %.0f to %.0f\n",
+           run, rate[2], rate[0], rate[4]);
+    for (int i = 0; i < run; i++) {
+        nds_array_close(in[i]);
+    }
 }
 
 static void
@@ -163,7 +233,9 @@ int
 main(int argc, char **argv)
 {
     round_trips();
-    throughput();
+    queue_trips();
+    throughput(1);
+    throughput(64);
     moves(argc > 1 ? atoll(argv[1]) : 800000000);
     return 0;
 }

@@ -63,21 +63,32 @@ NDS_API int nds_queue_attach(nds_queue **out, const char *name,
 NDS_API void nds_queue_close(nds_queue *q); /* drops the handle; NULL fine */
 NDS_API int nds_queue_unlink(const char *name);
 
-/* NDS_ECLOSED after nds_queue_shutdown; NDS_EAGAIN / NDS_ETIMEDOUT while full;
- * NDS_ELIMIT an item larger than the queue can ever hold. */
+/*
+ * NDS_ECLOSED after nds_queue_shutdown; NDS_EAGAIN / NDS_ETIMEDOUT while full;
+ * NDS_ELIMIT an item larger than the queue can ever hold.
+ *
+ * NDS_EBROKEN instead of the time-out (or of NDS_EAGAIN) when the queue is
+ * full, consumers died, and no process lives that ever asked for an item; with
+ * NDS_FOREVER when that has been so for a second. Never because no consumer
+ * has come yet, nor because they closed the queue: then it waits. Whoever
+ * comes new to take ends it. The same for loans.
+ */
 NDS_API int nds_queue_put(nds_queue *q, const nds_array *a, const nds_tag *tag,
                           int64_t timeout_ns);
 /* *a is closed and set NULL on success; shareable memory is not copied. */
 NDS_API int nds_queue_put_move(nds_queue *q, nds_array **a, const nds_tag *tag,
                                int64_t timeout_ns);
 NDS_API int nds_queue_put_none(nds_queue *q, int64_t timeout_ns);
+/* In order, in runs. *done of them are in the queue, also when the call fails:
+ * with the time-out, or with what is wrong with the next one. */
 NDS_API int nds_queue_put_many(nds_queue *q, int count,
                                nds_array *const *arrays, const nds_tag *tags,
                                int64_t timeout_ns, int *done);
 /* *out NULL with 0 returned: a None item. NDS_EEOF: closed and drained. */
 NDS_API int nds_queue_get(nds_queue *q, nds_array **out, nds_tag *tag,
                           int64_t timeout_ns);
-/* Waits for the first, then takes what is there, at most room. */
+/* Waits for the first, then takes what is there, at most room. 0 with *count
+ * of them; an error only if there is none. */
 NDS_API int nds_queue_get_many(nds_queue *q, int room, nds_array **out,
                                nds_tag *tags, int64_t timeout_ns, int *count);
 
@@ -95,7 +106,35 @@ NDS_API int nds_queue_release(nds_queue *q, nds_array **item);
 /* How often the item was delivered before, 0 for the first time. */
 NDS_API uint32_t nds_queue_deliveries(const nds_array *item);
 
-/* JoinableQueue: one task_done for each get; join waits for all. */
+/*
+ * Items kept aside: by NDS_PARK, after max_deliveries, or because nobody could
+ * read them. They keep their memory, and order, until somebody
+ *   takes     the oldest, as nds_queue_take: release ends it, closing parks it
+ *             again. NDS_EAGAIN: none. Those that cannot be read are passed
+ *             over; if there are only such ones, NDS_ECORRUPT.
+ *   requeues  all: to the front, as delivered once before
+ *   discards  all
+ * list tells of at most room of them, the oldest first.
+ */
+typedef struct nds_parked {
+    uint64_t seq;    /* in the order of putting */
+    uint64_t nbytes; /* of payload */
+    uint32_t deliveries;
+    nds_tag tag;
+} nds_parked;
+NDS_API int nds_queue_list_parked(nds_queue *q, int room, nds_parked *out,
+                                  int *count);
+NDS_API int nds_queue_take_parked(nds_queue *q, nds_array **out,
+                                  nds_tag *tag);
+NDS_API int nds_queue_requeue_parked(nds_queue *q, uint64_t *count);
+NDS_API int nds_queue_discard_parked(nds_queue *q, uint64_t *count);
+
+/* JoinableQueue: one task_done for each get; join waits for all. An item got
+ * without acknowledge by a process that died counts as done when it is
+ * buried (one that closed the queue still owes); with acknowledge it comes
+ * back instead. If another process says
+ * task_done for the getter and the getter dies, join may return early by the
+ * number of those. */
 NDS_API int nds_queue_task_done(nds_queue *q);
 NDS_API int nds_queue_join(nds_queue *q, int64_t timeout_ns);
 /* No more puts from anybody; getters drain, then get NDS_EEOF. */
@@ -117,6 +156,10 @@ typedef struct nds_queue_info {
     uint32_t slots;
     uint32_t participants;
     bool closed;
+    uint64_t delivered;         /* times an item was handed out */
+    uint32_t consumers;         /* alive that have ever asked for an item */
+    uint32_t consumers_dead;    /* died since a consumer last came new */
+    uint32_t participants_dead; /* died and nobody has buried them yet */
 } nds_queue_info;
 NDS_API int nds_queue_info_get(nds_queue *q, nds_queue_info *out);
 NDS_API int64_t nds_queue_size(nds_queue *q); /* items waiting, or < 0 */

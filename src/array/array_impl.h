@@ -20,6 +20,7 @@ struct nds_array {
     /* Channels hang their slot here: called once, before the block goes. */
     void (*on_close)(nds_array *a, void *ctx);
     void *close_ctx;
+    bool own_file; /* on_close only tells: the memory is nobody else's */
     uint64_t slot; /* channels: which slot, +1; 0 = none */
     uint32_t deliveries;
 };

@@ -21,6 +21,8 @@
 
 struct ndi_hub;
 
+#define NDI_RUN 64 /* items of one section, at most */
+
 struct ndi_chan {
     struct ndi_hub *hub;
     uint32_t index;
@@ -45,6 +47,7 @@ struct ndi_chan {
     int lane;                      /* -1: none (yet) */
     _Atomic int64_t spin_get_ns;   /* learned */
     _Atomic int64_t spin_put_ns;
+    _Atomic int64_t alive_ns; /* when not all consumers had died */
     struct ndi_bell *_Atomic bell; /* the pollable descriptor; NULL: never asked */
 };
 
@@ -130,23 +133,44 @@ ndi_slot_at(const struct ndi_chan *c, uint32_t slot)
 bool ndi_slot_cost(const struct ndi_chan *c, uint32_t slot, uint64_t *cost);
 /* Index + 1 as in words, joining first if need be. */
 int ndi_chan_me(struct ndi_chan *c, uint32_t *me);
-/* NDS_EAGAIN full; NDS_ECLOSED; *gen: room_gen as of the look. */
-int ndi_chan_loan(struct ndi_chan *c, const struct ndi_need *need,
-                  uint32_t *slot, uint32_t *gen);
-/* The loan becomes an item: the READY store is the commit. */
-int ndi_chan_publish(struct ndi_chan *c, uint32_t slot);
-/* NDS_EAGAIN nothing; NDS_EEOF closed and drained. *word: TAKEN(me). */
-int ndi_chan_claim(struct ndi_chan *c, uint32_t *slot, uint64_t *word);
-/* LOANED or TAKEN of ours -> FREE. */
-int ndi_chan_free(struct ndi_chan *c, uint32_t slot);
-/* TAKEN -> LOANED with its seq: the item has left the queue. */
-int ndi_chan_own(struct ndi_chan *c, uint32_t slot);
-/* TAKEN -> back to the front, or parked or dropped by policy. */
-int ndi_chan_give_back(struct ndi_chan *c, uint32_t slot);
+/* As many of the n as there is room for, in order, in one section: 0 with *got
+ * of them, or NDS_EAGAIN full; NDS_ECLOSED. *gen: room_gen as of the look. */
+int ndi_chan_loan(struct ndi_chan *c, const struct ndi_need *needs, int n,
+                  uint32_t *slots, int *got, uint32_t *gen);
+/* The loans become items, in order: each READY store commits one. */
+int ndi_chan_publish(struct ndi_chan *c, const uint32_t *slots, int n);
 bool ndi_chan_has_items(const struct ndi_chan *c);
 int64_t ndi_chan_size(const struct ndi_chan *c);
 int ndi_chan_close(struct ndi_chan *c);
+/* Under the lock: */
 void ndi_list_insert(struct ndi_chan *c, uint32_t slot, uint64_t seq);
+void ndi_list_remove(struct ndi_chan *c, uint32_t slot);
+uint32_t ndi_lanes_used(const struct ndi_chan *c);
+/* The oldest entry of a lane that still means an item. */
+bool ndi_lane_head(struct ndi_chan *c, uint32_t lane, uint32_t *slot,
+                   uint64_t *word);
+int ndi_chan_mend(struct ndi_chan *c, int rc, bool *again);
+void ndi_chan_unlock_after(struct ndi_chan *c, int rc);
+
+/* ---- claim.c ------------------------------------------------------------ */
+/* At most room items, oldest first, in one section: 0 with *got of them, or
+ * NDS_EAGAIN nothing; NDS_EEOF closed and drained. words: TAKEN(me). */
+int ndi_chan_claim(struct ndi_chan *c, int room, uint32_t *slots,
+                   uint64_t *words, int *got);
+/* What becomes of a slot of ours. */
+struct ndi_settled {
+    uint32_t slot;
+    bool keep; /* its memory is looked at still: LOANED with its seq */
+};
+/* LOANED or TAKEN -> FREE, TAKEN -> LOANED with its seq: the items have left
+ * the queue. One section; the first failure is returned, the rest done. */
+int ndi_chan_settle(struct ndi_chan *c, const struct ndi_settled *run, int n);
+int ndi_chan_free(struct ndi_chan *c, uint32_t slot); /* a run of one */
+int ndi_chan_own(struct ndi_chan *c, uint32_t slot);
+/* TAKEN that nobody has looked at -> BACK, as often delivered as before. */
+int ndi_chan_put_back(struct ndi_chan *c, const uint32_t *slots, int n);
+/* TAKEN -> back to the front, or parked or dropped by policy. */
+int ndi_chan_give_back(struct ndi_chan *c, uint32_t slot);
 /* The word a returned item gets; FREE when it is dropped. */
 uint64_t ndi_word_returned(const struct ndi_chan *c, uint64_t word);
 /* Under the lock: what a slot held goes back to the caches. */
@@ -154,11 +178,13 @@ int ndi_slot_recycle(struct ndi_chan *c, uint32_t slot);
 
 /* ---- repair.c ------------------------------------------------------------ */
 int ndi_chan_rebuild(struct ndi_chan *c);            /* under the lock */
-int ndi_chan_bury(struct ndi_chan *c, uint32_t index); /* takes the lock */
+/* Takes the lock. died_gen: generation of the dead, 0 leaving in good order. */
+int ndi_chan_bury(struct ndi_chan *c, uint32_t index, uint32_t died_gen);
 /* Compares words and caches, nobody else at work: 0, or NDS_ECORRUPT. */
 int ndi_chan_valid(struct ndi_chan *c);
 int ndi_chan_info(struct ndi_chan *c, nds_queue_info *out);
 int64_t ndi_chan_unfinished(struct ndi_chan *c);
+int64_t ndi_chan_owed(const struct ndi_chan *c);
 
 /* ---- wait.c -------------------------------------------------------------- */
 enum ndi_wait_for { NDI_WAIT_ITEMS, NDI_WAIT_ROOM, NDI_WAIT_DONE };
@@ -167,8 +193,24 @@ enum ndi_wait_for { NDI_WAIT_ITEMS, NDI_WAIT_ROOM, NDI_WAIT_DONE };
 int ndi_chan_wait(struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen,
                   int64_t deadline);
 void ndi_event_signal(struct ndi_chan_event *e, int count);
-/* Buries the dead, at most every 50 ms. */
-void ndi_hub_sweep(struct ndi_hub *hub);
+/* Buries the dead, at most every SWEEP_NS; how many. */
+int ndi_hub_sweep(struct ndi_hub *hub);
+
+/* ---- taker.c ------------------------------------------------------------- */
+void ndi_taker_mark(struct ndi_chan *c, uint32_t me); /* under the lock */
+void ndi_taker_forget(struct ndi_chan *c, uint32_t index);
+/* dead: of those that died since a consumer last came new. */
+void ndi_takers_count(const struct ndi_chan *c, uint32_t *live,
+                      uint32_t *dead);
+/* Some died and none is left; may be noticed 10 ms late. */
+bool ndi_takers_gone(struct ndi_chan *c);
+
+/* ---- parked.c ------------------------------------------------------------ */
+int ndi_parked_take(struct ndi_chan *c, nds_array **out, nds_tag *tag);
+int ndi_parked_requeue(struct ndi_chan *c, uint64_t *count);
+int ndi_parked_discard(struct ndi_chan *c, uint64_t *count);
+int ndi_parked_list(struct ndi_chan *c, int room, nds_parked *out,
+                    int *count);
 
 /* ---- holder.c ------------------------------------------------------------ */
 int ndi_held_new(struct ndi_held **out, struct ndi_chan *c);
@@ -194,11 +236,16 @@ int ndi_item_publish(struct ndi_hub *hub, nds_array **loan,
                      const nds_tag *tag);
 void ndi_item_discard(nds_array **loan);
 enum ndi_get_how { NDI_GET, NDI_TAKE };
-/* Of a slot just claimed; on failure the slot is given back or parked. */
-int ndi_item_open(struct ndi_chan *c, uint32_t slot, uint64_t word,
-                  enum ndi_get_how how, nds_array **out, nds_tag *tag);
+int ndi_item_put_many(struct ndi_chan *c, int count, nds_array *const *arrays,
+                      const nds_tag *tags, int64_t deadline, int *done);
 int ndi_item_get(struct ndi_chan *c, enum ndi_get_how how, nds_array **out,
                  nds_tag *tag, int64_t deadline);
+/* An item just claimed; on failure it is given back or parked. */
+int ndi_item_open(struct ndi_chan *c, enum ndi_get_how how, uint32_t slot,
+                  uint64_t word, nds_array **out, nds_tag *tag);
+/* Waits for the first. What cannot be opened ends the run. */
+int ndi_item_get_many(struct ndi_chan *c, int room, nds_array **out,
+                      nds_tag *tags, int64_t deadline, int *count);
 
 /* ---- bell.c -------------------------------------------------------------- */
 int ndi_bell_fd(struct ndi_chan *c, int (*over)(void *ctx), void *ctx,

@@ -21,7 +21,8 @@
  *     word   63..61 state   60..56 deliveries   55..44 owner   43..0 seq
  *            owner is a participant index + 1, 0 nobody. seq 0 in LOANED is a
  *            producer's loan; another seq there is an item that has left the
- *            queue while its memory is still in use by who got it.
+ *            queue while its memory, or the name of its file, is still in use
+ *            by who got it.
  *     entry  63..44 slot    43..0 seq                 (lane rings)
  *
  * Truth is the words, each with its descriptor, next_seq, `top` and `closed`.
@@ -151,15 +152,22 @@ struct ndi_lane {
 };
 _Static_assert(sizeof(struct ndi_lane) == 64, "one line a lane");
 
-/* One writer process each; summed by readers; may be off by one after a kill.
- * Never reset: an index that is used again goes on counting. */
+/* One writer process each, of the dead their burier; summed by readers; may be
+ * off by one after a kill. Never reset: an index that is used again goes on
+ * counting. */
 struct ndi_counters {
     _Atomic uint64_t delivered;
     _Atomic uint64_t left; /* items that left by get, not acknowledged */
     _Atomic uint64_t done; /* task_done for those */
     _Atomic uint64_t redelivered;
     _Atomic uint64_t dropped;
-    uint8_t reserved[24];
+    /* Generation in which this participant last asked for an item, 0 never;
+     * under the lock. See taker.c. */
+    _Atomic uint32_t taker_gen;
+    /* left - done when the participant of that generation first asked. */
+    _Atomic uint32_t owed_gen;
+    _Atomic uint64_t owed_before;
+    uint8_t reserved[8];
 };
 _Static_assert(sizeof(struct ndi_counters) == 64, "one line");
 

@@ -222,9 +222,13 @@ bury(void *ctx, uint32_t index, uint32_t gen)
     struct ndi_hub *hub = ctx;
     int rc = 0;
 
-    (void)gen; // an index is used again only after its burial
+    uint64_t self = ndi_party_self(&hub->segment->party);
+
+    // Ourselves: an orderly leaving. Our index with another generation is who
+    // had it before us and died.
     for (uint32_t i = 0; i < hub->nchans && rc == 0; i++) {
-        rc = ndi_chan_bury(&hub->chan[i], index);
+        rc = ndi_chan_bury(&hub->chan[i], index,
+                           self == ndi_owner_make(index, gen) ? 0 : gen);
     }
     return rc;
 }
@@ -304,6 +308,7 @@ ndi_hub_enter_image(struct ndi_hub *hub)
             pthread_mutex_init(&c->publish_mutex, NULL);
             c->lane = -1;
             c->bell = NULL;
+            ndi_store_rlx(&c->alive_ns, 0);
             ndi_store_rlx(&c->spin_get_ns, 20000);
             ndi_store_rlx(&c->spin_put_ns, 20000);
         }

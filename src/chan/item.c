@@ -21,6 +21,7 @@
 
 #define BIG (UINT64_C(2) << 20)
 #define PAGE 4096
+#define PATIENCE_NS INT64_C(1000000000)
 
 /* What a slot's descriptor will say. */
 struct plan {
@@ -37,6 +38,13 @@ static bool
 tag_ok(const nds_tag *tag)
 {
     return tag == NULL || tag->nbytes <= NDI_TAG_NBYTES;
+}
+
+static int
+bad_tag(const nds_tag *tag)
+{
+    return ndi_fail(NDS_EINVAL, "a tag of %u bytes, at most %d", tag->nbytes,
+                    NDI_TAG_NBYTES);
 }
 
 static void
@@ -131,24 +139,63 @@ set_tag(struct ndi_slot *s, const nds_tag *tag)
     }
 }
 
+/* After a wait for room: does it make sense to wait on, or was the wait for
+ * nothing because who took is dead? since: when that was first seen, or 0. */
 static int
-loan(struct ndi_chan *c, const struct ndi_need *need, int64_t deadline,
-     uint32_t *slot)
+nobody_takes(struct ndi_chan *c, int rc, int64_t deadline, int64_t *since)
+{
+    bool over = rc == NDS_ETIMEDOUT || rc == NDS_EAGAIN;
+
+    if (c->hub->pipe != 0 || !(over || (rc == 0 && deadline < 0))) {
+        return rc; // a pipe knows of its ends
+    }
+    if (!ndi_takers_gone(c)) {
+        *since = 0;
+        return rc;
+    }
+    if (!over) {
+        int64_t now = ndi_now_ns();
+
+        *since = *since == 0 ? now : *since;
+        if (now - *since < PATIENCE_NS) {
+            return 0; // a supervisor may start a new one
+        }
+    }
+    return ndi_fail(NDS_EBROKEN, "put: the queue is full, and the processes "
+                    "that took from it are dead");
+}
+
+/* Waits until there is room for the first. */
+static int
+loan_run(struct ndi_chan *c, const struct ndi_need *needs, int n,
+         int64_t deadline, uint32_t *slots, int *got)
 {
     uint32_t gen = 0;
+    int64_t since = 0;
     int rc;
 
-    while ((rc = ndi_chan_loan(c, need, slot, &gen)) == NDS_EAGAIN) {
+    while ((rc = ndi_chan_loan(c, needs, n, slots, got, &gen)) ==
+           NDS_EAGAIN) {
         if (c->hub->pipe != 0 &&
             ndi_load_acq(&c->hub->h->end_gone[c->index == 0 ? 0 : 1]) != 0) {
             return NDS_EAGAIN; // the pipe looks who is gone
         }
         rc = ndi_chan_wait(c, NDI_WAIT_ROOM, gen, deadline);
+        rc = nobody_takes(c, rc, deadline, &since);
         if (rc < 0) {
             return rc;
         }
     }
     return rc;
+}
+
+static int
+loan(struct ndi_chan *c, const struct ndi_need *need, int64_t deadline,
+     uint32_t *slot)
+{
+    int got;
+
+    return loan_run(c, need, 1, deadline, slot, &got);
 }
 
 /* Memory of the arena that is touched for the first time: in 2 MiB pages if
@@ -222,17 +269,48 @@ put_oversize(struct ndi_chan *c, const nds_array *a, uint64_t nbytes,
     return rc;
 }
 
+static char
+order_of(const nds_view *v)
+{
+    return !nds_view_is_contiguous(v, 'C') && nds_view_is_contiguous(v, 'F')
+               ? 'F' : 'C';
+}
+
+static int
+plan_array(struct plan *p, const nds_array *a)
+{
+    const nds_view *v = &a->view;
+
+    return plan_value(p, v->dtype, v->ndim, v->shape, order_of(v));
+}
+
+/* Descriptor and payload into a loan of ours, without the lock. */
+static int
+fill_slot(struct ndi_chan *c, uint32_t slot, const struct plan *p,
+          const nds_array *a, const nds_tag *tag)
+{
+    int rc = 0;
+
+    describe(c, slot, p);
+    if (p->need.extent > 0) {
+        warm_up(c, ndi_slot_at(c, slot)->off, p->need.extent);
+    }
+    if (a != NULL) {
+        rc = copy_in(payload_at(c, slot, p) + p->blob_room, &a->view,
+                     p->need.nbytes, order_of(&a->view));
+    }
+    NDI_KILL_POINT("put.copied");
+    set_tag(ndi_slot_at(c, slot), tag);
+    return rc;
+}
+
 static int
 put_value(struct ndi_chan *c, const nds_array *a, const nds_tag *tag,
           int64_t deadline)
 {
-    const nds_view *v = &a->view;
-    char order = !nds_view_is_contiguous(v, 'C') &&
-                         nds_view_is_contiguous(v, 'F') ? 'F' : 'C';
     struct plan p = {0};
-    unsigned char *to;
     uint32_t slot;
-    int rc = plan_value(&p, v->dtype, v->ndim, v->shape, order);
+    int rc = plan_array(&p, a);
 
     if (rc == 0 && p.need.extent > c->arena.nbytes) {
         rc = put_oversize(c, a, p.need.nbytes, tag, deadline);
@@ -241,19 +319,12 @@ put_value(struct ndi_chan *c, const nds_array *a, const nds_tag *tag,
     if (rc < 0 || (rc = loan(c, &p.need, deadline, &slot)) < 0) {
         goto out;
     }
-    describe(c, slot, &p);
-    to = payload_at(c, slot, &p);
-    if (p.need.extent > 0) {
-        warm_up(c, ndi_slot_at(c, slot)->off, p.need.extent);
-    }
-    rc = copy_in(to + p.blob_room, v, p.need.nbytes, order);
-    NDI_KILL_POINT("put.copied");
+    rc = fill_slot(c, slot, &p, a, tag);
     if (rc < 0) {
         (void)ndi_chan_free(c, slot);
         goto out;
     }
-    set_tag(ndi_slot_at(c, slot), tag);
-    rc = ndi_chan_publish(c, slot);
+    rc = ndi_chan_publish(c, &slot, 1);
 out:
     ndi_parcel_fini(&p.blob);
     return rc;
@@ -317,7 +388,7 @@ put_ticket(struct ndi_chan *c, const nds_array *a, const nds_tag *tag,
         rc = NDS_ENOTSUP;
         goto out;
     }
-    rc = ndi_chan_publish(c, slot);
+    rc = ndi_chan_publish(c, &slot, 1);
 out:
     ndi_parcel_fini(&p.blob);
     return rc;
@@ -330,8 +401,7 @@ ndi_item_put(struct ndi_chan *c, const nds_array *a, const nds_tag *tag,
     int rc = NDS_ENOTSUP;
 
     if (!tag_ok(tag)) {
-        return ndi_fail(NDS_EINVAL, "a tag of %u bytes, at most %d",
-                        tag->nbytes, NDI_TAG_NBYTES);
+        return bad_tag(tag);
     }
     if (a == NULL) {
         return ndi_item_put_none(c, deadline);
@@ -350,8 +420,7 @@ ndi_item_put_move(struct ndi_chan *c, nds_array **a, const nds_tag *tag,
     int rc = NDS_ENOTSUP;
 
     if (!tag_ok(tag)) {
-        return ndi_fail(NDS_EINVAL, "a tag of %u bytes, at most %d",
-                        tag->nbytes, NDI_TAG_NBYTES);
+        return bad_tag(tag);
     }
     if (nds_view_nbytes(&(*a)->view) > NDI_INLINE_NBYTES) {
         rc = put_ticket(c, *a, tag, ndi_array_is_frozen(*a), deadline);
@@ -374,8 +443,122 @@ ndi_item_put_none(struct ndi_chan *c, int64_t deadline)
 
     if (rc == 0) {
         describe(c, slot, &p);
-        rc = ndi_chan_publish(c, slot);
+        rc = ndi_chan_publish(c, &slot, 1);
     }
+    return rc;
+}
+
+/* ---- many at once ---------------------------------------------------------- */
+
+/* Items that go together: loaned in one section, filled without the lock,
+ * published by one store of the lane's tail. */
+struct run {
+    struct plan plan[NDI_RUN];
+    struct ndi_need need[NDI_RUN];
+    const nds_array *array[NDI_RUN];
+    const nds_tag *tag[NDI_RUN];
+    uint32_t slot[NDI_RUN];
+    int n;
+};
+
+/* By reference or too large: goes alone. */
+static bool
+goes_alone(const struct ndi_chan *c, const nds_array *a, const struct plan *p)
+{
+    return a != NULL && (p->need.extent > c->arena.nbytes ||
+                         (nds_view_nbytes(&a->view) > NDI_INLINE_NBYTES &&
+                          ndi_array_is_frozen(a)));
+}
+
+/* Of the arrays to come as many as can go together; *rc: why not more. */
+static void
+run_gather(struct ndi_chan *c, struct run *r, int count,
+           nds_array *const *arrays, const nds_tag *tags, int *rc)
+{
+    *rc = 0;
+    for (r->n = 0; r->n < count && r->n < NDI_RUN && *rc == 0;) {
+        const nds_tag *tag = tags != NULL ? &tags[r->n] : NULL;
+        const nds_array *a = arrays[r->n];
+        struct plan *p = &r->plan[r->n];
+
+        *p = (struct plan){.need = {.kind = NDI_ITEM_NONE}};
+        *rc = !tag_ok(tag) ? bad_tag(tag) : a != NULL ? plan_array(p, a) : 0;
+        if (*rc < 0 || goes_alone(c, a, p)) {
+            ndi_parcel_fini(&p->blob);
+            return;
+        }
+        r->need[r->n] = p->need;
+        r->array[r->n] = a;
+        r->tag[r->n++] = tag;
+    }
+}
+
+/* What is left of a run's loans goes back, in one section. */
+static void
+run_free(struct ndi_chan *c, const uint32_t *slots, int n)
+{
+    struct ndi_settled back[NDI_RUN];
+
+    for (int i = 0; i < n; i++) {
+        back[i] = (struct ndi_settled){slots[i], false};
+    }
+    (void)ndi_chan_settle(c, back, n);
+}
+
+/* *done: how many are in the queue. */
+static int
+run_put(struct ndi_chan *c, struct run *r, int64_t deadline, int *done)
+{
+    int rc = 0;
+
+    for (*done = 0; *done < r->n && rc == 0;) {
+        int at = *done, got = 0, full = 0, out;
+
+        rc = loan_run(c, &r->need[at], r->n - at, deadline, r->slot, &got);
+        while (rc == 0 && full < got) {
+            rc = fill_slot(c, r->slot[full], &r->plan[at + full],
+                           r->array[at + full], r->tag[at + full]);
+            full += rc == 0;
+        }
+        if (full < got) {
+            run_free(c, r->slot + full, got - full);
+        }
+        if (full > 0) {
+            out = ndi_chan_publish(c, r->slot, full);
+            rc = rc < 0 ? rc : out;
+            *done += out == 0 ? full : 0;
+        }
+    }
+    return rc;
+}
+
+int
+ndi_item_put_many(struct ndi_chan *c, int count, nds_array *const *arrays,
+                  const nds_tag *tags, int64_t deadline, int *done)
+{
+    struct run *r = malloc(sizeof *r);
+    int rc = r == NULL ? ndi_fail_nomem(sizeof *r, "a run of items") : 0;
+
+    *done = 0;
+    while (rc == 0 && *done < count) {
+        int put = 0, why, more;
+
+        run_gather(c, r, count - *done, arrays + *done,
+                   tags != NULL ? tags + *done : NULL, &why);
+        more = r->n;
+        rc = run_put(c, r, deadline, &put);
+        *done += put;
+        for (int i = 0; i < more; i++) {
+            ndi_parcel_fini(&r->plan[i].blob);
+        }
+        rc = rc < 0 ? rc : why;
+        if (rc == 0 && *done < count && more < NDI_RUN) {
+            rc = ndi_item_put(c, arrays[*done],
+                              tags != NULL ? &tags[*done] : NULL, deadline);
+            *done += rc == 0;
+        }
+    }
+    free(r);
     return rc;
 }
 
@@ -466,7 +649,7 @@ ndi_item_publish(struct ndi_hub *hub, nds_array **a, const nds_tag *tag)
         return ndi_fail(NDS_EINVAL, "publish: the array is no loan");
     }
     set_tag(ndi_slot_at(c, held->slot), tag);
-    rc = ndi_chan_publish(c, held->slot);
+    rc = ndi_chan_publish(c, &held->slot, 1);
     nds_array_close(ndi_steal(a));
     return rc;
 }

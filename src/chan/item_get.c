@@ -198,34 +198,6 @@ better_copied(const struct ndi_chan *c, const struct item *it)
                c->arena.nbytes / 2;
 }
 
-/* What the slot becomes once the array stands. */
-static int
-settle_get(struct ndi_chan *c, struct ndi_held *held, bool in_place)
-{
-    uint32_t me;
-    int rc;
-
-    if (c->acknowledge) {
-        held->state = NDI_HELD_GOT;
-        ndi_held_list(held);
-        return 0;
-    }
-    if (in_place || ndi_slot_at(c, held->slot)->kind == NDI_ITEM_TICKET) {
-        rc = ndi_chan_own(c, held->slot); // it has left the queue
-        held->state = in_place ? NDI_HELD_ADOPTED : NDI_HELD_OVER;
-        NDI_KILL_POINT("get.owned");
-        if (rc == 0 && !in_place) {
-            rc = ndi_chan_free(c, held->slot); // unlinks the hidden name
-        }
-    } else {
-        rc = ndi_chan_free(c, held->slot);
-    }
-    if (rc == 0 && ndi_chan_me(c, &me) == 0) {
-        ndi_add_rlx(&c->counters[me - 1].left, 1);
-    }
-    return rc;
-}
-
 static void
 handle_closed(nds_array *a, void *ctx)
 {
@@ -233,11 +205,43 @@ handle_closed(nds_array *a, void *ctx)
     ndi_held_closed(ctx);
 }
 
-static int
-open_array(struct ndi_chan *c, struct item *it, struct ndi_held *held,
-           enum ndi_get_how how, nds_array **out)
+/* One item between its claim and its settlement. */
+struct opened {
+    struct ndi_held *held;
+    bool settle; /* it leaves the queue with this run */
+    bool keep;   /* an array looks at the slot's memory */
+};
+
+/* A file keeps its slot, for the name, while slots are plenty. */
+static bool
+slots_are_plenty(const struct ndi_chan *c)
 {
-    bool in_place = false;
+    uint64_t left = (uint64_t)ndi_load_rlx(&c->h->free_count) + c->nslots -
+                    ndi_load_rlx(&c->h->top);
+
+    return left > c->nslots / 2;
+}
+
+/* What the slot becomes once the array stands; keep: an array needs it. */
+static void
+decide(struct ndi_chan *c, enum ndi_get_how how, bool keep, struct opened *o)
+{
+    if (how == NDI_TAKE) {
+        o->held->state = NDI_HELD_TAKEN;
+    } else if (c->acknowledge) {
+        o->held->state = NDI_HELD_GOT;
+    } else {
+        o->settle = true;
+        o->keep = keep;
+    }
+}
+
+static int
+open_array(struct ndi_chan *c, struct item *it, enum ndi_get_how how,
+           struct opened *o, nds_array **out)
+{
+    struct ndi_held *held = o->held;
+    bool in_place = false, file = it->desc.kind == NDI_ITEM_TICKET;
     int rc;
 
     if (it->desc.kind == NDI_ITEM_TICKET) {
@@ -252,19 +256,20 @@ open_array(struct ndi_chan *c, struct item *it, struct ndi_held *held,
     if (rc < 0) {
         return rc;
     }
-    held->open = in_place;
     (*out)->deliveries = ndi_word_deliveries(held->word);
-    if (how == NDI_GET) {
-        return settle_get(c, held, in_place);
-    }
-    held->state = NDI_HELD_TAKEN;
-    (*out)->slot = (uint64_t)held->slot + 1;
-    (*out)->close_ctx = held;
-    if (!in_place) {
+    if (file && (how == NDI_TAKE || slots_are_plenty(c))) {
         // The memory is a file of its own: the handle tells of its end.
-        held->open = true;
         held->refs++;
         (*out)->on_close = handle_closed;
+        (*out)->close_ctx = held;
+        (*out)->own_file = how == NDI_GET;
+        in_place = true;
+    }
+    held->open = in_place;
+    decide(c, how, in_place, o);
+    if (how == NDI_TAKE) {
+        (*out)->slot = (uint64_t)held->slot + 1;
+        (*out)->close_ctx = held;
     }
     return 0;
 }
@@ -287,18 +292,20 @@ refuse(struct ndi_chan *c, uint32_t slot, uint64_t word, int rc)
     }
 }
 
-int
-ndi_item_open(struct ndi_chan *c, uint32_t slot, uint64_t word,
-              enum ndi_get_how how, nds_array **out, nds_tag *tag)
+/* Opens a slot just claimed; on failure it is given back or parked. */
+static int
+open_item(struct ndi_chan *c, uint32_t slot, uint64_t word,
+          enum ndi_get_how how, nds_array **out, nds_tag *tag,
+          struct opened *o)
 {
-    struct ndi_held *held = NULL;
     struct item it = {.dtype = NULL};
-    int rc = ndi_held_new(&held, c);
+    int rc = ndi_held_new(&o->held, c);
 
     *out = NULL;
+    o->settle = o->keep = false;
     if (rc == 0) {
-        held->slot = slot;
-        held->word = word;
+        o->held->slot = slot;
+        o->held->word = word;
         rc = read_slot(c, slot, &it);
     }
     NDI_KILL_POINT("get.read");
@@ -307,49 +314,174 @@ ndi_item_open(struct ndi_chan *c, uint32_t slot, uint64_t word,
         tag->nbytes = it.desc.tag_nbytes;
         memcpy(tag->bytes, it.desc.tag, it.desc.tag_nbytes);
     }
-    if (rc == 0 && it.desc.kind == NDI_ITEM_NONE) {
-        rc = how == NDI_GET ? settle_get(c, held, false)
-                            : ndi_chan_free(c, slot);
+    if (rc == 0 && it.desc.kind != NDI_ITEM_NONE) {
+        rc = open_array(c, &it, how, o, out);
+    } else if (rc == 0 && how == NDI_TAKE) {
+        o->settle = true; // nothing to look at, nothing to release
     } else if (rc == 0) {
-        rc = open_array(c, &it, held, how, out);
-    }
-    if (rc < 0) {
-        const nds_error saved = *nds_last_error();
-        char text[256];
-
-        strncpy(text, saved.message, sizeof text - 1);
-        text[sizeof text - 1] = '\0';
-        if (held != NULL) {
-            held->state = NDI_HELD_OVER;
-        }
-        nds_array_close(ndi_steal(out));
-        refuse(c, slot, word, rc);
-        rc = ndi_fail(rc, "%s", text);
+        decide(c, how, false, o);
     }
     item_fini(&it);
-    ndi_held_put(held);
     return rc;
+}
+
+/* An item that was claimed and cannot be had. */
+static int
+fail_item(struct ndi_chan *c, uint32_t slot, uint64_t word, int rc,
+          nds_array **out, struct opened *o)
+{
+    const nds_error saved = *nds_last_error();
+    char text[256];
+
+    strncpy(text, saved.message, sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    if (o->held != NULL) {
+        o->held->state = NDI_HELD_OVER;
+    }
+    nds_array_close(ndi_steal(out));
+    refuse(c, slot, word, rc);
+    ndi_held_put(ndi_steal(&o->held));
+    return ndi_fail(rc, "%s", text);
+}
+
+/* A run of items leaves the queue, or waits for task_done. */
+static int
+settle(struct ndi_chan *c, enum ndi_get_how how, struct opened *o, int n,
+       nds_array **out)
+{
+    struct ndi_settled run[NDI_RUN];
+    uint32_t me = 0;
+    int count = 0, rc = 0;
+    bool counted;
+
+    for (int i = 0; i < n; i++) {
+        if (o[i].settle) {
+            run[count++] = (struct ndi_settled){o[i].held->slot, o[i].keep};
+        } else if (how == NDI_GET) {
+            ndi_held_list(o[i].held);
+        }
+    }
+    // Counted before they leave: whoever joins may wait a moment too long,
+    // never too short; killed between the two, burial settles the difference.
+    counted = how == NDI_GET && count > 0 && ndi_chan_me(c, &me) == 0;
+    if (counted) {
+        ndi_add_rlx(&c->counters[me - 1].left, (uint64_t)count);
+        NDI_KILL_POINT("get.counted");
+    }
+    if (count > 0) {
+        rc = ndi_chan_settle(c, run, count);
+        NDI_KILL_POINT("get.settled");
+    }
+    for (int i = 0; i < n; i++) {
+        if (rc == 0 && o[i].keep) {
+            o[i].held->state = NDI_HELD_ADOPTED;
+        }
+        if (rc < 0 && o[i].settle) {
+            nds_array_close(ndi_steal(&out[i]));
+        }
+    }
+    if (rc < 0 && counted) {
+        ndi_add_rlx(&c->counters[me - 1].left, 0 - (uint64_t)count);
+    }
+    return rc;
+}
+
+/* The items of one claim. *count of them are the caller's. */
+static int
+open_run(struct ndi_chan *c, enum ndi_get_how how, const uint32_t *slots,
+         const uint64_t *words, int n, nds_array **out, nds_tag *tags,
+         int *count)
+{
+    struct opened o[NDI_RUN];
+    int rc = 0, settled;
+
+    for (*count = 0; *count < n && rc == 0;) {
+        int i = *count;
+
+        o[i] = (struct opened){.held = NULL};
+        rc = open_item(c, slots[i], words[i], how, &out[i],
+                       tags != NULL ? &tags[i] : NULL, &o[i]);
+        if (rc < 0) {
+            rc = fail_item(c, slots[i], words[i], rc, &out[i], &o[i]);
+        }
+        *count += rc == 0;
+    }
+    if (*count + 1 < n) {
+        (void)ndi_chan_put_back(c, slots + *count + 1, n - *count - 1);
+    }
+    settled = settle(c, how, o, *count, out);
+    for (int i = 0; i < *count; i++) {
+        ndi_held_put(o[i].held);
+    }
+    if (settled < 0) {
+        *count = 0; // what could not leave is given back when we are buried
+        return settled;
+    }
+    return rc;
+}
+
+int
+ndi_item_open(struct ndi_chan *c, enum ndi_get_how how, uint32_t slot,
+              uint64_t word, nds_array **out, nds_tag *tag)
+{
+    int count;
+
+    return open_run(c, how, &slot, &word, 1, out, tag, &count);
+}
+
+static int
+get_run(struct ndi_chan *c, enum ndi_get_how how, int room, nds_array **out,
+        nds_tag *tags, int64_t deadline, int *count)
+{
+    uint64_t words[NDI_RUN];
+    uint32_t slots[NDI_RUN];
+    int rc, got;
+
+    *count = 0;
+    while ((rc = ndi_chan_claim(c, room < NDI_RUN ? room : NDI_RUN, slots,
+                                words, &got)) == NDS_EAGAIN) {
+        rc = ndi_chan_wait(c, NDI_WAIT_ITEMS, 0, deadline);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return rc < 0 ? rc
+                  : open_run(c, how, slots, words, got, out, tags, count);
 }
 
 int
 ndi_item_get(struct ndi_chan *c, enum ndi_get_how how, nds_array **out,
              nds_tag *tag, int64_t deadline)
 {
-    uint64_t word;
-    uint32_t slot;
-    int rc;
+    int rc, count;
 
     *out = NULL;
-    while ((rc = ndi_chan_claim(c, &slot, &word)) == NDS_EAGAIN) {
-        rc = ndi_chan_wait(c, NDI_WAIT_ITEMS, 0, deadline);
-        if (rc < 0) {
-            return rc;
-        }
+    rc = get_run(c, how, 1, out, tag, deadline, &count);
+    if (rc == 0) {
+        ndi_bell_look(c);
     }
-    if (rc < 0) {
-        return rc;
-    }
-    rc = ndi_item_open(c, slot, word, how, out, tag);
-    ndi_bell_look(c);
     return rc;
+}
+
+int
+ndi_item_get_many(struct ndi_chan *c, int room, nds_array **out,
+                  nds_tag *tags, int64_t deadline, int *count)
+{
+    int rc = 0;
+
+    for (*count = 0; *count < room && rc == 0;) {
+        int n;
+
+        if (*count > 0 && !ndi_chan_has_items(c)) {
+            break;
+        }
+        rc = get_run(c, NDI_GET, room - *count, out + *count,
+                     tags != NULL ? tags + *count : NULL,
+                     *count == 0 ? deadline : 0, &n);
+        *count += n;
+    }
+    if (*count > 0) {
+        ndi_bell_look(c);
+    }
+    return *count > 0 ? 0 : rc;
 }

@@ -126,17 +126,8 @@ int
 nds_queue_put_many(nds_queue *q, int count, nds_array *const *arrays,
                    const nds_tag *tags, int64_t timeout_ns, int *done)
 {
-    struct ndi_chan *c = chan_of(q);
-    int64_t deadline = ndi_deadline(timeout_ns);
-    int rc = 0;
-
-    *done = 0;
-    for (int i = 0; i < count && rc == 0; i++) {
-        rc = ndi_item_put(c, arrays[i], tags != NULL ? &tags[i] : NULL,
-                          deadline);
-        *done += rc == 0;
-    }
-    return rc;
+    return ndi_item_put_many(chan_of(q), count, arrays, tags,
+                             ndi_deadline(timeout_ns), done);
 }
 
 int
@@ -150,17 +141,8 @@ int
 nds_queue_get_many(nds_queue *q, int room, nds_array **out, nds_tag *tags,
                    int64_t timeout_ns, int *count)
 {
-    struct ndi_chan *c = chan_of(q);
-    int64_t deadline = ndi_deadline(timeout_ns);
-    int rc = 0;
-
-    *count = 0;
-    for (int i = 0; i < room && rc == 0; i++) {
-        rc = ndi_item_get(c, NDI_GET, &out[i], tags != NULL ? &tags[i] : NULL,
-                          i == 0 ? deadline : 0);
-        *count += rc == 0;
-    }
-    return *count > 0 ? 0 : rc;
+    return ndi_item_get_many(chan_of(q), room, out, tags,
+                             ndi_deadline(timeout_ns), count);
 }
 
 int
@@ -267,6 +249,30 @@ int
 nds_queue_fd(nds_queue *q, int *fd)
 {
     return ndi_bell_fd(chan_of(q), NULL, NULL, fd);
+}
+
+int
+nds_queue_list_parked(nds_queue *q, int room, nds_parked *out, int *count)
+{
+    return ndi_parked_list(chan_of(q), room, out, count);
+}
+
+int
+nds_queue_take_parked(nds_queue *q, nds_array **out, nds_tag *tag)
+{
+    return ndi_parked_take(chan_of(q), out, tag);
+}
+
+int
+nds_queue_requeue_parked(nds_queue *q, uint64_t *count)
+{
+    return ndi_parked_requeue(chan_of(q), count);
+}
+
+int
+nds_queue_discard_parked(nds_queue *q, uint64_t *count)
+{
+    return ndi_parked_discard(chan_of(q), count);
 }
 
 int

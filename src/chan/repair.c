@@ -184,14 +184,38 @@ bury_slot(struct ndi_chan *c, uint32_t i, uint64_t word)
     }
     ndi_store_rel(&s->word, now);
     NDI_KILL_POINT("bury.word");
-    if (ndi_word_state(word) == NDI_TAKEN) {
+    if (ndi_word_state(word) == NDI_TAKEN &&
+        ndi_word_state(now) != NDI_PARKED) {
         ndi_add_rlx(ndi_word_state(now) == NDI_FREE ? &n->dropped
                                                      : &n->redelivered, 1);
     }
 }
 
+/* What has left by get without acknowledge, and will get no task_done from
+ * the dead. Other processes may have said task_done for some of it: then the
+ * sum over all is smaller than the dead one's own, and only the sum is owed.
+ * One store; done twice it changes nothing. */
+static void
+settle_debts(struct ndi_chan *c, uint32_t index, uint32_t gen)
+{
+    struct ndi_counters *dead = &c->counters[index];
+    uint64_t done = ndi_load_acq(&dead->done);
+    int64_t owed = (int64_t)(ndi_load_acq(&dead->left) - done -
+                             ndi_load_acq(&dead->owed_before));
+    int64_t sum = ndi_chan_owed(c);
+
+    if (ndi_load_acq(&dead->owed_gen) != gen) {
+        return; // it never asked for an item
+    }
+    owed = owed < sum ? owed : sum;
+    if (owed > 0) {
+        ndi_store_rel(&dead->done, done + (uint64_t)owed);
+        NDI_KILL_POINT("bury.settled");
+    }
+}
+
 int
-ndi_chan_bury(struct ndi_chan *c, uint32_t index)
+ndi_chan_bury(struct ndi_chan *c, uint32_t index, uint32_t died_gen)
 {
     uint32_t top;
     int rc = ndi_chan_lock(c);
@@ -218,6 +242,12 @@ ndi_chan_bury(struct ndi_chan *c, uint32_t index)
             NDI_KILL_POINT("bury.lane");
         }
     }
+    // The words first: an item that is BACK is counted before its debt goes.
+    if (died_gen != 0) {
+        settle_debts(c, index, died_gen);
+    } else {
+        ndi_taker_forget(c, index);
+    }
     rc = ndi_chan_rebuild(c);
     if (rc < 0) {
         // Leave it dirty: the next one to come tries again.
@@ -233,6 +263,23 @@ ndi_chan_bury(struct ndi_chan *c, uint32_t index)
 
 /* ---- looking ---------------------------------------------------------------- */
 
+/* Got without acknowledge and not yet done. `done` is read first: what happens
+ * meanwhile makes the sum too large, never too small. */
+int64_t
+ndi_chan_owed(const struct ndi_chan *c)
+{
+    int64_t sum = 0;
+
+    for (uint32_t i = 0; i < c->hub->party_count; i++) {
+        uint64_t done = ndi_load_acq(&c->counters[i].done);
+
+        sum += (int64_t)(ndi_load_acq(&c->counters[i].left) - done);
+    }
+    return sum;
+}
+
+/* The words before the counters: an item that leaves is counted before its
+ * word changes, so it is seen in one of the two. */
 int64_t
 ndi_chan_unfinished(struct ndi_chan *c)
 {
@@ -245,11 +292,22 @@ ndi_chan_unfinished(struct ndi_chan *c)
 
         sum += state == NDI_READY || state == NDI_BACK || state == NDI_TAKEN;
     }
-    for (uint32_t i = 0; i < c->hub->party_count; i++) {
-        sum += (int64_t)(ndi_load_rlx(&c->counters[i].left) -
-                         ndi_load_rlx(&c->counters[i].done));
+    return sum + ndi_chan_owed(c);
+}
+
+/* Died and not buried yet. */
+static uint32_t
+count_dead(const struct ndi_chan *c)
+{
+    struct ndi_party *p = &c->hub->segment->party;
+    uint32_t dead = 0;
+
+    for (uint32_t i = 0; i < p->count; i++) {
+        dead += ndi_load_acq(&p->slots[i].state) != NDI_PARTY_EMPTY &&
+                ndi_party_is_dead(p, ndi_owner_make(
+                                         i, ndi_load_acq(&p->slots[i].gen)));
     }
-    return sum;
+    return dead;
 }
 
 int
@@ -285,12 +343,15 @@ ndi_chan_info(struct ndi_chan *c, nds_queue_info *out)
     for (uint32_t i = 0; i < c->hub->party_count; i++) {
         out->redelivered += ndi_load_rlx(&c->counters[i].redelivered);
         out->dropped += ndi_load_rlx(&c->counters[i].dropped);
+        out->delivered += ndi_load_rlx(&c->counters[i].delivered);
     }
     out->unfinished = unfinished > 0 ? (uint64_t)unfinished : 0;
     out->bytes_max = c->max_bytes;
     out->closed = ndi_load_acq(&c->h->closed) != 0;
     out->participants =
         (uint32_t)ndi_party_alive(&c->hub->segment->party);
+    out->participants_dead = count_dead(c);
+    ndi_takers_count(c, &out->consumers, &out->consumers_dead);
     return 0;
 }
 

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ring.c - loan, publish, claim, free: every change of a slot's word
+ * ring.c - the lock, the list, the lanes, and what a producer does with them
  *
- * Each operation is one store of one word; the caches beside it may lag when
- * a process is killed, and then `dirty` is set or the lock names the dead, so
- * nobody believes them. LOANED -> READY is the only change made without the
- * lock. Order inside a section: words first, caches after, so that a lane's
- * head never passes an item that nobody has taken.
+ * Each item changes by one store of one word; the caches beside it may lag
+ * when a process is killed, and then `dirty` is set or the lock names the
+ * dead, so nobody believes them. LOANED -> READY is the only change made
+ * without the lock. Order inside a section: words first, caches after, so that
+ * a lane's head never passes an item that nobody has taken.
+ *
+ * A run is several items in one section. It is no unit: killed in it, those
+ * whose word was stored have happened and the others have not.
  */
 #include <chan/chan_impl.h>
 
@@ -84,15 +87,15 @@ ndi_chan_unlock(struct ndi_chan *c)
 
 /* After NDS_ECORRUPT: once more with caches made anew. If the words make no
  * sense either, dirty stays set and everybody who comes is told so. */
-static int
-mend(struct ndi_chan *c, int rc, bool *again)
+int
+ndi_chan_mend(struct ndi_chan *c, int rc, bool *again)
 {
     *again = rc == NDS_ECORRUPT && ndi_chan_rebuild(c) == 0;
     return rc;
 }
 
-static void
-unlock_after(struct ndi_chan *c, int rc)
+void
+ndi_chan_unlock_after(struct ndi_chan *c, int rc)
 {
     if (rc == NDS_ECORRUPT) {
         ndi_lock_unlock(&c->hub->segment->party, &c->h->lock);
@@ -126,12 +129,6 @@ ndi_slot_cost(const struct ndi_chan *c, uint32_t slot, uint64_t *cost)
 }
 
 /* ---- the list of what is in no lane ------------------------------------- */
-
-static bool
-listed(const struct ndi_chan *c, uint32_t slot)
-{
-    return ndi_load_rlx(&ndi_slot_at(c, slot)->listed) != 0;
-}
 
 void
 ndi_list_insert(struct ndi_chan *c, uint32_t slot, uint64_t seq)
@@ -172,8 +169,8 @@ ndi_list_insert(struct ndi_chan *c, uint32_t slot, uint64_t seq)
     ndi_store_rel(&c->h->list_count, ndi_load_rlx(&c->h->list_count) + 1);
 }
 
-static void
-list_remove(struct ndi_chan *c, uint32_t slot)
+void
+ndi_list_remove(struct ndi_chan *c, uint32_t slot)
 {
     struct ndi_slot *s = ndi_slot_at(c, slot);
     uint32_t prev = ndi_load_rlx(&s->prev);
@@ -219,41 +216,48 @@ lane_claim(struct ndi_chan *c)
     }
 }
 
-static uint32_t
-lanes_used(const struct ndi_chan *c)
+uint32_t
+ndi_lanes_used(const struct ndi_chan *c)
 {
     uint32_t n = ndi_load_acq(&c->h->lanes_used);
 
     return n < c->nlanes ? n : c->nlanes;
 }
 
-/* The publisher's side; false: no lane, or it is full. */
-static bool
-lane_push(struct ndi_chan *c, uint32_t slot, uint64_t seq)
+/* The publisher's side: how many of the run went in, none without a lane. The
+ * tail moves once. */
+static int
+lane_push(struct ndi_chan *c, const uint32_t *slots, int n, uint64_t seq)
 {
     struct ndi_lane *l;
-    uint64_t tail;
+    uint64_t tail, room;
 
     if (c->lane < 0) {
-        return false;
+        return 0;
     }
     l = &c->lanes[c->lane];
     ndi_store_rlx(&l->cpu, (uint32_t)ndi_cpu() + 1);
     tail = ndi_load_rlx(&l->tail);
-    if (tail - ndi_load_acq(&l->head) >= c->lane_entries) {
-        return false;
+    room = tail - ndi_load_acq(&l->head);
+    room = room < c->lane_entries ? c->lane_entries - room : 0;
+    n = (uint64_t)n < room ? n : (int)room;
+    for (int i = 0; i < n; i++) {
+        ndi_store_rlx(&c->rings[(uint64_t)c->lane * c->lane_entries +
+                                ((tail + (uint64_t)i) &
+                                 (c->lane_entries - 1))],
+                      (uint64_t)slots[i] << NDI_SEQ_BITS |
+                          (seq + (uint64_t)i));
+        NDI_KILL_POINT("publish.entry");
     }
-    ndi_store_rlx(&c->rings[(uint64_t)c->lane * c->lane_entries +
-                            (tail & (c->lane_entries - 1))],
-                  (uint64_t)slot << NDI_SEQ_BITS | seq);
-    NDI_KILL_POINT("publish.entry");
-    ndi_store_rel(&l->tail, tail + 1); // pairs with lane_head()
-    return true;
+    if (n > 0) {
+        // Pairs with ndi_lane_head().
+        ndi_store_rel(&l->tail, tail + (uint64_t)n);
+    }
+    return n;
 }
 
-/* Under the lock: the oldest entry of a lane that still means an item. */
-static bool
-lane_head(struct ndi_chan *c, uint32_t lane, uint32_t *slot, uint64_t *word)
+bool
+ndi_lane_head(struct ndi_chan *c, uint32_t lane, uint32_t *slot, uint64_t *word)
 {
     struct ndi_lane *l = &c->lanes[lane];
     uint64_t head = ndi_load_rlx(&l->head);
@@ -288,7 +292,7 @@ lane_head(struct ndi_chan *c, uint32_t lane, uint32_t *slot, uint64_t *word)
 bool
 ndi_chan_has_items(const struct ndi_chan *c)
 {
-    uint32_t n = lanes_used(c);
+    uint32_t n = ndi_lanes_used(c);
 
     if (ndi_load_acq(&c->h->list_count) != 0) {
         return true;
@@ -306,7 +310,7 @@ int64_t
 ndi_chan_size(const struct ndi_chan *c)
 {
     uint64_t sum = ndi_load_acq(&c->h->list_count);
-    uint32_t n = lanes_used(c);
+    uint32_t n = ndi_lanes_used(c);
 
     for (uint32_t i = 0; i < n; i++) {
         uint64_t head = ndi_load_acq(&c->lanes[i].head);
@@ -407,331 +411,99 @@ loan_locked(struct ndi_chan *c, const struct ndi_need *need, uint32_t me,
 }
 
 int
-ndi_chan_loan(struct ndi_chan *c, const struct ndi_need *need, uint32_t *slot,
-              uint32_t *gen)
+ndi_chan_loan(struct ndi_chan *c, const struct ndi_need *needs, int n,
+              uint32_t *slots, int *got, uint32_t *gen)
 {
     uint32_t me;
     bool again;
     int rc = ndi_chan_lock(c);
 
+    *got = 0;
     if (rc < 0) {
         return rc;
     }
     *gen = ndi_load_rlx(&c->h->room_gen);
     rc = ndi_chan_me(c, &me);
-    if (rc == 0) {
-        rc = loan_locked(c, need, me, slot);
+    while (rc == 0 && *got < n) {
+        rc = loan_locked(c, &needs[*got], me, &slots[*got]);
+        rc = ndi_chan_mend(c, rc, &again);
+        if (again) {
+            rc = loan_locked(c, &needs[*got], me, &slots[*got]);
+        }
+        *got += rc == 0;
     }
-    rc = mend(c, rc, &again);
-    if (again) {
-        rc = loan_locked(c, need, me, slot);
+    ndi_chan_unlock_after(c, rc);
+    return *got > 0 ? 0 : rc; // what stopped it stops the next one too
+}
+
+/* n numbers in a row, none of them 0; a gap where they would go round. */
+static uint64_t
+next_seqs(struct ndi_chan *c, int n)
+{
+    uint64_t seq;
+
+    do {
+        seq = ndi_add_seq(&c->h->next_seq, (uint64_t)n) & NDI_SEQ_MASK;
+    } while (seq == 0 || seq + (uint64_t)n - 1 > NDI_SEQ_MASK);
+    return seq;
+}
+
+/* What found no place in the lane. A repair in between may have listed an
+ * item already, or it is gone. */
+static int
+publish_spilled(struct ndi_chan *c, const uint32_t *slots, int n,
+                uint32_t me, uint64_t seq)
+{
+    int rc = n > 0 ? ndi_chan_lock(c) : 0;
+
+    if (rc < 0 || n == 0) {
+        return rc;
     }
-    unlock_after(c, rc);
-    return rc;
+    for (int i = 0; i < n; i++) {
+        struct ndi_slot *s = ndi_slot_at(c, slots[i]);
+        uint64_t at = seq + (uint64_t)i;
+
+        if (ndi_load_rlx(&s->listed) == 0 &&
+            ndi_load_rlx(&s->word) == ndi_word_make(NDI_READY, 0, me, at)) {
+            ndi_list_insert(c, slots[i], at);
+        }
+    }
+    ndi_chan_unlock(c);
+    return 0;
 }
 
 int
-ndi_chan_publish(struct ndi_chan *c, uint32_t slot)
+ndi_chan_publish(struct ndi_chan *c, const uint32_t *slots, int n)
 {
-    struct ndi_slot *s = ndi_slot_at(c, slot);
     uint32_t me;
     uint64_t seq;
-    bool pushed;
+    int pushed;
     int rc = ndi_chan_me(c, &me);
 
     if (rc < 0) {
         return rc;
     }
-    if (ndi_load_rlx(&s->word) != ndi_word_make(NDI_LOANED, 0, me, 0)) {
-        return ndi_fail(NDS_ECORRUPT, "publish: slot %u is not this "
-                        "process's loan", slot);
+    for (int i = 0; i < n; i++) {
+        if (ndi_load_rlx(&ndi_slot_at(c, slots[i])->word) !=
+            ndi_word_make(NDI_LOANED, 0, me, 0)) {
+            return ndi_fail(NDS_ECORRUPT, "publish: slot %u is not this "
+                            "process's loan", slots[i]);
+        }
     }
     pthread_mutex_lock(&c->publish_mutex);
-    do {
-        seq = ndi_add_seq(&c->h->next_seq, 1) & NDI_SEQ_MASK;
-    } while (seq == 0);
+    seq = next_seqs(c, n);
     NDI_KILL_POINT("publish.seq");
-    ndi_store_rel(&s->word, ndi_word_make(NDI_READY, 0, me, seq));
-    NDI_KILL_POINT("publish.ready");
-    pushed = lane_push(c, slot, seq);
+    for (int i = 0; i < n; i++) {
+        ndi_store_rel(&ndi_slot_at(c, slots[i])->word,
+                      ndi_word_make(NDI_READY, 0, me, seq + (uint64_t)i));
+        NDI_KILL_POINT("publish.ready");
+    }
+    pushed = lane_push(c, slots, n, seq);
     NDI_KILL_POINT("publish.tail");
-    if (!pushed && (rc = ndi_chan_lock(c)) == 0) {
-        // A repair in between may have listed it already, or it is gone.
-        if (!listed(c, slot) && ndi_load_rlx(&s->word) ==
-                                    ndi_word_make(NDI_READY, 0, me, seq)) {
-            ndi_list_insert(c, slot, seq);
-        }
-        ndi_chan_unlock(c);
-    }
+    rc = publish_spilled(c, slots + pushed, n - pushed, me,
+                         seq + (uint64_t)pushed);
     pthread_mutex_unlock(&c->publish_mutex);
-    ndi_event_signal(&c->h->items, 1);
-    return rc;
-}
-
-/* ---- claim, free -------------------------------------------------------------- */
-
-/* *lane: where it stands, -1 in the list. */
-static bool
-lowest(struct ndi_chan *c, uint32_t *slot, uint64_t *word, int *lane)
-{
-    uint32_t n = lanes_used(c), at;
-    uint32_t head = ndi_load_rlx(&c->h->list_head);
-    bool found = false;
-    uint64_t w = 0;
-
-    *lane = -1;
-
-    if (head < c->nslots && ndi_load_rlx(&c->h->list_count) > 0) {
-        *slot = head;
-        *word = ndi_load_acq(&ndi_slot_at(c, head)->word);
-        found = true;
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        if (lane_head(c, i, &at, &w) &&
-            (!found || ndi_seq_before(ndi_word_seq(w), ndi_word_seq(*word)))) {
-            *slot = at;
-            *word = w;
-            *lane = (int)i;
-            found = true;
-        }
-    }
-    return found;
-}
-
-static int
-claim_locked(struct ndi_chan *c, uint32_t me, uint32_t *slot, uint64_t *word)
-{
-    uint64_t w = 0, cost;
-    uint32_t unclaimed = ndi_load_rlx(&c->h->unclaimed);
-    int lane;
-
-    if (!lowest(c, slot, &w, &lane)) {
-        return ndi_load_rlx(&c->h->closed) != 0 && unclaimed == 0 ? NDS_EEOF
-                                                                  : NDS_EAGAIN;
-    }
-    if ((ndi_word_state(w) != NDI_READY && ndi_word_state(w) != NDI_BACK) ||
-        !ndi_slot_cost(c, *slot, &cost)) {
-        return ndi_fail(NDS_ECORRUPT, "channel: slot %u cannot be delivered",
-                        *slot);
-    }
-    *word = ndi_word_make(NDI_TAKEN, ndi_word_deliveries(w), me,
-                          ndi_word_seq(w));
-    NDI_KILL_POINT("take.chosen");
-    ndi_store_rel(&ndi_slot_at(c, *slot)->word, *word);
-    NDI_KILL_POINT("take.word");
-    if (listed(c, *slot)) {
-        list_remove(c, *slot);
-    }
-    NDI_KILL_POINT("take.unlisted");
-    if (lane >= 0) {
-        ndi_store_rel(&c->lanes[lane].head,
-                      ndi_load_rlx(&c->lanes[lane].head) + 1);
-    }
-    NDI_KILL_POINT("take.head");
-    ndi_store_rlx(&c->h->unclaimed, unclaimed > 0 ? unclaimed - 1 : 0);
-    ndi_store_rlx(&c->h->room_gen, ndi_load_rlx(&c->h->room_gen) + 1);
-    ndi_add_rlx(&c->counters[me - 1].delivered, 1);
-    return 0;
-}
-
-int
-ndi_chan_claim(struct ndi_chan *c, uint32_t *slot, uint64_t *word)
-{
-    uint32_t me;
-    bool again;
-    int rc;
-
-    if (!ndi_chan_has_items(c) && ndi_load_acq(&c->h->closed) == 0) {
-        return NDS_EAGAIN;
-    }
-    rc = ndi_chan_lock(c);
-    if (rc < 0) {
-        return rc;
-    }
-    rc = ndi_chan_me(c, &me);
-    if (rc == 0) {
-        rc = claim_locked(c, me, slot, word);
-    }
-    rc = mend(c, rc, &again);
-    if (again) {
-        rc = claim_locked(c, me, slot, word);
-    }
-    unlock_after(c, rc);
-    if (rc == 0) {
-        ndi_event_signal(&c->h->room, 1);
-    }
-    return rc;
-}
-
-int
-ndi_slot_recycle(struct ndi_chan *c, uint32_t slot)
-{
-    struct ndi_slot *s = ndi_slot_at(c, slot);
-    uint64_t used = ndi_load_rlx(&c->h->bytes_used), cost;
-    uint32_t count = ndi_load_rlx(&c->h->free_count);
-    int rc = 0;
-
-    if (!ndi_slot_cost(c, slot, &cost) || count >= c->nslots) {
-        return ndi_fail(NDS_ECORRUPT, "channel: slot %u has a bad extent",
-                        slot);
-    }
-    if (s->extent > 0) {
-        rc = ndi_arena_free(&c->arena, s->off, s->extent);
-    }
-    NDI_KILL_POINT("free.extent");
-    ndi_store_rlx(&c->free[count], slot);
-    ndi_store_rlx(&c->h->free_count, count + 1);
-    ndi_store_rlx(&c->h->bytes_used, used > cost ? used - cost : 0);
-    ndi_store_rlx(&c->h->room_gen, ndi_load_rlx(&c->h->room_gen) + 1);
-    return rc;
-}
-
-/* Of this process, in one of the states of the mask. */
-static int
-mine(struct ndi_chan *c, uint32_t slot, unsigned states, uint64_t *word)
-{
-    uint32_t me;
-    int rc = ndi_chan_me(c, &me);
-
-    if (rc < 0) {
-        return rc;
-    }
-    *word = ndi_load_acq(&ndi_slot_at(c, slot)->word);
-    if ((1U << ndi_word_state(*word) & states) == 0 ||
-        ndi_word_owner(*word) != me) {
-        return ndi_fail(NDS_ECORRUPT, "channel: slot %u is not this "
-                        "process's any more", slot);
-    }
-    return 0;
-}
-
-/* The extent's bytes, when a LOANED with a seq ends. */
-static void
-unadopt(struct ndi_chan *c, uint32_t slot, uint64_t word)
-{
-    uint64_t sum = ndi_load_rlx(&c->h->bytes_adopted), cost;
-
-    if (ndi_word_state(word) == NDI_LOANED && ndi_word_seq(word) != 0 &&
-        ndi_slot_cost(c, slot, &cost)) {
-        ndi_store_rlx(&c->h->bytes_adopted, sum > cost ? sum - cost : 0);
-    }
-}
-
-int
-ndi_chan_free(struct ndi_chan *c, uint32_t slot)
-{
-    char name[NDI_TICKET_NAME];
-    uint64_t word;
-    int rc = ndi_chan_lock(c);
-
-    if (rc < 0) {
-        return rc;
-    }
-    rc = mine(c, slot, 1U << NDI_LOANED | 1U << NDI_TAKEN, &word);
-    if (rc == 0) {
-        if (ndi_slot_at(c, slot)->kind == NDI_ITEM_TICKET) {
-            // Without its file it must not come back: it has left first.
-            if (ndi_word_state(word) == NDI_TAKEN) {
-                ndi_store_rel(&ndi_slot_at(c, slot)->word,
-                              ndi_word_make(NDI_LOANED, 0,
-                                            ndi_word_owner(word),
-                                            ndi_word_seq(word)));
-                NDI_KILL_POINT("free.left");
-            }
-            ndi_ticket_name(c, slot, name);
-            ndi_shm_unlink(name); // gone already: fine
-        }
-        NDI_KILL_POINT("free.unlinked");
-        ndi_store_rel(&ndi_slot_at(c, slot)->word,
-                      ndi_word_make(NDI_FREE, 0, 0, 0));
-        NDI_KILL_POINT("free.word");
-        if (ndi_word_state(word) == NDI_LOANED && ndi_word_seq(word) == 0) {
-            uint32_t n = ndi_load_rlx(&c->h->unclaimed);
-
-            ndi_store_rlx(&c->h->unclaimed, n > 0 ? n - 1 : 0);
-        }
-        unadopt(c, slot, word);
-        rc = ndi_slot_recycle(c, slot);
-        if (rc == NDS_ECORRUPT) {
-            rc = ndi_chan_rebuild(c);
-            unlock_after(c, rc);
-            return rc;
-        }
-    }
-    ndi_chan_unlock(c);
-    ndi_event_signal(&c->h->room, 1);
-    return rc;
-}
-
-int
-ndi_chan_own(struct ndi_chan *c, uint32_t slot)
-{
-    uint64_t word, cost = 0;
-    int rc = ndi_chan_lock(c);
-
-    if (rc < 0) {
-        return rc;
-    }
-    rc = mine(c, slot, 1U << NDI_TAKEN, &word);
-    if (rc == 0) {
-        ndi_store_rel(&ndi_slot_at(c, slot)->word,
-                      ndi_word_make(NDI_LOANED, ndi_word_deliveries(word),
-                                    ndi_word_owner(word),
-                                    ndi_word_seq(word)));
-        NDI_KILL_POINT("own.word");
-        (void)ndi_slot_cost(c, slot, &cost);
-        ndi_store_rlx(&c->h->bytes_adopted,
-                      ndi_load_rlx(&c->h->bytes_adopted) + cost);
-    }
-    ndi_chan_unlock(c);
-    return rc;
-}
-
-uint64_t
-ndi_word_returned(const struct ndi_chan *c, uint64_t word)
-{
-    uint32_t n = ndi_word_deliveries(word);
-
-    n = n < NDI_DELIVERIES_MAX ? n + 1 : n;
-    if (c->policy == NDS_DROP) {
-        return ndi_word_make(NDI_FREE, 0, 0, 0);
-    }
-    if (c->policy == NDS_PARK ||
-        (c->max_deliveries != 0 && n >= c->max_deliveries)) {
-        return ndi_word_make(NDI_PARKED, n, 0, ndi_word_seq(word));
-    }
-    return ndi_word_make(NDI_BACK, n, 0, ndi_word_seq(word));
-}
-
-int
-ndi_chan_give_back(struct ndi_chan *c, uint32_t slot)
-{
-    struct ndi_slot *s = ndi_slot_at(c, slot);
-    uint64_t word, now;
-    int rc;
-
-    if (c->policy == NDS_DROP) {
-        return ndi_chan_free(c, slot);
-    }
-    rc = ndi_chan_lock(c);
-    if (rc < 0) {
-        return rc;
-    }
-    rc = mine(c, slot, 1U << NDI_TAKEN, &word);
-    if (rc == 0) {
-        now = ndi_word_returned(c, word);
-        ndi_store_rel(&s->word, now);
-        NDI_KILL_POINT("back.word");
-        if (ndi_word_state(now) == NDI_BACK) {
-            ndi_list_insert(c, slot, ndi_word_seq(now));
-            ndi_store_rlx(&c->h->unclaimed,
-                          ndi_load_rlx(&c->h->unclaimed) + 1);
-            ndi_add_rlx(&c->counters[ndi_word_owner(word) - 1].redelivered,
-                        1);
-        }
-    }
-    ndi_chan_unlock(c);
-    ndi_event_signal(&c->h->items, 1);
+    ndi_event_signal(&c->h->items, n);
     return rc;
 }
 

@@ -17,6 +17,10 @@
 
 #define SPIN_MAX_NS 50000
 #define SPIN_MIN_NS 2000
+/* Less than a slice, so that each slice that was slept through ends with a
+ * burial: what the dead held comes back a slice after their end at the latest,
+ * and a sleeper that is woken more often does not bury at every turn. */
+#define SWEEP_NS 15000000
 
 void
 ndi_event_signal(struct ndi_chan_event *e, int count)
@@ -123,7 +127,7 @@ sleep_on(struct ndi_chan *c, struct ndi_chan_event *e,
                          left < NDI_SLICE_NS ? left : NDI_SLICE_NS);
 }
 
-void
+int
 ndi_hub_sweep(struct ndi_hub *hub)
 {
     int64_t now = ndi_now_ns();
@@ -131,13 +135,11 @@ ndi_hub_sweep(struct ndi_hub *hub)
     uint32_t me;
 
     // Burial takes the channel's lock, so whoever buries is a participant.
-    if (ndi_chan_me(&hub->chan[0], &me) < 0) {
-        return;
+    if (ndi_chan_me(&hub->chan[0], &me) < 0 || now - last < SWEEP_NS ||
+        !ndi_cas_seq(&hub->swept_ns, &last, now)) {
+        return 0;
     }
-    if (now - last >= NDI_SLICE_NS &&
-        ndi_cas_seq(&hub->swept_ns, &last, now)) {
-        (void)ndi_party_sweep(&hub->segment->party);
-    }
+    return ndi_party_sweep(&hub->segment->party);
 }
 
 int
@@ -150,8 +152,9 @@ ndi_chan_wait(struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen,
     int64_t left;
 
     if (deadline == 0) {
-        ndi_hub_sweep(c->hub); // who only tries buries the dead as well
-        return NDS_EAGAIN;
+        // Who only tries buries the dead as well, and then tries again.
+        return ndi_hub_sweep(c->hub) > 0 && ready(c, what, seen) ? 0
+                                                                 : NDS_EAGAIN;
     }
     if (what == NDI_WAIT_ITEMS) {
         ndi_store_rlx(&c->h->get_cpu, (uint32_t)ndi_cpu() + 1);
@@ -167,7 +170,7 @@ ndi_chan_wait(struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen,
     }
     sleep_on(c, e, what, seen, left);
     if (!ready(c, what, seen)) {
-        ndi_hub_sweep(c->hub);
+        (void)ndi_hub_sweep(c->hub);
     }
     return 0;
 }

@@ -10,6 +10,7 @@
  */
 #include <os/os.h>
 
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>

@@ -33,6 +33,13 @@ private_copy(nds_array **out, const nds_array *a)
     return rc;
 }
 
+/* By a channel, whose slot it is. */
+static bool
+lent(const nds_array *a)
+{
+    return a->on_close != NULL && !a->own_file;
+}
+
 static bool
 must_copy(const struct ndi_arg *arg)
 {
@@ -41,7 +48,7 @@ must_copy(const struct ndi_arg *arg)
     if (arg->kind != NDI_ARG_ARRAY || arg->pass == NDS_SHARED) {
         return false;
     }
-    if (a->on_close != NULL) {
+    if (lent(a)) {
         return true; // a channel reuses the memory once our parent lets go
     }
     if (arg->pass == NDS_MOVED) {
@@ -93,7 +100,7 @@ pack_array(const struct ndi_arg *arg, struct ndi_parcel *p)
     nds_array *copy;
     int rc;
 
-    if (arg->array->on_close == NULL || arg->pass == NDS_SHARED) {
+    if (!lent(arg->array) || arg->pass == NDS_SHARED) {
         return ndi_ticket_pack(arg->array, arg->pass, p);
     }
     rc = private_copy(&copy, arg->array);

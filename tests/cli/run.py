@@ -5,7 +5,7 @@
 
 A script runs in a directory of its own with `ndshare` first in PATH. $T is a
 prefix for names that nobody else uses; in the output it becomes "T", and the
-directory "DIR". SCRIPT.out is what it must print on stdout (scripts join
+directory "DIR"; $HELPERS, from outside, is where queue_maker is. SCRIPT.out is what it must print on stdout (scripts join
 stderr where they mean to), SCRIPT.exit its exit code (0 without the file).
 --rewrite writes both files instead of comparing. Names that begin with $T are
 removed afterwards, also on failure, and a name left behind is a failure.

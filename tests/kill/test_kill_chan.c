@@ -68,6 +68,44 @@ run_put(nds_queue *q)
     (void)put(q, op_now->count, 100, op_now->reach);
 }
 
+/* A run of two sizes; then one more, so that the queue of 8 is not full. */
+static void
+run_put_many(nds_queue *q)
+{
+    nds_array *a[4];
+    int done;
+
+    for (int i = 0; i < 4; i++) {
+        a[i] = numbers(i % 2 == 0 ? 10 : op_now->count, 100 + 10 * i,
+                       NDS_HEAP);
+    }
+    (void)nds_queue_put_many(q, 4, a, NULL, NDS_SEC(5), &done);
+    for (int i = 0; i < 4; i++) {
+        nds_array_close(a[i]);
+    }
+}
+
+static void
+before_many(nds_queue *q)
+{
+    (void)put(q, 20, 20, NDS_HEAP);
+}
+
+static void
+run_get_many(nds_queue *q)
+{
+    nds_array *a[2] = {NULL};
+    int count;
+
+    (void)nds_queue_get_many(q, 2, a, NULL, NDS_SEC(5), &count);
+    for (int i = 0; i < count; i++) {
+        nds_array_close(a[i]);
+        if (op_now->acknowledge) {
+            (void)nds_queue_task_done(q);
+        }
+    }
+}
+
 static void
 run_loan_publish(nds_queue *q)
 {
@@ -100,6 +138,19 @@ run_get(nds_queue *q)
     nds_array_close(a);
     if (op_now->acknowledge) {
         (void)nds_queue_task_done(q);
+    }
+}
+
+/* A file that is received and moved on, into the queue it came from. */
+static void
+run_forward(nds_queue *q)
+{
+    nds_array *a = NULL;
+
+    if (nds_queue_get(q, &a, NULL, NDS_SEC(5)) == 0) {
+        ((double *)nds_array_data(a))[0] = 100;
+        (void)nds_queue_put_move(q, &a, NULL, NDS_SEC(5));
+        nds_array_close(a);
     }
 }
 
@@ -158,6 +209,66 @@ run_bury(nds_queue *q)
     (void)ndi_party_sweep(&hub->segment->party);
 }
 
+/* A child got, and died before it could say task_done. */
+static void
+before_debt(nds_queue *q)
+{
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        nds_array *a = NULL;
+
+        (void)put(q, 20, 30, NDS_HEAP);
+        (void)nds_queue_get(q, &a, NULL, NDS_SEC(5));
+        raise(SIGKILL);
+    }
+    waitpid(pid, &status, 0);
+}
+
+/* Parked by their taker's death: an inline one and one with a file. */
+static void
+before_parked(nds_queue *q)
+{
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        nds_array *a = NULL;
+
+        (void)nds_queue_take(q, &a, NULL, NDS_SEC(5));
+        raise(SIGKILL);
+    }
+    waitpid(pid, &status, 0);
+    ck_assert_int_eq(ndi_party_sweep(&chan_of(q)->hub->segment->party), 1);
+}
+
+static void
+run_take_parked(nds_queue *q)
+{
+    nds_array *a = NULL;
+
+    if (nds_queue_take_parked(q, &a, NULL) == 0) {
+        (void)nds_queue_release(q, &a);
+    }
+}
+
+static void
+run_requeue(nds_queue *q)
+{
+    uint64_t count;
+
+    (void)nds_queue_requeue_parked(q, &count);
+}
+
+static void
+run_discard(nds_queue *q)
+{
+    uint64_t count;
+
+    (void)nds_queue_discard_parked(q, &count);
+}
+
 static void
 run_close(nds_queue *q)
 {
@@ -169,19 +280,40 @@ static const struct op ops[] = {
     {"put small", NULL, run_put, 1, 0, 20, NDS_HEAP, false},
     {"put large", NULL, run_put, 1, 0, 20000, NDS_HEAP, false},
     {"put moved", NULL, run_put, 1, 0, 20000, NDS_SHAREABLE, false},
+    {"put many", NULL, run_put_many, 4, 0, 2000, NDS_HEAP, false},
+    {"get many", before_many, run_get_many, 0, 2, 20000, NDS_HEAP, false},
+    {"get many, task_done", before_many, run_get_many, 0, 2, 20000, NDS_HEAP,
+     true},
+    {"get many moved", before_many, run_get_many, 0, 2, 20000, NDS_SHAREABLE,
+     false},
     {"loan, publish", NULL, run_loan_publish, 1, 0, 20000, NDS_HEAP, false},
     {"loan, discard", NULL, run_loan_discard, 0, 0, 20000, NDS_HEAP, false},
     {"get small", NULL, run_get, 0, 1, 20, NDS_HEAP, false},
     {"get large", NULL, run_get, 0, 1, 20000, NDS_HEAP, false},
     {"get moved", NULL, run_get, 0, 1, 20000, NDS_SHAREABLE, false},
+    {"forward", NULL, run_forward, 1, 1, 20000, NDS_SHAREABLE, false},
     {"get, task_done", NULL, run_get, 0, 1, 20000, NDS_HEAP, true},
     {"get moved, task_done", NULL, run_get, 0, 1, 20000, NDS_SHAREABLE, true},
     {"take, release", NULL, run_take_release, 0, 1, 20000, NDS_HEAP, false},
     {"take, close", NULL, run_take_back, 0, 0, 20000, NDS_HEAP, false},
     {"shutdown", NULL, run_shutdown, 0, 0, 20, NDS_HEAP, false},
     {"bury, repair", before_dead, run_bury, 0, 0, 20, NDS_HEAP, false},
+    {"bury a debt", before_debt, run_bury, 0, 1, 20, NDS_HEAP, false},
+    {"take parked, release", before_parked, run_take_parked, 0, 1, 20000,
+     NDS_SHAREABLE, false},
+    {"requeue parked", before_parked, run_requeue, 0, 0, 20000,
+     NDS_SHAREABLE, false},
+    {"discard parked", before_parked, run_discard, 0, 1, 20000,
+     NDS_SHAREABLE, false},
     {"close", NULL, run_close, 1, 0, 20, NDS_HEAP, false},
 };
+
+/* By policy; what is parked at the end is requeued. */
+static bool
+parks(const struct op *op)
+{
+    return op->before == before_parked;
+}
 
 /* Everything that is left, told apart by its first number. */
 static void
@@ -221,17 +353,37 @@ drain(nds_queue *q, int n, unsigned *seen, int *count)
 static void
 check_after(const struct op *op, nds_queue *q, uint32_t at, bool killed)
 {
-    int base = 2 + (op->before != NULL), count;
+    int base = 2 + (op->before != NULL && !parks(op)), count;
     nds_queue_info info;
     unsigned seen;
 
+    if (parks(op)) {
+        uint64_t n;
+
+        (void)ndi_party_sweep(&chan_of(q)->hub->segment->party);
+        ck_assert_int_eq(nds_queue_requeue_parked(q, &n), 0);
+    }
     drain(q, 2, &seen, &count);
     ck_assert_msg(count >= base - op->takes && count <= base + op->adds,
                   "%s, killed at %u: %d items", op->name, at, count);
     ck_assert_msg(killed || count == base - op->takes + op->adds,
                   "%s, not killed: %d items", op->name, count);
-    ck_assert_msg((seen & 1U << 2) != 0, "%s, %u: the second item is lost",
-                  op->name, at);
+    // The first one that nobody was to take.
+    ck_assert_msg((seen & 1U << (op->takes > 1 ? 3 : 2)) != 0,
+                  "%s, %u: an item is lost", op->name, at);
+    // A run is put in its order: what is there has all before it.
+    for (unsigned bit = 12; bit < 15; bit++) {
+        ck_assert_msg((seen & 1U << bit) == 0 || (seen & 1U << (bit - 1)) != 0,
+                      "%s, %u: %x has a gap", op->name, at, seen);
+    }
+    // What this process got is owed still, and what the dead got no more; a
+    // debt that nobody owes would let the next join wait for ever.
+    for (int i = 0; i < count && !op->acknowledge; i++) {
+        ck_assert_msg(nds_queue_task_done(q) == 0, "%s, %u: %d owed", op->name,
+                      at, (int)ndi_chan_owed(chan_of(q)));
+    }
+    ck_assert_msg(nds_queue_join(q, 0) == 0, "%s, %u: %d owed by "
+                  "nobody", op->name, at, (int)ndi_chan_owed(chan_of(q)));
     ck_assert_int_eq(nds_queue_info_get(q, &info), 0);
     ck_assert_msg(info.loaned + info.taken + info.items + info.bytes_used ==
                       0, "%s, %u: %d loaned %d taken", op->name, at,
@@ -261,7 +413,9 @@ walk_once(const struct op *op, uint32_t at, struct ndi_kill_page *page)
 {
     nds_queue_options opts = {.size = sizeof opts, .max_items = 8,
                               .max_bytes = 1 << 20,
-                              .acknowledge = op->acknowledge};
+                              .acknowledge = op->acknowledge,
+                              .redelivery = parks(op) ? NDS_PARK
+                                                      : NDS_REDELIVER};
     nds_queue *q = NULL;
     int status;
     bool killed;

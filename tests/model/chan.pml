@@ -9,6 +9,10 @@
  * gives the right to bury), the lane of the producer and the caches (list,
  * free slots, free extents).
  *
+ * With RUN 2 both sides work in runs: loans in one section, one range of
+ * numbers and one move of the tail for the run; claims in one section, a
+ * consumer may give back what it has not started, and frees in one section.
+ *
  * Checked whenever caches are said to be clean, and at the end after a last
  * burial: slots and extents are partitioned, every committed item is in one
  * place or was delivered exactly once, and whatever waits can be found.
@@ -19,6 +23,9 @@
 #define NS 2
 #ifndef ITEMS
 #define ITEMS 3
+#endif
+#ifndef RUN
+#define RUN 1 /* items of one section, at most */
 #endif
 #define PRODUCER 1
 
@@ -172,32 +179,47 @@ inline may_bury(d)
 
 proctype Producer()
 {
-    byte me = PRODUCER, n, k, r, w, slot, e, seq;
+    byte me = PRODUCER, n, k, r, w, slot, e, seq, cnt, i;
+    byte mine[RUN];
 
     do
     :: n < ITEMS ->
         take_lock();
-        slot = NS;
-        if
-        :: fr[0] -> slot = 0
-        :: !fr[0] && fr[1] -> slot = 1
-        :: else
-        fi;
-        if
-        :: slot == NS -> give_lock()
-        :: else ->
+        cnt = 0;
+        do
+        :: cnt < RUN && n + cnt < ITEMS && (fr[0] || fr[1]) ->
+            slot = (fr[0] -> 0 : 1);
             e = (ef[0] -> 0 : 1);
             STEP(ef[e] = false;);
             STEP(fr[slot] = false;);
             STEP(ext[slot] = e;); /* ignored while the word says FREE */
             STEP(st[slot] = LOANED; own[slot] = me; sq[slot] = 0;);
-            give_lock();
-            /* Without the lock from here on. */
-            STEP(seq = nseq; nseq++;);
-            STEP(st[slot] = READY; sq[slot] = seq; committed++;);
-            STEP(eslot[tail] = slot; eseq[tail] = seq;);
-            STEP(tail++;);
-            n++
+            mine[cnt] = slot;
+            cnt++
+        :: else -> break
+        od;
+        give_lock();
+        /* Without the lock from here on. */
+        if
+        :: cnt > 0 ->
+            STEP(seq = nseq; nseq = nseq + cnt;);
+            i = 0;
+            do
+            :: i < cnt ->
+                STEP(st[mine[i]] = READY; sq[mine[i]] = seq + i; committed++;);
+                i++
+            :: else -> break
+            od;
+            i = 0;
+            do
+            :: i < cnt ->
+                STEP(eslot[tail + i] = mine[i]; eseq[tail + i] = seq + i;);
+                i++
+            :: else -> break
+            od;
+            STEP(tail = tail + cnt;);
+            n = n + cnt
+        :: else
         fi
     :: else -> break
     od;
@@ -250,7 +272,8 @@ inline choose()
 
 proctype Consumer(byte me)
 {
-    byte k, r, w, b, slot;
+    byte k, r, w, b, slot, cnt, i;
+    byte mine[RUN];
     bool inlane;
 
     do
@@ -261,10 +284,14 @@ proctype Consumer(byte me)
         if
         :: HAS_ITEMS ->
             take_lock();
-            choose();
-            if
-            :: slot == NS -> give_lock()
-            :: else ->
+            cnt = 0;
+            do
+            :: cnt < RUN ->
+                choose();
+                if
+                :: slot == NS -> break
+                :: else
+                fi;
                 assert(st[slot] == READY || st[slot] == BACK);
                 STEP(st[slot] = TAKEN; own[slot] = me;);
                 STEP(lst[slot] = false;);
@@ -272,16 +299,42 @@ proctype Consumer(byte me)
                 :: inlane -> STEP(head++;)
                 :: else
                 fi;
+                mine[cnt] = slot;
+                cnt++
+            :: else -> break
+            od;
+            give_lock();
+#if RUN > 1
+            if /* the second was not started */
+            :: cnt == 2 ->
+                take_lock();
+                slot = mine[1];
+                STEP(st[slot] = BACK; own[slot] = 0;);
+                STEP(lst[slot] = true;);
                 give_lock();
+                cnt = 1
+            :: true
+            fi;
+#endif
+            if
+            :: cnt > 0 ->
                 /* The payload is read here. */
                 take_lock();
-                assert(st[slot] == TAKEN && own[slot] == me);
-                STEP(got[sq[slot]]++; delivered++;
-                     assert(got[sq[slot]] == 1);
-                     st[slot] = FREE; own[slot] = 0; sq[slot] = 0;);
-                STEP(ef[ext[slot]] = true;);
-                STEP(fr[slot] = true;);
+                i = 0;
+                do
+                :: i < cnt ->
+                    slot = mine[i];
+                    assert(st[slot] == TAKEN && own[slot] == me);
+                    STEP(got[sq[slot]]++; delivered++;
+                         assert(got[sq[slot]] == 1);
+                         st[slot] = FREE; own[slot] = 0; sq[slot] = 0;);
+                    STEP(ef[ext[slot]] = true;);
+                    STEP(fr[slot] = true;);
+                    i++
+                :: else -> break
+                od;
                 give_lock()
+            :: else
             fi
         :: else
         fi

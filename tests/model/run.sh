@@ -43,6 +43,7 @@ fails() { # what was broken, and how
 case $name in
 chan)
     holds
+    holds -DRUN=2 -DKILLS=1
     fails 'a section without the dirty flag' -DMUTANT
     ;;
 mutex)

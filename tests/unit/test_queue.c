@@ -109,6 +109,148 @@ START_TEST(first_in_first_out_and_many)
 }
 END_TEST
 
+START_TEST(many_are_partly_done)
+{
+    nds_queue_options opts = {.size = sizeof opts, .max_items = 5};
+    nds_tag tags[8] = {{1, "a"}, {1, "b"}, {1, "c"}, {1, "d"},
+                       {1, "e"}, {1, "f"}, {61, "g"}, {1, "h"}}, seen[8];
+    nds_queue *q = queue_new(&opts);
+    nds_array *in[8], *out[8];
+    int done, count;
+
+    for (int i = 0; i < 8; i++) {
+        in[i] = i == 3 ? NULL : numbers(i % 2 ? 9000 : 5, i);
+    }
+    ck_assert_int_eq(nds_queue_put_many(q, 6, in, tags, 0, &done),
+                     NDS_EAGAIN);
+    ck_assert_int_eq(done, 5);
+    ck_assert_int_eq(nds_queue_put_many(q, 1, in, tags, NDS_MSEC(10), &done),
+                     NDS_ETIMEDOUT);
+    ck_assert_int_eq(done, 0);
+    ck_assert_int_eq(nds_queue_get_many(q, 2, out, seen, 0, &count), 0);
+    ck_assert_int_eq(count, 2);
+    ck_assert_int_eq(seen[1].bytes[0], 'b');
+    // The tag of the second of these is too long.
+    ck_assert_int_eq(nds_queue_put_many(q, 3, in + 5, tags + 5, 0, &done),
+                     NDS_EINVAL);
+    ck_assert_int_eq(done, 1);
+    ck_assert_int_eq(nds_queue_get_many(q, 6, out + 2, seen, 0, &count), 0);
+    ck_assert_int_eq(count, 4);
+    ck_assert_ptr_null(out[3]);
+    for (int i = 0; i < 6; i++) {
+        if (i != 3) {
+            check_numbers(out[i], i % 2 ? 9000 : 5, i);
+        }
+        nds_array_close(out[i]);
+    }
+    ck_assert_int_eq(nds_queue_get_many(q, 6, out, NULL, 0, &count),
+                     NDS_EAGAIN);
+    ck_assert_int_eq(count, 0);
+    for (int i = 0; i < 8; i++) {
+        nds_array_close(in[i]);
+    }
+    ck_assert_int_eq(ndi_chan_valid(chan_of(q)), 0);
+    nds_queue_close(q);
+}
+END_TEST
+
+/* More than one run, with items between that must go alone. */
+START_TEST(many_of_every_kind)
+{
+    nds_queue_options opts = {.size = sizeof opts, .max_bytes = 4 << 20};
+    nds_array_options sh = {.size = sizeof sh, .reach = NDS_SHAREABLE};
+    nds_queue *q = queue_new(&opts);
+    nds_array *in[200], *out[200];
+    int64_t n = 3000;
+    nds_queue_info info;
+    int done, count;
+
+    for (int i = 0; i < 200; i++) {
+        in[i] = numbers(i == 150 ? 600000 : i % 50, i);
+    }
+    nds_array_close(in[70]);
+    ck_assert_int_eq(nds_array_new(&in[70], NDS_FLOAT64, 1, &n, &sh), 0);
+    for (int64_t i = 0; i < n; i++) {
+        ((double *)nds_array_data(in[70]))[i] = 70 + (double)i;
+    }
+    ck_assert_int_eq(nds_array_freeze(in[70]), 0);
+    ck_assert_msg(nds_queue_put_many(q, 140, in, NULL, 0, &done) == 0, "%s",
+                  nds_last_error()->message);
+    ck_assert_int_eq(done, 140);
+    ck_assert_int_eq(nds_queue_get_many(q, 200, out, NULL, 0, &count), 0);
+    ck_assert_int_eq(count, 140);
+    ck_assert_int_eq(nds_queue_put_many(q, 60, in + 140, NULL, 0, &done),
+                     NDS_EAGAIN); // the large one waits until it is alone
+    ck_assert_int_eq(done, 10);
+    ck_assert_int_eq(nds_queue_get_many(q, 60, out + 140, NULL, 0, &count),
+                     0);
+    ck_assert_int_eq(nds_queue_put_many(q, 50, in + 150, NULL, 0, &done),
+                     NDS_EAGAIN); // and then nothing beside it
+    ck_assert_int_eq(done, 1);
+    ck_assert_int_eq(nds_queue_get_many(q, 50, out + 150, NULL, 0, &count),
+                     0);
+    ck_assert_int_eq(nds_queue_put_many(q, 49, in + 151, NULL, 0, &done), 0);
+    ck_assert_int_eq(nds_queue_get_many(q, 49, out + 151, NULL, 0, &count),
+                     0);
+    for (int i = 0; i < 200; i++) {
+        check_numbers(out[i], i == 70 ? n : i == 150 ? 600000 : i % 50, i);
+        nds_array_close(in[i]);
+        nds_array_close(out[i]);
+    }
+    nds_queue_info_get(q, &info);
+    ck_assert_uint_eq(info.bytes_used, 0);
+    ck_assert_int_eq(ndi_chan_valid(chan_of(q)), 0);
+    nds_queue_close(q);
+}
+END_TEST
+
+/* What a run meets that cannot be opened ends it: parked, and those behind it
+ * wait as if nobody had claimed them. */
+START_TEST(a_bad_item_ends_a_run)
+{
+    nds_queue_options opts = {.size = sizeof opts, .acknowledge = true};
+    nds_queue *q = queue_new(&opts);
+    struct ndi_chan *c = chan_of(q);
+    nds_array *in[4], *out[4];
+    nds_queue_info info;
+    int done, count;
+
+    for (int i = 0; i < 4; i++) {
+        in[i] = numbers(5, i);
+    }
+    ck_assert_int_eq(nds_queue_put_many(q, 4, in, NULL, 0, &done), 0);
+    for (uint32_t i = 0; i < c->nslots; i++) {
+        uint64_t w = ndi_load_acq(&ndi_slot_at(c, i)->word);
+
+        if (ndi_word_state(w) == NDI_READY && ndi_word_seq(w) == 2) {
+            ndi_slot_at(c, i)->ndim = 200;
+        }
+    }
+    ck_assert_int_eq(nds_queue_get_many(q, 4, out, NULL, 0, &count), 0);
+    ck_assert_int_eq(count, 1);
+    check_numbers(out[0], 5, 0);
+    nds_queue_info_get(q, &info);
+    ck_assert_uint_eq(info.parked, 1);
+    ck_assert_uint_eq(info.items, 2);
+    ck_assert_uint_eq(info.redelivered, 0);
+    ck_assert_int_eq(nds_queue_get_many(q, 4, out + 1, NULL, 0, &count), 0);
+    ck_assert_int_eq(count, 2);
+    ck_assert_uint_eq(nds_queue_deliveries(out[1]), 0);
+    check_numbers(out[1], 5, 2);
+    check_numbers(out[2], 5, 3);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(nds_queue_task_done(q), 0);
+        nds_array_close(out[i]);
+    }
+    ck_assert_int_eq(nds_queue_join(q, 0), 0);
+    for (int i = 0; i < 4; i++) {
+        nds_array_close(in[i]);
+    }
+    ck_assert_int_eq(ndi_chan_valid(c), 0);
+    nds_queue_close(q);
+}
+END_TEST
+
 START_TEST(shapes_orders_and_dtypes)
 {
     nds_queue *q = queue_new(NULL);
@@ -305,6 +447,96 @@ START_TEST(moved_and_frozen_arrays_cross_by_reference)
     nds_array_close(a);
     nds_stats_read(&after);
     ck_assert_uint_eq(after.bytes_copied, before.bytes_copied);
+    ck_assert_int_eq(ndi_chan_valid(chan_of(q)), 0);
+    nds_queue_close(q);
+}
+END_TEST
+
+static nds_array *
+shareable(int64_t count, double first)
+{
+    nds_array_options sh = {.size = sizeof sh, .reach = NDS_SHAREABLE};
+    nds_array *a = NULL;
+
+    ck_assert_int_eq(nds_array_new(&a, NDS_FLOAT64, 1, &count, &sh), 0);
+    for (int64_t i = 0; i < count; i++) {
+        ((double *)nds_array_data(a))[i] = first + (double)i;
+    }
+    return a;
+}
+
+/* From hand to hand, through two queues, one of them with acknowledge. */
+START_TEST(received_arrays_move_on_without_a_copy)
+{
+    nds_queue_options ack = {.size = sizeof ack, .acknowledge = true};
+    nds_stats before = {.size = sizeof before}, after = before;
+    nds_queue *q = queue_new(NULL), *r = queue_new(&ack);
+    nds_array *a = shareable(300000, 1), *s = NULL;
+    nds_queue_info info;
+
+    ck_assert_int_eq(nds_stats_enable(), 0);
+    nds_stats_read(&before);
+    for (int i = 0; i < 5; i++) {
+        nds_queue *to = i % 2 ? r : q;
+
+        ck_assert_int_eq(nds_queue_put_move(to, &a, NULL, 0), 0);
+        ck_assert_int_eq(nds_queue_get(to, &a, NULL, 0), 0);
+        nds_queue_info_get(to, &info);
+        ck_assert((info.bytes_used >= 2400000) == (i % 2 == 1));
+        ck_assert_int_eq(i % 2 ? nds_queue_task_done(to) : 0, 0);
+        nds_queue_info_get(to, &info);
+        ck_assert_uint_eq(info.bytes_used, 0); // it is ours alone
+        ck_assert_uint_eq(info.loaned, 1);
+        ck_assert_int_eq(ndi_chan_valid(chan_of(to)), 0);
+    }
+    check_numbers(a, 300000, 1);
+    // Frozen, it stays here and goes as well, twice.
+    ck_assert_int_eq(nds_array_freeze(a), 0);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(nds_queue_put(r, a, NULL, 0), 0);
+        ck_assert_int_eq(nds_queue_get(r, &s, NULL, 0), 0);
+        check_numbers(s, 300000, 1);
+        nds_array_close(s);
+        ck_assert_int_eq(nds_queue_task_done(r), 0);
+    }
+    nds_array_close(a);
+    nds_stats_read(&after);
+    ck_assert_uint_eq(after.bytes_copied, before.bytes_copied);
+    nds_queue_info_get(q, &info);
+    ck_assert_uint_eq(info.loaned + info.bytes_used, 0);
+    nds_queue_info_get(r, &info);
+    ck_assert_uint_eq(info.loaned + info.bytes_used, 0);
+    nds_queue_close(q);
+    nds_queue_close(r);
+}
+END_TEST
+
+/* Open ones do not use up the slots: from some number on they lose the name,
+ * and are copied when they move on. */
+START_TEST(open_files_leave_slots)
+{
+    nds_queue_options opts = {.size = sizeof opts, .max_items = 2};
+    nds_queue *q = queue_new(&opts);
+    nds_array *a[300];
+    uint32_t nslots = chan_of(q)->nslots;
+    nds_queue_info info;
+
+    ck_assert_uint_lt(nslots, 300);
+    for (int i = 0; i < 300; i++) {
+        a[i] = shareable(1000, i);
+        ck_assert_int_eq(nds_queue_put_move(q, &a[i], NULL, 0), 0);
+        ck_assert_int_eq(nds_queue_get(q, &a[i], NULL, 0), 0);
+    }
+    nds_queue_info_get(q, &info);
+    ck_assert_uint_le(info.loaned, nslots / 2 + 1);
+    ck_assert_int_eq(nds_queue_put_move(q, &a[299], NULL, 0), 0);
+    ck_assert_int_eq(nds_queue_get(q, &a[299], NULL, 0), 0);
+    for (int i = 0; i < 300; i++) {
+        check_numbers(a[i], 1000, i);
+        nds_array_close(a[i]);
+    }
+    nds_queue_info_get(q, &info);
+    ck_assert_uint_eq(info.loaned + info.bytes_used, 0);
     ck_assert_int_eq(ndi_chan_valid(chan_of(q)), 0);
     nds_queue_close(q);
 }
@@ -527,6 +759,9 @@ main(void)
     tcase_set_timeout(tc, 30);
     tcase_add_test(tc, every_size_comes_back);
     tcase_add_test(tc, first_in_first_out_and_many);
+    tcase_add_test(tc, many_are_partly_done);
+    tcase_add_test(tc, many_of_every_kind);
+    tcase_add_test(tc, a_bad_item_ends_a_run);
     tcase_add_test(tc, shapes_orders_and_dtypes);
     tcase_add_test(tc, none_and_bounds_and_shutdown);
     tcase_add_test(tc, bytes_are_bounded_and_oversize_crosses);
@@ -534,6 +769,8 @@ main(void)
     tcase_add_test(tc, closing_a_taken_item_gives_it_back);
     tcase_add_test(tc, adopted_memory_lives_with_its_last_view);
     tcase_add_test(tc, moved_and_frozen_arrays_cross_by_reference);
+    tcase_add_test(tc, received_arrays_move_on_without_a_copy);
+    tcase_add_test(tc, open_files_leave_slots);
     tcase_add_test(tc, acknowledged_queues_count_and_join);
     tcase_add_test(tc, plain_queues_count_and_join);
     tcase_add_test(tc, named_queues_are_found);
