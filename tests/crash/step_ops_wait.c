@@ -1,0 +1,2 @@
+#include "step.h"
+const struct step_op step_ops_wait[] = {{0}};
