@@ -41,7 +41,10 @@ struct step_op {
     /* In a process of its own, after the kill: goes on and checks, by need. */
     void (*finish)(const struct step_now *now);
     void (*teardown)(void); /* in the driver: gives all back; no name stays */
+    const void *arg;        /* what its functions share code by */
 };
+/* The one that is being walked. */
+const void *step_arg(void);
 
 /* ---- step_ops.c: what the operations share ------------------------------- */
 struct ndi_segment *step_segment_of(const void *handle); /* of a sync object */

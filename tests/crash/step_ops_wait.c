@@ -1,2 +1,419 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * step_ops_wait.c - conditions, semaphores, events, barriers, snapshots
+ *
+ * A waiter that dies while it waits costs the others at most a wake-up too
+ * many. The partner acts when the victim is about to lie down, so kills fall
+ * before, in and after the sleep.
+ */
 #include "step.h"
-const struct step_op step_ops_wait[] = {{0}};
+
+#include <errno.h>
+#include <ndshare/sync.h>
+#include <os/os.h>
+#include <pthread.h>
+#include <sync/word.h>
+
+/* ---- condition -------------------------------------------------------------- */
+
+static nds_cond *cond;
+
+static void
+cond_make(void)
+{
+    must(nds_cond_new(&cond));
+    step_watch_segment(step_segment_of(cond));
+}
+
+static void
+cond_hold(void)
+{
+    must(nds_cond_lock(cond, NDS_SEC(5)));
+}
+
+static void
+cond_sleep(void)
+{
+    must(nds_cond_wait(cond, NDS_SEC(5)));
+    must(nds_cond_unlock(cond));
+}
+
+static void
+cond_tell(void)
+{
+    must(nds_cond_lock(cond, NDS_SEC(5)));
+    must(nds_cond_notify(cond, 1));
+    must(nds_cond_unlock(cond));
+}
+
+static void
+cond_finish(const struct step_now *now)
+{
+    struct ndi_segment *s = step_segment_of(cond);
+    bool dead;
+    int rc;
+
+    step_need_lock_sane(&s->party, &s->ctl->object.cond.lock, &dead);
+    need(!now->ended || !dead, "it had given the lock back");
+    rc = nds_cond_lock(cond, NDS_SEC(5));
+    need(rc == (dead ? NDS_EOWNERDEAD : 0), "lock: %d", rc);
+    rc = nds_cond_notify(cond, 1);
+    need(rc == 0, "notify: %d", rc);
+    rc = nds_cond_wait(cond, 1000000);
+    need(rc == 0 || rc == NDS_ETIMEDOUT, "wait: %d", rc);
+    need(nds_cond_unlock(cond) == 0, "unlock");
+    step_need_buried(&s->party);
+}
+
+static void
+cond_over(void)
+{
+    nds_cond_close(cond);
+    cond = NULL;
+}
+
+/* ---- semaphore ---------------------------------------------------------------- */
+
+static nds_sem *sem;
+
+static void
+sem_two(void)
+{
+    must(nds_sem_new(&sem, 2, 5));
+    step_watch_segment(step_segment_of(sem));
+}
+
+static void
+sem_none(void)
+{
+    must(nds_sem_new(&sem, 0, 5));
+    step_watch_segment(step_segment_of(sem));
+}
+
+static void
+sem_take(void)
+{
+    must(nds_sem_acquire(sem, NDS_SEC(5)));
+}
+
+static void
+sem_give(void)
+{
+    must(nds_sem_release(sem, 1));
+}
+
+/* least..most permits are right after the kill; all of them can be taken, and
+ * the bound is reached again. */
+static void
+sem_go_on(unsigned least, unsigned most)
+{
+    unsigned n = nds_sem_value(sem);
+
+    need(n >= least && n <= most, "%u permits, not %u..%u", n, least, most);
+    for (unsigned i = 0; i < n; i++) {
+        need(nds_sem_acquire(sem, NDS_SEC(5)) == 0, "permit %u of %u", i, n);
+    }
+    need(nds_sem_acquire(sem, 0) == NDS_EAGAIN, "a permit that is not there");
+    need(nds_sem_release(sem, 5) == 0, "back to the bound");
+    need(nds_sem_release(sem, 1) == NDS_ELIMIT, "beyond the bound");
+    step_need_buried(&step_segment_of(sem)->party);
+}
+
+static void
+sem_take_finish(const struct step_now *now)
+{
+    sem_go_on(1, now->ended ? 1 : 2);
+}
+
+static void
+sem_give_finish(const struct step_now *now)
+{
+    sem_go_on(now->ended ? 3 : 2, 3);
+}
+
+static void
+sem_wait_finish(const struct step_now *now)
+{
+    sem_go_on(0, now->ended || !now->helped ? 0 : 1);
+}
+
+static void
+sem_over(void)
+{
+    nds_sem_close(sem);
+    sem = NULL;
+}
+
+/* ---- event ----------------------------------------------------------------------- */
+
+static nds_event *event;
+
+static void
+event_make(void)
+{
+    must(nds_event_new(&event));
+    step_watch_segment(step_segment_of(event));
+}
+
+static void
+event_made_set(void)
+{
+    event_make();
+    must(nds_event_set(event));
+}
+
+static void
+event_set(void)
+{
+    must(nds_event_set(event));
+}
+
+static void
+event_clear(void)
+{
+    must(nds_event_clear(event));
+}
+
+static void
+event_wait(void)
+{
+    must(nds_event_wait(event, NDS_SEC(5)));
+}
+
+static void
+event_go_on(void)
+{
+    int rc = nds_event_wait(event, 0);
+
+    need(rc == (nds_event_is_set(event) ? 0 : NDS_EAGAIN), "wait: %d", rc);
+    need(nds_event_set(event) == 0 && nds_event_wait(event, 0) == 0,
+         "set and not seen");
+    need(nds_event_clear(event) == 0 &&
+             nds_event_wait(event, 1000000) == NDS_ETIMEDOUT,
+         "cleared and still seen");
+}
+
+static void
+event_set_finish(const struct step_now *now)
+{
+    need(!now->ended || nds_event_is_set(event), "it had set the event");
+    event_go_on();
+}
+
+static void
+event_clear_finish(const struct step_now *now)
+{
+    need(!now->ended || !nds_event_is_set(event), "it had cleared it");
+    event_go_on();
+}
+
+static void
+event_wait_finish(const struct step_now *now)
+{
+    need(nds_event_is_set(event) == now->helped, "waiting changed the event");
+    event_go_on();
+}
+
+static void
+event_over(void)
+{
+    nds_event_close(event);
+    event = NULL;
+}
+
+/* ---- barrier ------------------------------------------------------------------------ */
+
+static nds_barrier *barrier;
+
+static void
+barrier_of_two(void)
+{
+    must(nds_barrier_new(&barrier, 2));
+    step_watch_segment(step_segment_of(barrier));
+}
+
+static void
+barrier_of_one(void)
+{
+    must(nds_barrier_new(&barrier, 1));
+    step_watch_segment(step_segment_of(barrier));
+}
+
+static void
+barrier_arrive(void)
+{
+    must(nds_barrier_wait(barrier, NDS_SEC(5), NULL));
+}
+
+static void
+barrier_broken(void)
+{
+    must(nds_barrier_abort(barrier));
+}
+
+static void
+barrier_whole(void)
+{
+    must(nds_barrier_reset(barrier));
+}
+
+static void
+barrier_made_broken(void)
+{
+    barrier_of_two();
+    barrier_broken();
+}
+
+static void *
+arrive_too(void *result)
+{
+    *(int *)result = nds_barrier_wait(barrier, NDS_SEC(5), NULL);
+    return NULL;
+}
+
+/* After a reset, as many as it is made for go through together. */
+static void
+barrier_go_on(unsigned parties)
+{
+    int other = 0, rc;
+    pthread_t thread;
+
+    need(nds_barrier_reset(barrier) == 0, "reset");
+    if (parties > 1) {
+        need(pthread_create(&thread, NULL, arrive_too, &other) == 0,
+             "a thread");
+    }
+    rc = nds_barrier_wait(barrier, NDS_SEC(5), NULL);
+    if (parties > 1) {
+        pthread_join(thread, NULL);
+    }
+    need(rc == 0 && other == 0, "after a reset: %d and %d", rc, other);
+    step_need_buried(&step_segment_of(barrier)->party);
+}
+
+/* Arrived and died: whoever waits is told. Not arrived: a time-out, told as
+ * such. Gone on together with the partner: nobody was wronged. */
+static void
+barrier_two_finish(const struct step_now *now)
+{
+    int rc = nds_barrier_wait(barrier, now->helped ? 1000000 : NDS_SEC(1) / 20,
+                              NULL);
+
+    need(rc == NDS_EBROKEN || rc == NDS_ETIMEDOUT, "alone: %d", rc);
+    barrier_go_on(2);
+}
+
+static void
+barrier_one_finish(const struct step_now *now)
+{
+    (void)now;
+    barrier_go_on(1);
+}
+
+static void
+barrier_abort_finish(const struct step_now *now)
+{
+    int rc = nds_barrier_wait(barrier, 1000000, NULL);
+
+    need(rc == NDS_EBROKEN || (!now->ended && rc == NDS_ETIMEDOUT),
+         "after an abort: %d", rc);
+    barrier_go_on(2);
+}
+
+static void
+barrier_over(void)
+{
+    nds_barrier_close(barrier);
+    barrier = NULL;
+}
+
+/* ---- sequence lock ---------------------------------------------------------------- */
+
+static nds_mutex *home; /* its control area has a sequence lock as well */
+static uint64_t *guarded;
+
+static struct ndi_seqlock *
+seq(void)
+{
+    return &step_segment_of(home)->ctl->seqlock;
+}
+
+static void
+seq_make(void)
+{
+    struct ndi_segment *s;
+
+    must(nds_mutex_new(&home, NDS_MUTEX_PLAIN));
+    s = step_segment_of(home);
+    guarded = (uint64_t *)(void *)(s->ctl->reserved2);
+    step_watch_segment(s);
+    step_watch(guarded, 16);
+}
+
+static void
+seq_write(void)
+{
+    volatile uint64_t *g = guarded;
+
+    must(ndi_seqlock_write_begin(&step_segment_of(home)->party, seq()));
+    g[0]++;
+    g[1]++;
+    ndi_seqlock_write_end(seq());
+}
+
+static void
+seq_finish(const struct step_now *now)
+{
+    struct ndi_party *p = &step_segment_of(home)->party;
+    uint64_t seen, a, b;
+    int rc = ndi_seqlock_read_begin(p, seq(), &seen, ndi_deadline(NDS_SEC(5)));
+
+    need(rc == 0 || rc == NDS_EOWNERDEAD, "reader: %d", rc);
+    need(!now->ended || rc == 0, "the writer was done, and reader: %d", rc);
+    a = guarded[0];
+    b = guarded[1];
+    need(rc != 0 || a == b, "a snapshot torn: %d %d", (int)a, (int)b);
+    need(rc != 0 || !ndi_seqlock_read_retry(seq(), seen), "nobody writes");
+    guarded[0] = guarded[1] = 0;
+    seq_write();
+    rc = ndi_seqlock_read_begin(p, seq(), &seen, 0);
+    need(rc == 0 && seen % 2 == 0, "after the next writer: %d", rc);
+    step_need_buried(p);
+}
+
+static void
+seq_over(void)
+{
+    nds_mutex_close(home);
+    home = NULL;
+}
+
+const struct step_op step_ops_wait[] = {
+    {"cond.wait", false, cond_make, cond_hold, cond_sleep, cond_tell,
+     cond_finish, cond_over, NULL},
+    {"cond.notify", false, cond_make, NULL, cond_tell, NULL, cond_finish,
+     cond_over, NULL},
+    {"sem.acquire", false, sem_two, NULL, sem_take, NULL, sem_take_finish,
+     sem_over, NULL},
+    {"sem.release", false, sem_two, NULL, sem_give, NULL, sem_give_finish,
+     sem_over, NULL},
+    {"sem.acquire-wait", false, sem_none, NULL, sem_take, sem_give,
+     sem_wait_finish, sem_over, NULL},
+    {"event.set", false, event_make, NULL, event_set, NULL, event_set_finish,
+     event_over, NULL},
+    {"event.clear", false, event_made_set, NULL, event_clear, NULL,
+     event_clear_finish, event_over, NULL},
+    {"event.wait", false, event_make, NULL, event_wait, event_set,
+     event_wait_finish, event_over, NULL},
+    {"barrier.wait", false, barrier_of_two, NULL, barrier_arrive,
+     barrier_arrive, barrier_two_finish, barrier_over, NULL},
+    {"barrier.open", false, barrier_of_one, NULL, barrier_arrive, NULL,
+     barrier_one_finish, barrier_over, NULL},
+    {"barrier.abort", false, barrier_of_two, NULL, barrier_broken, NULL,
+     barrier_abort_finish, barrier_over, NULL},
+    {"barrier.reset", false, barrier_made_broken, NULL, barrier_whole, NULL,
+     barrier_two_finish, barrier_over, NULL},
+    {"seqlock.write", false, seq_make, NULL, seq_write, NULL, seq_finish,
+     seq_over, NULL},
+    {0},
+};

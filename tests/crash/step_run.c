@@ -28,12 +28,19 @@ struct state {
     uint64_t steps;
     uintptr_t pc;
 };
+static const struct step_op *current;
 static struct state states[STATES_MOST];
 static unsigned state_count;
 
 /* What the finisher found, in memory shared with it. */
 static char *verdict;
 #define VERDICT_ROOM 4096
+
+const void *
+step_arg(void)
+{
+    return current->arg;
+}
 
 void
 step_wrong(const char *file, int line, const char *format, ...)
@@ -262,6 +269,7 @@ step_run(const struct step_op *op, const struct step_how *how,
     struct state end = {0};
 
     *sum = (struct step_sum){0};
+    current = op;
     if (verdict == NULL) {
         verdict = mmap(NULL, VERDICT_ROOM, PROT_READ | PROT_WRITE,
                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
