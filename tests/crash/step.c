@@ -26,6 +26,14 @@ static const struct step_op *const tables[] = {
 #define TABLES (sizeof tables / sizeof tables[0])
 
 static int passed, failed;
+volatile sig_atomic_t step_interrupted;
+
+/* The run in hand ends, and the directory goes. */
+static void
+on_signal(int sig)
+{
+    step_interrupted = sig;
+}
 
 static void
 run(const struct step_op *op, const struct step_how *how)
@@ -136,6 +144,8 @@ main(int argc, char **argv)
         printf("skipped: single-stepping a child is not allowed here\n");
         return 77;
     }
+    signal(SIGINT, on_signal);
+    signal(SIGTERM, on_signal);
     rc = step_world_open();
     if (rc < 0) {
         fprintf(stderr, "step: a directory in /dev/shm: %s\n", strerror(-rc));
@@ -145,7 +155,7 @@ main(int argc, char **argv)
            "states", "kills", "missed", "hangs", "leaks", "failures");
     for (size_t t = 0; t < TABLES; t++) {
         for (const struct step_op *op = tables[t]; op->name != NULL; op++) {
-            if (wanted(op, &a, &how)) {
+            if (wanted(op, &a, &how) && !step_interrupted) {
                 run(op, &how);
             }
         }
@@ -153,5 +163,5 @@ main(int argc, char **argv)
     step_world_close();
     printf("took %ld s\n", (long)(time(NULL) - start));
     printf("%d passed, %d failed\n", passed, failed);
-    return failed != 0 || passed == 0;
+    return failed != 0 || passed == 0 || step_interrupted;
 }

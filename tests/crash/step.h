@@ -8,15 +8,16 @@
  * and killed there, another process finishes, and nothing may be wrong or
  * left.
  *
- * One process, the driver, makes the objects; victim and finisher are forked
- * from it, so handles kept in the operations' static variables mean the same
- * in all three.
+ * One process, the driver of this run, makes the objects; victim and finisher
+ * are forked from it, so handles kept in the operations' static variables mean
+ * the same in all three.
  */
 #ifndef NDI_STEP_H
 #define NDI_STEP_H
 
 #include <mem/segment.h>
 
+#include <signal.h>
 #include <stdarg.h>
 #include <sys/types.h>
 
@@ -95,12 +96,19 @@ struct step_victim {
     char trouble[128]; /* set by STEP_BROKE */
 };
 enum step_result { STEP_ON, STEP_ENDED, STEP_BROKE };
-/* 0, or -errno if this system forbids it. */
+/* First of all: 0, or -errno if this system forbids it. */
 int step_allowed(void);
 enum step_result step_start(struct step_victim *v, const struct step_op *op);
 enum step_result step_one(struct step_victim *v);
 /* At full speed to the end mark. */
 enum step_result step_to_end(struct step_victim *v);
+/* Counts how often the recorded run stood at its place; to be begun anew. */
+void step_visits_begin(void);
+uint32_t step_visit(const struct step_victim *v);
+/* At full speed to the n-th time at that place; STEP_ENDED if this run does
+ * not come by. Helps nobody to sleep. */
+enum step_result step_jump(struct step_victim *v, uintptr_t target,
+                           uint32_t visits);
 void step_kill(struct step_victim *v);
 
 /* ---- step_run.c: one operation, all its states ------------------------------ */
@@ -118,6 +126,7 @@ struct step_sum {
     unsigned leaks;
     unsigned failures; /* finisher found something wrong */
 };
+extern volatile sig_atomic_t step_interrupted;
 void step_run(const struct step_op *op, const struct step_how *how,
               struct step_sum *sum);
 /* In finish: ends the process with this message unless ok. */

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -32,13 +33,14 @@ enum kind { KIND_UNKNOWN, KIND_PLAIN, KIND_SYSCALL, KIND_MARK };
 
 /* Addresses seen, for all victims: they are forks of one process. */
 #define SEEN_ROOM (1U << 18)
-static struct {
+static struct seen {
     uintptr_t pc;
     enum kind kind;
-} seen[SEEN_ROOM];
+    uint32_t visits; /* of the recorded run */
+} *seen; /* shared by all stages */
 
-static enum kind
-kind_at(pid_t pid, uintptr_t pc)
+static struct seen *
+seen_at(pid_t pid, uintptr_t pc)
 {
     uint32_t i = (uint32_t)((pc * UINT64_C(0x9e3779b97f4a7c15)) >> 46);
     long word;
@@ -53,7 +55,7 @@ kind_at(pid_t pid, uintptr_t pc)
                        : (word & 0xff) == 0xcc   ? KIND_MARK
                                                  : KIND_PLAIN;
     }
-    return seen[i].kind;
+    return &seen[i];
 }
 
 static enum step_result
@@ -104,7 +106,7 @@ will_sleep(pid_t pid)
 enum step_result
 step_one(struct step_victim *v)
 {
-    enum kind kind = kind_at(v->pid, v->pc);
+    enum kind kind = seen_at(v->pid, v->pc)->kind;
     enum step_result rc;
 
     if (kind == KIND_MARK) {
@@ -143,6 +145,72 @@ step_to_end(struct step_victim *v)
     }
     rc = stopped(v);
     return rc == STEP_ON ? STEP_ENDED : rc;
+}
+
+void
+step_visits_begin(void)
+{
+    for (uint32_t i = 0; i < SEEN_ROOM; i++) {
+        seen[i].visits = 0;
+    }
+}
+
+uint32_t
+step_visit(const struct step_victim *v)
+{
+    return ++seen_at(v->pid, v->pc)->visits;
+}
+
+/* Runs to the mark or to the planted breakpoint. */
+static enum step_result
+run_on(struct step_victim *v, uintptr_t target)
+{
+    enum step_result rc;
+
+    if (ptrace(PTRACE_CONT, v->pid, NULL, NULL) < 0) {
+        return broke(v, "PTRACE_CONT: errno", errno);
+    }
+    rc = stopped(v);
+    if (rc != STEP_ON) {
+        return rc;
+    }
+    if (v->pc != target + 1) {
+        return STEP_ENDED;
+    }
+    v->pc = target;
+    return ptrace(PTRACE_POKEUSER, v->pid,
+                  offsetof(struct user_regs_struct, rip), target) < 0
+               ? broke(v, "PTRACE_POKEUSER: errno", errno)
+               : STEP_ON;
+}
+
+enum step_result
+step_jump(struct step_victim *v, uintptr_t target, uint32_t visits)
+{
+    enum step_result rc = STEP_ON;
+    uint32_t count = v->pc == target;
+    long word = ptrace(PTRACE_PEEKTEXT, v->pid, (void *)target, NULL);
+    long planted = (word & ~0xffL) | 0xcc;
+
+    (void)seen_at(v->pid, target); // known before the byte is changed
+    while (rc == STEP_ON && count < visits) {
+        if (v->pc == target) {
+            rc = step_one(v);
+        } else if (ptrace(PTRACE_POKETEXT, v->pid, (void *)target,
+                          (void *)planted) < 0) {
+            return STEP_ENDED; // a page that takes none: step there
+        } else {
+            rc = run_on(v, target);
+            if (v->pid > 0) {
+                ptrace(PTRACE_POKETEXT, v->pid, (void *)target, (void *)word);
+            }
+        }
+        count += rc == STEP_ON && v->pc == target;
+    }
+    if (rc == STEP_ON) {
+        step_world_look(v->pid);
+    }
+    return rc;
 }
 
 static _Noreturn void
@@ -206,8 +274,14 @@ step_allowed(void)
 {
     static const struct step_op op = {.name = "nothing", .operate = nothing};
     struct step_victim v;
-    enum step_result rc = step_start(&v, &op);
+    enum step_result rc;
 
+    seen = mmap(NULL, SEEN_ROOM * sizeof *seen, PROT_READ | PROT_WRITE,
+                MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (seen == MAP_FAILED) {
+        return -errno;
+    }
+    rc = step_start(&v, &op);
     for (int i = 0; i < 1000 && rc == STEP_ON; i++) {
         rc = step_one(&v);
     }

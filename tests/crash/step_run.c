@@ -7,6 +7,9 @@
  * fresh world, stepped until the digest is the wanted one (not until the count
  * is: time may make a run take another turn), killed, finished by somebody
  * else, swept, and looked at for what is left.
+ *
+ * Every run is played by a process of its own, the stage, forked from one that
+ * never changes: so heap and mappings are the same each time.
  */
 #include "step.h"
 
@@ -16,25 +19,32 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define STATES_MOST 65536
 #define STEPS_MOST 5000000
 #define TRIES 3
+#define VISITS_MOST 1000 /* beyond that, stepping is as fast */
 
 struct state {
     uint64_t digest;
     uint64_t steps;
     uintptr_t pc;
+    uint32_t visits; /* of pc, this one too */
 };
 static const struct step_op *current;
-static struct state states[STATES_MOST];
-static unsigned state_count;
 
-/* What the finisher found, in memory shared with it. */
-static char *verdict;
+/* Written by stages and finishers, read by who started them. */
 #define VERDICT_ROOM 4096
+static struct board {
+    struct step_sum sum;
+    bool reached;
+    char verdict[VERDICT_ROOM];
+    unsigned state_count;
+    struct state states[STATES_MOST];
+} *board;
 
 const void *
 step_arg(void)
@@ -47,11 +57,11 @@ step_wrong(const char *file, int line, const char *format, ...)
 {
     const char *base = strrchr(file, '/');
     va_list ap;
-    int n = snprintf(verdict, VERDICT_ROOM, "%s:%d: ",
+    int n = snprintf(board->verdict, VERDICT_ROOM, "%s:%d: ",
                      base != NULL ? base + 1 : file, line);
 
     va_start(ap, format);
-    vsnprintf(verdict + n, VERDICT_ROOM - (size_t)n, format, ap);
+    vsnprintf(board->verdict + n, VERDICT_ROOM - (size_t)n, format, ap);
     va_end(ap);
     _exit(1);
 }
@@ -78,12 +88,12 @@ new_world(const struct step_op *op)
 static bool
 is_new(uint64_t digest)
 {
-    for (unsigned i = state_count; i-- > 0;) {
-        if (states[i].digest == digest) {
+    for (unsigned i = board->state_count; i-- > 0;) {
+        if (board->states[i].digest == digest) {
             return false;
         }
     }
-    return state_count < STATES_MOST;
+    return board->state_count < STATES_MOST;
 }
 
 static void
@@ -97,13 +107,13 @@ complain(const struct step_op *op, const struct state *s, const char *kind,
 
 /* In a process of its own: what the operation's next user does. */
 static void
-finish(const struct step_op *op, const struct step_now *now,
-       const struct state *s, struct step_sum *sum)
+finish(const struct step_now *now, const struct state *s)
 {
+    const struct step_op *op = current;
     int status = 0;
     pid_t pid;
 
-    verdict[0] = '\0';
+    board->verdict[0] = '\0';
     fflush(NULL);
     pid = fork();
     if (pid == 0) {
@@ -114,70 +124,89 @@ finish(const struct step_op *op, const struct step_now *now,
     while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     }
     if (pid > 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM) {
-        sum->hangs++;
+        board->sum.hangs++;
         complain(op, s, "hangs", "the finisher was not done in time");
     } else if (pid < 0 || status != 0) {
-        sum->failures++;
-        if (verdict[0] == '\0') {
-            snprintf(verdict, VERDICT_ROOM, "finisher's status %#x", status);
+        board->sum.failures++;
+        if (board->verdict[0] == '\0') {
+            snprintf(board->verdict, VERDICT_ROOM, "finisher's status %#x",
+                     status);
         }
-        complain(op, s, "wrong", verdict);
+        complain(op, s, "wrong", board->verdict);
     }
 }
 
 /* All handles closed: does anything stay? */
 static void
-end_world(const struct step_op *op, const struct state *s,
-          struct step_sum *sum)
+end_world(const struct state *s)
 {
     char text[256];
 
-    op->teardown();
+    current->teardown();
     (void)nds_sweep(false, NULL, NULL);
     if (step_world_left(text, sizeof text) > 0) {
-        sum->leaks++;
-        complain(op, s, "leak", text);
+        board->sum.leaks++;
+        complain(current, s, "leak", text);
     }
 }
 
-/* True when every distinct world has been recorded. */
-static bool
-record(const struct step_op *op, struct step_sum *sum)
+/* ---- what stages play ---------------------------------------------------------- */
+
+struct play {
+    void (*act)(const struct play *p);
+    struct state state; /* to kill in */
+    bool by_count;      /* by the count of instructions, not by the digest */
+    bool at_end;
+    bool jump; /* by breakpoint; the digest says whether it came out right */
+};
+
+/* Records every distinct world of one whole run. */
+static void
+record(const struct play *p)
 {
     struct step_victim v;
     enum step_result rc;
 
-    state_count = 0;
-    new_world(op);
-    rc = step_start(&v, op);
+    (void)p;
+    board->state_count = 0;
+    step_visits_begin();
+    new_world(current);
+    rc = step_start(&v, current);
     while (rc == STEP_ON && v.steps < STEPS_MOST) {
         uint64_t digest = step_world_digest(v.pid);
+        uint32_t visits = step_visit(&v);
 
         if (is_new(digest)) {
-            states[state_count++] = (struct state){digest, v.steps, v.pc};
+            board->states[board->state_count++] =
+                (struct state){digest, v.steps, v.pc, visits};
         }
         rc = step_one(&v);
     }
-    sum->steps = v.steps;
-    sum->states = state_count;
+    board->sum.steps = v.steps;
+    board->sum.states = board->state_count;
     step_kill(&v);
-    op->teardown();
+    current->teardown();
+    board->reached = rc == STEP_ENDED;
     if (rc != STEP_ENDED) {
-        printf("%s: cannot be walked: %s\n", op->name, v.trouble);
-        sum->failures++;
+        printf("%s: cannot be walked: %s\n", current->name, v.trouble);
+        board->sum.failures++;
     }
-    return rc == STEP_ENDED;
 }
 
-/* Steps to the wanted world, or to the wanted count if there is no digest. */
 static enum step_result
-walk_to(struct step_victim *v, const struct state *s, bool by_count)
+walk_to(struct step_victim *v, const struct play *p)
 {
     enum step_result rc = STEP_ON;
 
+    if (p->jump) {
+        rc = step_jump(v, p->state.pc, p->state.visits);
+        return rc == STEP_ON && step_world_digest(v->pid) != p->state.digest
+                   ? STEP_ENDED
+                   : rc;
+    }
     while (rc == STEP_ON && v->steps < STEPS_MOST) {
-        if (by_count ? v->steps == s->steps
-                     : step_world_digest(v->pid) == s->digest) {
+        if (p->by_count ? v->steps == p->state.steps
+                        : step_world_digest(v->pid) == p->state.digest) {
             return STEP_ON;
         }
         rc = step_one(v);
@@ -185,45 +214,67 @@ walk_to(struct step_victim *v, const struct state *s, bool by_count)
     return rc;
 }
 
-/* One kill. False: this run did not come by that world. */
-static bool
-kill_at(const struct step_op *op, const struct state *s, bool by_count,
-        bool at_end, struct step_sum *sum)
+static void
+kill_there(const struct play *p)
 {
-    struct step_now now = {.ended = at_end};
+    struct step_now now = {0};
     struct step_victim v;
     enum step_result rc;
-    bool reached;
 
-    new_world(op);
-    rc = step_start(&v, op);
+    new_world(current);
+    rc = step_start(&v, current);
     if (rc == STEP_ON) {
-        rc = at_end ? step_to_end(&v) : walk_to(&v, s, by_count);
+        rc = p->at_end ? step_to_end(&v) : walk_to(&v, p);
     }
-    reached = rc == (at_end ? STEP_ENDED : STEP_ON);
+    board->reached = rc == (p->at_end ? STEP_ENDED : STEP_ON);
     now.helped = v.helped;
-    now.ended = at_end && reached;
+    now.ended = p->at_end;
     step_kill(&v);
-    if (reached) {
-        sum->kills++;
-        finish(op, &now, s, sum);
-        end_world(op, s, sum);
+    if (board->reached) {
+        board->sum.kills++;
+        finish(&now, &p->state);
+        end_world(&p->state);
     } else {
-        op->teardown();
+        current->teardown();
     }
     if (rc == STEP_BROKE) {
-        sum->failures++;
-        complain(op, s, "the victim failed", v.trouble);
+        board->sum.failures++;
+        complain(current, &p->state, "the victim failed", v.trouble);
     }
-    return reached;
 }
 
+/* True if the run came by the place. */
+static bool
+play(const struct play *p)
+{
+    int status = 0;
+    pid_t pid;
+
+    board->reached = false;
+    fflush(NULL);
+    pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        p->act(p);
+        fflush(stdout);
+        _exit(0);
+    }
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (pid < 0 || status != 0) {
+        board->sum.failures++;
+        complain(current, &p->state, "the stage fell", board->verdict);
+    }
+    return board->reached;
+}
+
+/* ---- all kills of one operation -------------------------------------------------- */
+
 static void
-progress(const struct step_op *op, const struct step_how *how, unsigned done,
-         unsigned of)
+progress(const struct step_how *how, unsigned done, unsigned of)
 {
     if (how->progress) {
-        fprintf(stderr, "\r%-28s %u/%u   ", op->name, done, of);
+        fprintf(stderr, "\r%-28s %u/%u   ", current->name, done, of);
         if (done == of) {
             fprintf(stderr, "\r%60s\r", "");
         }
@@ -231,34 +282,42 @@ progress(const struct step_op *op, const struct step_how *how, unsigned done,
 }
 
 static void
-kill_each_state(const struct step_op *op, const struct step_how *how,
-                struct step_sum *sum)
+kill_each_state(const struct step_how *how)
 {
-    for (unsigned i = 0; i < state_count; i++) {
-        bool last = i + 1 == state_count;
+    for (unsigned i = 0; i < board->state_count && !step_interrupted; i++) {
+        struct play p = {.act = kill_there, .state = board->states[i]};
+        bool last = i + 1 == board->state_count;
         bool reached = false;
 
         if (i % how->sample != 0 && !last) {
             continue;
         }
         for (int try = 0; try < TRIES && !reached; try++) {
-            reached = kill_at(op, &states[i], false, false, sum);
+            p.jump = try == 0 && current->partner == NULL &&
+                     p.state.visits <= VISITS_MOST;
+            reached = play(&p);
         }
-        sum->missed += !reached;
-        progress(op, how, i + 1, state_count);
+        if (!reached) {
+            board->sum.missed++;
+            complain(current, &p.state, "missed",
+                     "no further run came by this world");
+        }
+        progress(how, i + 1, board->state_count);
     }
 }
 
 static void
-kill_each_instruction(const struct step_op *op, const struct step_how *how,
-                      struct step_sum *sum)
+kill_each_instruction(const struct step_how *how)
 {
-    for (uint64_t i = 0; i < sum->steps; i += how->sample) {
-        struct state s = {.steps = i};
+    uint64_t steps = board->sum.steps;
+
+    for (uint64_t i = 0; i < steps && !step_interrupted; i += how->sample) {
+        struct play p = {.act = kill_there, .by_count = true,
+                         .state = {.steps = i}};
 
         // A run may be shorter than the recorded one.
-        sum->missed += !kill_at(op, &s, true, false, sum);
-        progress(op, how, (unsigned)i + 1, (unsigned)sum->steps);
+        board->sum.missed += !play(&p);
+        progress(how, (unsigned)i + 1, (unsigned)steps);
     }
 }
 
@@ -266,25 +325,26 @@ void
 step_run(const struct step_op *op, const struct step_how *how,
          struct step_sum *sum)
 {
-    struct state end = {0};
+    struct play p = {.act = record};
 
-    *sum = (struct step_sum){0};
-    current = op;
-    if (verdict == NULL) {
-        verdict = mmap(NULL, VERDICT_ROOM, PROT_READ | PROT_WRITE,
-                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-        if (verdict == MAP_FAILED) {
+    if (board == NULL) {
+        board = mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE,
+                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (board == MAP_FAILED) {
             abort();
         }
     }
-    if (!record(op, sum)) {
-        return;
+    board->sum = (struct step_sum){0};
+    current = op;
+    if (play(&p)) {
+        if (how->every) {
+            kill_each_instruction(how);
+        } else {
+            kill_each_state(how);
+        }
+        p = (struct play){.act = kill_there, .at_end = true,
+                          .state = {.steps = board->sum.steps}};
+        board->sum.missed += !play(&p);
     }
-    if (how->every) {
-        kill_each_instruction(op, how, sum);
-    } else {
-        kill_each_state(op, how, sum);
-    }
-    end.steps = sum->steps;
-    (void)kill_at(op, &end, false, true, sum);
+    *sum = board->sum;
 }

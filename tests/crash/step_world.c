@@ -35,6 +35,8 @@ struct range {
     size_t nbytes;
     size_t copy; /* offset in the copy */
     bool foreign; /* address in the victim, not in the driver */
+    unsigned rank; /* foreign: which file, and where in it */
+    uint64_t off;
 };
 struct blur {
     size_t copy;
@@ -168,16 +170,17 @@ step_world_reset(void)
     stale = true;
 }
 
-static void
+static struct range *
 add_range(const void *at, size_t nbytes, bool foreign)
 {
     if (range_count == RANGES || nbytes > COPY_ROOM - copy_used) {
         fprintf(stderr, "step: too much to watch\n");
         abort();
     }
-    ranges[range_count++] = (struct range){at, nbytes, copy_used, foreign};
+    ranges[range_count] = (struct range){at, nbytes, copy_used, foreign, 0, 0};
     copy_used += nbytes;
     stale = true;
+    return &ranges[range_count++];
 }
 
 static void
@@ -230,14 +233,16 @@ blur_control(const struct ndi_control *ctl)
     }
 }
 
-static void
+static struct range *
 watch_parties(const struct ndi_party_slot *slots, bool foreign)
 {
-    add_range(slots, PARTIES * sizeof *slots, foreign);
+    struct range *r = add_range(slots, PARTIES * sizeof *slots, foreign);
+
     for (unsigned i = 0; i < PARTIES; i++) {
         add_blur((const char *)&slots[i] +
                      offsetof(struct ndi_party_slot, pid), 12);
     }
+    return r;
 }
 
 static unsigned
@@ -273,26 +278,64 @@ step_watch_maps(void)
     maps_wanted = true;
 }
 
-/* One mapping of a file in our directory. A control area is one of its own. */
-static void
-watch_mapping(uintptr_t from, size_t nbytes)
+/* Is there a control area at this address of the victim's? */
+static bool
+is_control(pid_t victim, uintptr_t at)
 {
-    const struct ndi_control *ctl = (const struct ndi_control *)from;
+    uint64_t magic = 0;
+    struct iovec local = {&magic, sizeof magic};
+    struct iovec remote = {(void *)at, sizeof magic};
 
-    if (nbytes == NDI_CTL_NBYTES) {
-        add_range(ctl, offsetof(struct ndi_control, object) + 128, true);
+    return process_vm_readv(victim, &local, 1, &remote, 1, 0) ==
+               (ssize_t)sizeof magic &&
+           magic == NDI_CTL_MAGIC;
+}
+
+static bool
+has_piece(unsigned rank, uint64_t off)
+{
+    for (unsigned i = own_ranges; i < range_count; i++) {
+        if (ranges[i].rank == rank && ranges[i].off == off) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Which pieces of a file are watched must not depend on how the kernel joins
+ * mappings: its beginning, and the control area at its end. */
+static void
+watch_mapping(pid_t victim, uintptr_t from, uintptr_t to, uint64_t off,
+              unsigned rank)
+{
+    uintptr_t ctl_at = to - NDI_CTL_NBYTES;
+    const struct ndi_control *ctl = (const struct ndi_control *)ctl_at;
+    bool has_control = ctl_at >= from && is_control(victim, ctl_at);
+    size_t body = (has_control ? ctl_at : to) - from;
+    struct range *r;
+
+    if (off == 0 && body > 0 && !has_piece(rank, 0)) {
+        r = add_range((const void *)from, body < MAPS_MOST ? body : MAPS_MOST,
+                      true);
+        r->rank = rank;
+    }
+    if (has_control && !has_piece(rank, 1)) {
+        r = add_range(ctl, offsetof(struct ndi_control, object) + 128, true);
+        r->rank = rank;
+        r->off = 1;
         blur_control(ctl);
-        watch_parties(ctl->parties, true);
-    } else {
-        add_range(ctl, nbytes < MAPS_MOST ? nbytes : MAPS_MOST, true);
+        r = watch_parties(ctl->parties, true);
+        r->rank = rank;
+        r->off = 2;
     }
 }
 
 static void
 look_at_maps(pid_t victim)
 {
+    unsigned long from, to, off, ino;
+    unsigned major_number, minor_number;
     char path[32], line[512], mode[8];
-    unsigned long from, to;
     FILE *f;
 
     range_count = own_ranges;
@@ -303,9 +346,12 @@ look_at_maps(pid_t victim)
     f = fopen(path, "r");
     while (f != NULL && fgets(line, sizeof line, f) != NULL) {
         if (strstr(line, dir) != NULL &&
-            sscanf(line, "%lx-%lx %7s", &from, &to, mode) == 3 &&
+            sscanf(line, "%lx-%lx %7s %lx %x:%x %lu", &from, &to, mode, &off,
+                   &major_number, &minor_number, &ino) == 7 &&
             mode[3] == 's' && to - from > 4096) { // presence pages are empty
-            watch_mapping(from, to - from);
+            watch_mapping(victim, from, to, off,
+                          inode_rank(makedev(major_number, minor_number),
+                                     ino));
         }
     }
     if (f != NULL) {
@@ -364,7 +410,11 @@ hash_bytes(void)
         }
         p[0] = any != 0;
     }
-    memory_hash = mix_bytes(copy_used, blurred, copy_used);
+    memory_hash = mix_bytes(own_copy, blurred, own_copy);
+    for (unsigned i = own_ranges; i < range_count; i++) {
+        memory_hash += mix_bytes(mix(ranges[i].rank, ranges[i].off),
+                                 blurred + ranges[i].copy, ranges[i].nbytes);
+    }
 }
 
 /* ---- names ------------------------------------------------------------------------ */
@@ -440,6 +490,15 @@ next_lock(FILE *f, struct lock_line *l)
     return false;
 }
 
+/* Chosen by the hash of a name, and that may hold a random id. */
+static bool
+is_name_byte(const char *first)
+{
+    uint64_t off = strtoull(first, NULL, 10);
+
+    return off >= 4096 && off < NDI_BYTE_IN_USE;
+}
+
 static uint64_t
 hash_locks(void)
 {
@@ -448,6 +507,9 @@ hash_locks(void)
     uint64_t sum = 0, h;
 
     while (f != NULL && next_lock(f, &l)) {
+        if (is_name_byte(l.first)) {
+            snprintf(l.first, sizeof l.first, "NAME");
+        }
         h = mix_bytes(2, l.kind, strlen(l.kind));
         h = mix_bytes(h, l.access, strlen(l.access));
         h = mix_bytes(h, l.first, strlen(l.first));
