@@ -58,7 +58,9 @@ void step_need_lock_sane(struct ndi_party *p, const struct ndi_lock *l,
 /* ---- step_ops_*.c ------------------------------------------------------- */
 extern const struct step_op step_ops_lock[];
 extern const struct step_op step_ops_wait[];
+extern const struct step_op step_ops_gate[];
 extern const struct step_op step_ops_named[];
+extern const struct step_op step_ops_made[];
 extern const struct step_op step_ops_chan[];
 extern const struct step_op step_ops_item[];
 extern const struct step_op step_ops_repair[];

@@ -9,8 +9,6 @@
 #include "step.h"
 
 #include <array/array_impl.h>
-#include <ndshare/chan.h>
-#include <ndshare/sync.h>
 #include <sync/word.h>
 
 #define NAME "subject"
@@ -175,32 +173,6 @@ publish(void)
     must(nds_array_publish(array, NAME, NULL));
 }
 
-static void
-raw_create(void)
-{
-    nds_block *b = NULL;
-
-    must(nds_block_create_raw(&b, NAME, 4096, 0600));
-}
-
-static void
-queue_create(void)
-{
-    nds_queue_options opts = {.size = sizeof opts, .max_items = 8,
-                              .max_bytes = 65536};
-    nds_queue *q = NULL;
-
-    must(nds_queue_create(&q, NAME, &opts));
-}
-
-static void
-mutex_create(void)
-{
-    nds_mutex *m = NULL;
-
-    must(nds_mutex_create(&m, NAME, NDS_MUTEX_PLAIN));
-}
-
 /* ---- in the finisher ---------------------------------------------------------------- */
 
 /* Whole: extent a or b, values what they must be; the lock works, the
@@ -356,58 +328,6 @@ publish_finish(const struct step_now *now)
     need_whole(EXTENT, EXTENT, VALUE);
 }
 
-/* A raw name is nobody's to sweep: what is there stays until unlinked. */
-static void
-raw_finish(const struct step_now *now)
-{
-    bool there = is_there();
-
-    need(there || !now->ended, "it had made the name");
-    need(nds_sweep(false, NULL, NULL) >= 0, "sweep");
-    need(is_there() == there, "a raw name was swept");
-    need(!there || nds_name_unlink(NAME) == 0, "unlink");
-    raw_create();
-}
-
-static void
-queue_create_finish(const struct step_now *now)
-{
-    bool there = is_there();
-    nds_array *a = NULL;
-    nds_queue *q = NULL;
-    int rc = nds_queue_attach(&q, NAME, 0);
-
-    need(there || !now->ended, "it had made the name");
-    need(rc == (there ? 0 : NDS_ENOENT), "attach: %d %s", rc,
-         nds_last_error()->message);
-    if (rc < 0) {
-        queue_create();
-        need(nds_queue_attach(&q, NAME, 0) == 0, "attach to our own");
-    }
-    need(nds_queue_put_none(q, NDS_SEC(5)) == 0, "put");
-    need(nds_queue_get(q, &a, NULL, 0) == 0 && a == NULL, "get");
-    nds_queue_close(q);
-}
-
-static void
-mutex_create_finish(const struct step_now *now)
-{
-    bool there = is_there();
-    nds_mutex *m = NULL;
-    int rc = nds_mutex_attach(&m, NAME);
-
-    need(there || !now->ended, "it had made the name");
-    need(rc == (there ? 0 : NDS_ENOENT), "attach: %d %s", rc,
-         nds_last_error()->message);
-    if (rc < 0) {
-        mutex_create();
-        need(nds_mutex_attach(&m, NAME) == 0, "attach to our own");
-    }
-    need(nds_mutex_lock(m, NDS_SEC(5)) == 0, "lock");
-    need(nds_mutex_unlock(m) == 0, "unlock");
-    nds_mutex_close(m);
-}
-
 #define OP(name, setup, prepare, operate, finish, teardown)                   \
     {name, false, setup, prepare, operate, NULL, finish, teardown, NULL}
 
@@ -432,10 +352,5 @@ const struct step_op step_ops_named[] = {
        unlink_it),
     OP("array.publish", nothing_there, nameless, publish, publish_finish,
        unlink_it),
-    OP("raw.create", nothing_there, NULL, raw_create, raw_finish, unlink_it),
-    OP("queue.create", nothing_there, NULL, queue_create,
-       queue_create_finish, unlink_it),
-    OP("mutex.create", nothing_there, NULL, mutex_create,
-       mutex_create_finish, unlink_it),
     {0},
 };
