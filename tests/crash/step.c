@@ -4,6 +4,7 @@
  *
  *     step --list
  *     step --all [--sample N]     every N-th distinct world of every operation
+ *     step --all --part 1/2       the first of two halves
  *     step --op NAME [--sample N]
  *     step --every [--op NAME]    after every instruction; without --op the
  *                                 five hottest operations
@@ -78,7 +79,7 @@ static int
 usage(void)
 {
     fprintf(stderr, "usage: step --list | --all | --op NAME | --every "
-                    "[--op NAME]   [--sample N]\n");
+                    "[--op NAME]   [--sample N] [--part K/N]\n");
     return 2;
 }
 
@@ -86,6 +87,7 @@ struct args {
     const char *only;
     bool all;
     bool list;
+    int part, parts;
 };
 
 static bool
@@ -103,6 +105,10 @@ parse(int argc, char **argv, struct args *a, struct step_how *how)
         } else if (strcmp(argv[i], "--sample") == 0 && i + 1 < argc &&
                    atoi(argv[i + 1]) > 0) {
             how->sample = (unsigned)atoi(argv[++i]);
+        } else if (strcmp(argv[i], "--part") == 0 && i + 1 < argc &&
+                   sscanf(argv[i + 1], "%d/%d", &a->part, &a->parts) == 2 &&
+                   a->part >= 1 && a->part <= a->parts) {
+            i++;
         } else {
             return false;
         }
@@ -114,6 +120,11 @@ static bool
 wanted(const struct step_op *op, const struct args *a,
        const struct step_how *how)
 {
+    static int turn; /* every n-th, so that long ones are spread */
+
+    if (a->parts > 0 && turn++ % a->parts != a->part - 1) {
+        return false;
+    }
     return a->only != NULL ? strcmp(op->name, a->only) == 0
                            : !how->every || op->hot;
 }

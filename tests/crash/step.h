@@ -43,6 +43,9 @@ struct step_op {
     void (*finish)(const struct step_now *now);
     void (*teardown)(void); /* in the driver: gives all back; no name stays */
     const void *arg;        /* what its functions share code by */
+    /* In the driver, when the victim stands before its first instruction: gives
+     * up what only the victim shall have. May be NULL. */
+    void (*started)(void);
 };
 /* The one that is being walked. */
 const void *step_arg(void);

@@ -252,8 +252,30 @@ step_chan_finish(struct ndi_chan *c, const struct step_ends *ends,
     need(rc == (closed ? NDS_ECLOSED : 0), "send: %d %s", rc,
          nds_last_error()->message);
     nds_array_close(a);
+    // Before burial, which makes the caches anew in any case: who took the lock
+    // after the kill must have known that they are not to be believed.
+    need(ndi_chan_valid(c) == 0, "before burial: %s",
+         nds_last_error()->message);
     step_need_buried(&c->hub->segment->party);
     receive_all(ends, &s, closed ? 0 : STEP_NEXT);
+    need_empty(c);
+}
+
+void
+step_chan_drain(struct ndi_chan *c, const struct step_ends *ends,
+                const struct step_now *now)
+{
+    nds_array *a = NULL;
+    struct scene s;
+    nds_tag tag;
+    int rc;
+
+    look(c, &s);
+    need_history(&s, now);
+    step_need_buried(&c->hub->segment->party);
+    receive_all(ends, &s, 0);
+    rc = ends->receive(&a, &tag);
+    need(rc == NDS_EEOF, "after the last item: %d", rc);
     need_empty(c);
 }
 

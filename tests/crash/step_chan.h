@@ -48,5 +48,8 @@ struct step_ends {
 };
 void step_chan_finish(struct ndi_chan *c, const struct step_ends *ends,
                       const struct step_now *now);
+/* The same where nobody can send any more: all is drained, then NDS_EEOF. */
+void step_chan_drain(struct ndi_chan *c, const struct step_ends *ends,
+                     const struct step_now *now);
 
 #endif

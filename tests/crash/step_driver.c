@@ -244,6 +244,9 @@ step_start(struct step_victim *v, const struct step_op *op)
     rc = stopped(v); // stands behind the first mark
     if (rc == STEP_ON) {
         ptrace(PTRACE_SETOPTIONS, v->pid, NULL, PTRACE_O_EXITKILL);
+        if (op->started != NULL) {
+            op->started();
+        }
         step_world_look(v->pid);
     }
     return rc;

@@ -2,8 +2,8 @@
 /*
  * step_ops_chan.c - pipes, and the arena under every channel
  *
- * Victim, driver and finisher all hold both ends, as relatives after fork do,
- * so an end is never gone here.
+ * Victim, driver and finisher all hold both ends, as relatives after fork do;
+ * only where it says alone has the victim an end for itself.
  */
 #include "step_chan.h"
 
@@ -75,7 +75,8 @@ pipe_send(void)
 static void
 pipe_receive(void)
 {
-    must(nds_pipe_recv(reader, &item, NULL, NDS_SEC(5)));
+    // A loaded machine steps slowly.
+    must(nds_pipe_recv(reader, &item, NULL, NDS_SEC(60)));
     nds_array_close(item);
 }
 
@@ -117,6 +118,41 @@ pipe_finish(const struct step_now *now)
     static const struct step_ends ends = {finish_send, finish_receive};
 
     step_chan_finish(pipe_chan(), &ends, now);
+}
+
+static void
+pipe_join_and_send(void)
+{
+    pipe_fill();
+    pipe_send();
+}
+
+/* The writing end is the victim's alone, and dies with it. */
+static void
+pipe_drop_writer(void)
+{
+    nds_pipe_close(writer);
+    writer = NULL;
+}
+
+static int
+drain_receive(nds_array **out, nds_tag *tag)
+{
+    return nds_pipe_recv(reader, out, tag, NDS_SEC(5));
+}
+
+static void
+pipe_alone_finish(const struct step_now *now)
+{
+    static const struct step_ends ends = {NULL, drain_receive};
+
+    step_chan_drain(pipe_chan(), &ends, now);
+}
+
+static void
+pipe_close_writer(void)
+{
+    nds_pipe_close(writer);
 }
 
 static void
@@ -199,21 +235,26 @@ arena_over(void)
 static const struct step_case
     sending = {150, NDS_HEAP, 2, 1, 0, false, 8, false, 0},
     receiving = {150, NDS_HEAP, 2, 0, 1, false, 8, false, 0},
-    leaving = {150, NDS_HEAP, 2, 0, 0, false, 8, false, 0},
+    leaving = {150, NDS_HEAP, 2, 1, 0, false, 8, false, 0},
     waiting = {100, NDS_HEAP, 0, 0, 1, false, 8, false, 0};
 
 const struct step_op step_ops_chan[] = {
     {"pipe.send", false, pipe_make, pipe_fill, pipe_send, NULL, pipe_finish,
-     pipe_over, &sending},
+     pipe_over, &sending, NULL},
     {"pipe.receive", false, pipe_make, NULL, pipe_receive, NULL, pipe_finish,
-     pipe_over, &receiving},
+     pipe_over, &receiving, NULL},
     {"pipe.receive-wait", false, pipe_make, NULL, pipe_receive,
-     pipe_send_by_driver, pipe_wait_finish, pipe_over, &waiting},
-    {"pipe.close", false, pipe_make, NULL, pipe_close, NULL, pipe_finish,
-     pipe_over, &leaving},
+     pipe_send_by_driver, pipe_wait_finish, pipe_over, &waiting, NULL},
+    {"pipe.close", false, pipe_make, pipe_join_and_send, pipe_close, NULL,
+     pipe_finish, pipe_over, &leaving, NULL},
+    {"pipe.send-alone", false, pipe_make, pipe_fill, pipe_send, NULL,
+     pipe_alone_finish, pipe_over, &sending, pipe_drop_writer},
+    {"pipe.close-alone", false, pipe_make, pipe_join_and_send,
+     pipe_close_writer, NULL, pipe_alone_finish, pipe_over, &leaving,
+     pipe_drop_writer},
     {"arena.alloc", false, arena_make, NULL, arena_alloc, NULL, arena_finish,
-     arena_over, NULL},
+     arena_over, NULL, NULL},
     {"arena.free", false, arena_make, NULL, arena_free, NULL, arena_finish,
-     arena_over, NULL},
+     arena_over, NULL, NULL},
     {0},
 };

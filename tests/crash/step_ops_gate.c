@@ -181,14 +181,14 @@ seq_over(void)
 
 const struct step_op step_ops_gate[] = {
     {"barrier.wait", false, barrier_of_two, NULL, barrier_arrive,
-     barrier_arrive, barrier_two_finish, barrier_over, NULL},
+     barrier_arrive, barrier_two_finish, barrier_over, NULL, NULL},
     {"barrier.open", false, barrier_of_one, NULL, barrier_arrive, NULL,
-     barrier_one_finish, barrier_over, NULL},
+     barrier_one_finish, barrier_over, NULL, NULL},
     {"barrier.abort", false, barrier_of_two, NULL, barrier_broken, NULL,
-     barrier_abort_finish, barrier_over, NULL},
+     barrier_abort_finish, barrier_over, NULL, NULL},
     {"barrier.reset", false, barrier_made_broken, NULL, barrier_whole, NULL,
-     barrier_two_finish, barrier_over, NULL},
+     barrier_two_finish, barrier_over, NULL, NULL},
     {"seqlock.write", false, seq_make, NULL, seq_write, NULL, seq_finish,
-     seq_over, NULL},
+     seq_over, NULL, NULL},
     {0},
 };

@@ -265,7 +265,7 @@ static const struct step_case
 
 #define OP(name, hot, prepare, operate, arg)                                  \
     {name, hot, step_queue_make, prepare, operate, NULL, step_queue_finish,   \
-     step_queue_over, &(arg)}
+     step_queue_over, &(arg), NULL}
 
 const struct step_op step_ops_item[] = {
     OP("queue.loan", false, join, loan, no_change),
@@ -278,9 +278,9 @@ const struct step_op step_ops_item[] = {
     OP("queue.put-first", false, fill, put, small_put),
     OP("queue.put-many", false, join_and_fill_many, put_many, many_put),
     {"queue.put-wait", false, step_queue_make, fill, put, get_one,
-     put_wait_finish, step_queue_over, &full_put},
+     put_wait_finish, step_queue_over, &full_put, NULL},
     {"queue.put-abandoned", false, step_queue_make, join_and_fill, put, NULL,
-     abandon, step_queue_over, &moved_put},
+     abandon, step_queue_over, &moved_put, NULL},
     OP("queue.take", true, join, take, no_change),
     OP("queue.take-moved", false, join, take, moved_get_kept),
     OP("queue.release", true, join_and_take, release, large_get),
@@ -291,7 +291,7 @@ const struct step_op step_ops_item[] = {
     OP("queue.get-arena-open", false, join, get_open, large_get),
     OP("queue.get-moved", false, join, get, moved_get),
     {"queue.get-wait", false, step_queue_make, join, get, put_by_driver,
-     get_wait_finish, step_queue_over, &empty_get},
+     get_wait_finish, step_queue_over, &empty_get, NULL},
     OP("queue.get-ack", false, join, get, kept_ack),
     OP("queue.task-done-inline", false, join_and_get, task_done, small_ack),
     OP("queue.task-done-arena", false, join_and_get, task_done, large_ack),

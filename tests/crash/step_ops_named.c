@@ -329,7 +329,7 @@ publish_finish(const struct step_now *now)
 }
 
 #define OP(name, setup, prepare, operate, finish, teardown)                   \
-    {name, false, setup, prepare, operate, NULL, finish, teardown, NULL}
+    {name, false, setup, prepare, operate, NULL, finish, teardown, NULL, NULL}
 
 const struct step_op step_ops_named[] = {
     OP("array.create", nothing_there, NULL, create, create_finish, unlink_it),

@@ -115,7 +115,7 @@ inherit(void)
 {
     int rc = nds_mutex_lock(mutex, NDS_SEC(5));
 
-    must(rc == NDS_EOWNERDEAD ? nds_mutex_unlock(mutex) : -1);
+    must(rc == NDS_EOWNERDEAD ? 0 : -1);
 }
 
 static void
@@ -135,18 +135,10 @@ go_on(bool *dead_holder)
     step_need_buried(&s->party);
 }
 
+/* Whether the heir had the lock or not, and though burial frees no lock: the
+ * next one must hear that a holder died. */
 static void
-inherit_finish(const struct step_now *now)
-{
-    bool dead;
-
-    go_on(&dead);
-    need(!now->ended || !dead, "it had given the lock back");
-}
-
-/* Burial does not free locks: the heir must hear of it. */
-static void
-buried_finish(const struct step_now *now)
+heir_finish(const struct step_now *now)
 {
     bool dead;
 
@@ -235,7 +227,7 @@ static const struct step_case
 
 #define CHAN(name, setup, prepare, operate, arg)                              \
     {name, false, setup, prepare, operate, NULL, step_queue_finish,           \
-     step_queue_over, &(arg)}
+     step_queue_over, &(arg), NULL}
 
 const struct step_op step_ops_repair[] = {
     CHAN("repair.put", channel_with_dead, join, put_new, putting),
@@ -244,10 +236,10 @@ const struct step_op step_ops_repair[] = {
     CHAN("repair.bury-moved", channel_with_dead, join, bury_all, moving),
     CHAN("repair.join", full_channel_with_dead, NULL, join, mending),
     {"repair.inherit", false, mutex_with_dead, NULL, inherit, NULL,
-     inherit_finish, mutex_over, NULL},
+     heir_finish, mutex_over, NULL, NULL},
     {"repair.bury-mutex", false, mutex_with_dead, NULL, mutex_bury, NULL,
-     buried_finish, mutex_over, NULL},
+     heir_finish, mutex_over, NULL, NULL},
     {"sweep", false, dead_names, NULL, sweep, NULL, sweep_finish,
-     unlink_kept, NULL},
+     unlink_kept, NULL, NULL},
     {0},
 };
