@@ -215,6 +215,61 @@ receive_all(const struct step_ends *ends, const struct scene *s, int next)
     need(had_next == (next > 0), "the finisher's own item is lost");
 }
 
+static bool
+in_a_lane(const struct ndi_chan *c, uint32_t slot, uint64_t seq)
+{
+    for (uint32_t i = 0; i < c->nlanes; i++) {
+        uint64_t tail = ndi_load_acq(&c->lanes[i].tail);
+
+        for (uint64_t at = ndi_load_acq(&c->lanes[i].head); at != tail;
+             at++) {
+            if (ndi_load_rlx(&c->rings[(uint64_t)i * c->lane_entries +
+                                       (at & (c->lane_entries - 1))]) ==
+                ((uint64_t)slot << NDI_SEQ_BITS | seq)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* What ndi_chan_valid does not compare: reservations, and that every item can
+ * be reached. One whose producer died between READY and its lane is found by
+ * the burial of that producer. */
+static void
+need_caches(struct ndi_chan *c)
+{
+    struct ndi_party *p = &c->hub->segment->party;
+    uint32_t unclaimed = 0, listed = 0;
+
+    need(ndi_chan_valid(c) == 0, "words and caches: %s",
+         nds_last_error()->message);
+    must(ndi_chan_lock(c));
+    for (uint32_t i = 0; i < ndi_load_acq(&c->h->top); i++) {
+        const struct ndi_slot *s = ndi_slot_at(c, i);
+        uint64_t word = ndi_load_acq(&s->word);
+        uint32_t state = ndi_word_state(word), owner = ndi_word_owner(word);
+        bool waits = state == NDI_READY || state == NDI_BACK;
+        bool dead = state == NDI_READY && owner > 0 && owner <= p->count &&
+                    ndi_party_is_dead(
+                        p, ndi_owner_make(owner - 1, ndi_load_acq(
+                                              &p->slots[owner - 1].gen)));
+
+        unclaimed += waits || (state == NDI_LOANED &&
+                               ndi_word_seq(word) == 0);
+        listed += waits && ndi_load_rlx(&s->listed) != 0;
+        need(!waits || dead || ndi_load_rlx(&s->listed) != 0 ||
+                 in_a_lane(c, i, ndi_word_seq(word)),
+             "slot %u waits in no lane and no list", i);
+    }
+    need(unclaimed == ndi_load_rlx(&c->h->unclaimed),
+         "%u reservations, counted %u", unclaimed,
+         ndi_load_rlx(&c->h->unclaimed));
+    need(listed == ndi_load_rlx(&c->h->list_count), "%u listed, counted %u",
+         listed, ndi_load_rlx(&c->h->list_count));
+    ndi_chan_unlock(c);
+}
+
 static void
 need_empty(struct ndi_chan *c)
 {
@@ -226,8 +281,7 @@ need_empty(struct ndi_chan *c)
          "left: %d loaned, %d taken, %d items, %d parked, %d bytes",
          (int)info.loaned, (int)info.taken, (int)info.items,
          (int)info.parked, (int)info.bytes_used);
-    need(ndi_chan_valid(c) == 0, "words and caches: %s",
-         nds_last_error()->message);
+    need_caches(c);
     need(ndi_arena_room(&c->arena) == c->arena.nbytes, "the arena leaks");
     // The marker of the channel, and no item's file.
     need(step_world_names() <= 1, "%u names beside the marker",
@@ -254,8 +308,7 @@ step_chan_finish(struct ndi_chan *c, const struct step_ends *ends,
     nds_array_close(a);
     // Before burial, which makes the caches anew in any case: who took the lock
     // after the kill must have known that they are not to be believed.
-    need(ndi_chan_valid(c) == 0, "before burial: %s",
-         nds_last_error()->message);
+    need_caches(c);
     step_need_buried(&c->hub->segment->party);
     receive_all(ends, &s, closed ? 0 : STEP_NEXT);
     need_empty(c);
