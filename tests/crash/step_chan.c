@@ -91,11 +91,15 @@ step_queue_make(void)
     nds_queue_options opts = {.size = sizeof opts,
                               .max_items = k->max_items,
                               .max_bytes = 1 << 20,
+                              .redelivery = k->policy,
                               .acknowledge = k->acknowledge};
 
     must(nds_queue_new(&step_queue, &opts));
     step_watch_segment(step_chan()->hub->segment);
     step_watch_chan(step_chan());
+    if (k->laneless) {
+        step_chan()->nlanes = 0; // as the 65th producer finds it
+    }
     for (int i = 1; i <= k->old; i++) {
         step_put(i);
     }
@@ -114,6 +118,7 @@ struct scene {
     bool there[NUMBERS];
     uint32_t deliveries[NUMBERS]; /* as they must arrive */
     unsigned count;
+    unsigned parked; /* will be, by policy, when the dead are buried */
 };
 
 static void
@@ -135,6 +140,10 @@ look(struct ndi_chan *c, struct scene *out)
         need(s->tag_nbytes == sizeof number && number > 0 && number < NUMBERS,
              "slot %u is an item and has tag %d", i, number);
         need(!out->there[number], "item %d stands in two slots", number);
+        if (state == NDI_TAKEN && step_case()->policy != NDS_REDELIVER) {
+            out->parked += step_case()->policy == NDS_PARK;
+            continue; // was being consumed: not again
+        }
         out->there[number] = true;
         out->deliveries[number] =
             ndi_word_deliveries(word) + (state == NDI_TAKEN);
@@ -271,13 +280,14 @@ need_caches(struct ndi_chan *c)
 }
 
 static void
-need_empty(struct ndi_chan *c)
+need_empty(struct ndi_chan *c, const struct scene *s)
 {
+    uint64_t parked_nbytes = s->parked * (uint64_t)step_case()->count * 8;
     nds_queue_info info = {.size = sizeof info};
 
     need(ndi_chan_info(c, &info) == 0, "info");
-    need(info.loaned + info.taken + info.items + info.parked +
-                 info.bytes_used == 0,
+    need(info.loaned + info.taken + info.items == 0 &&
+             info.parked == s->parked && info.bytes_used == parked_nbytes,
          "left: %d loaned, %d taken, %d items, %d parked, %d bytes",
          (int)info.loaned, (int)info.taken, (int)info.items,
          (int)info.parked, (int)info.bytes_used);
@@ -311,7 +321,7 @@ step_chan_finish(struct ndi_chan *c, const struct step_ends *ends,
     need_caches(c);
     step_need_buried(&c->hub->segment->party);
     receive_all(ends, &s, closed ? 0 : STEP_NEXT);
-    need_empty(c);
+    need_empty(c, &s);
 }
 
 void
@@ -329,7 +339,7 @@ step_chan_drain(struct ndi_chan *c, const struct step_ends *ends,
     receive_all(ends, &s, 0);
     rc = ends->receive(&a, &tag);
     need(rc == NDS_EEOF, "after the last item: %d", rc);
-    need_empty(c);
+    need_empty(c, &s);
 }
 
 /* ---- a queue's two ends ---------------------------------------------------------- */

@@ -28,6 +28,8 @@ struct step_case {
     uint32_t max_items;
     bool closes;         /* the victim shuts the queue down */
     int extra;           /* one more item that waits, 0 none */
+    enum nds_redelivery policy;
+    bool laneless;       /* everything through the sorted list */
 };
 
 extern nds_queue *step_queue;

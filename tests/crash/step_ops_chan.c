@@ -233,10 +233,10 @@ arena_over(void)
 }
 
 static const struct step_case
-    sending = {150, NDS_HEAP, 2, 1, 0, false, 8, false, 0},
-    receiving = {150, NDS_HEAP, 2, 0, 1, false, 8, false, 0},
-    leaving = {150, NDS_HEAP, 2, 1, 0, false, 8, false, 0},
-    waiting = {100, NDS_HEAP, 0, 0, 1, false, 8, false, 0};
+    sending = {150, NDS_HEAP, 2, 1, 0, false, 8, false, 0, 0, false},
+    receiving = {150, NDS_HEAP, 2, 0, 1, false, 8, false, 0, 0, false},
+    leaving = {150, NDS_HEAP, 2, 1, 0, false, 8, false, 0, 0, false},
+    waiting = {100, NDS_HEAP, 0, 0, 1, false, 8, false, 0, 0, false};
 
 const struct step_op step_ops_chan[] = {
     {"pipe.send", false, pipe_make, pipe_fill, pipe_send, NULL, pipe_finish,

@@ -246,22 +246,32 @@ abandon(const struct step_now *now)
 #define LARGE 150 /* 1200 bytes: in the arena, or a file */
 
 static const struct step_case
-    small_put = {SMALL, NDS_HEAP, 2, 1, 0, false, 8, false, 0},
-    large_put = {LARGE, NDS_HEAP, 2, 1, 0, false, 8, false, 0},
-    moved_put = {LARGE, NDS_SHAREABLE, 2, 1, 0, false, 8, false, 0},
-    many_put = {SMALL, NDS_HEAP, 2, 3, 0, false, 8, false, 0},
-    no_change = {LARGE, NDS_HEAP, 2, 0, 0, false, 8, false, 0},
-    small_get = {SMALL, NDS_HEAP, 2, 0, 1, false, 8, false, 0},
-    large_get = {LARGE, NDS_HEAP, 2, 0, 1, false, 8, false, 0},
-    moved_get = {LARGE, NDS_SHAREABLE, 2, 0, 1, false, 8, false, 0},
-    moved_get_kept = {LARGE, NDS_SHAREABLE, 2, 0, 0, false, 8, false, 0},
-    kept_ack = {LARGE, NDS_HEAP, 2, 0, 0, true, 8, false, 0},
-    small_ack = {SMALL, NDS_HEAP, 2, 0, 1, true, 8, false, 0},
-    large_ack = {LARGE, NDS_HEAP, 2, 0, 1, true, 8, false, 0},
-    moved_ack = {LARGE, NDS_SHAREABLE, 2, 0, 1, true, 8, false, 0},
-    closing = {SMALL, NDS_HEAP, 2, 0, 0, false, 8, true, 0},
-    empty_get = {SMALL, NDS_HEAP, 0, 0, 1, false, 8, false, 0},
-    full_put = {SMALL, NDS_HEAP, 2, 1, 2, false, 2, false, 0};
+    small_put = {SMALL, NDS_HEAP, 2, 1, 0, false, 8, false, 0, 0, false},
+    large_put = {LARGE, NDS_HEAP, 2, 1, 0, false, 8, false, 0, 0, false},
+    moved_put = {LARGE, NDS_SHAREABLE, 2, 1, 0, false, 8, false, 0, 0, false},
+    many_put = {SMALL, NDS_HEAP, 2, 3, 0, false, 8, false, 0, 0, false},
+    no_change = {LARGE, NDS_HEAP, 2, 0, 0, false, 8, false, 0, 0, false},
+    small_get = {SMALL, NDS_HEAP, 2, 0, 1, false, 8, false, 0, 0, false},
+    large_get = {LARGE, NDS_HEAP, 2, 0, 1, false, 8, false, 0, 0, false},
+    moved_get = {LARGE, NDS_SHAREABLE, 2, 0, 1, false, 8, false, 0, 0, false},
+    moved_get_kept = {LARGE, NDS_SHAREABLE, 2, 0, 0, false, 8, false, 0, 0, false},
+    kept_ack = {LARGE, NDS_HEAP, 2, 0, 0, true, 8, false, 0, 0, false},
+    small_ack = {SMALL, NDS_HEAP, 2, 0, 1, true, 8, false, 0, 0, false},
+    large_ack = {LARGE, NDS_HEAP, 2, 0, 1, true, 8, false, 0, 0, false},
+    moved_ack = {LARGE, NDS_SHAREABLE, 2, 0, 1, true, 8, false, 0, 0, false},
+    closing = {SMALL, NDS_HEAP, 2, 0, 0, false, 8, true, 0, 0, false},
+    empty_get = {SMALL, NDS_HEAP, 0, 0, 1, false, 8, false, 0, 0, false},
+    full_put = {SMALL, NDS_HEAP, 2, 1, 2, false, 2, false, 0, 0, false};
+
+/* By policy and by list; designated, for they differ in one thing. */
+static const struct step_case
+    dropping = {.count = SMALL, .old = 2, .takes = 1, .max_items = 8,
+                .policy = NDS_DROP},
+    parking = {.count = SMALL, .old = 2, .takes = 1, .max_items = 8,
+               .policy = NDS_PARK},
+    list_put = {.count = SMALL, .old = 2, .adds = 1, .max_items = 8,
+                .laneless = true},
+    list_take = {.count = SMALL, .old = 2, .max_items = 8, .laneless = true};
 
 #define OP(name, hot, prepare, operate, arg)                                  \
     {name, hot, step_queue_make, prepare, operate, NULL, step_queue_finish,   \
@@ -283,6 +293,11 @@ const struct step_op step_ops_item[] = {
      abandon, step_queue_over, &moved_put, NULL},
     OP("queue.take", true, join, take, no_change),
     OP("queue.take-moved", false, join, take, moved_get_kept),
+    OP("queue.take-drop", false, join, take, dropping),
+    OP("queue.take-park", false, join, take, parking),
+    OP("queue.publish-list", false, loan_and_fill, publish, list_put),
+    OP("queue.take-list", false, join, take, list_take),
+    OP("queue.take-close-list", false, join_and_take, give_back, list_take),
     OP("queue.release", true, join_and_take, release, large_get),
     OP("queue.release-moved", false, join_and_take, release, moved_get),
     OP("queue.take-close", false, join_and_take, give_back, no_change),

@@ -221,9 +221,9 @@ unlink_kept(void)
 }
 
 static const struct step_case
-    putting = {100, NDS_HEAP, 3, 1, 0, false, 8, false, DEAD},
-    mending = {100, NDS_HEAP, 3, 0, 0, false, 8, false, DEAD},
-    moving = {150, NDS_SHAREABLE, 3, 0, 0, false, 8, false, DEAD};
+    putting = {100, NDS_HEAP, 3, 1, 0, false, 8, false, DEAD, 0, false},
+    mending = {100, NDS_HEAP, 3, 0, 0, false, 8, false, DEAD, 0, false},
+    moving = {150, NDS_SHAREABLE, 3, 0, 0, false, 8, false, DEAD, 0, false};
 
 #define CHAN(name, setup, prepare, operate, arg)                              \
     {name, false, setup, prepare, operate, NULL, step_queue_finish,           \
