@@ -50,7 +50,7 @@ struct step_op {
 /* The one that is being walked. */
 const void *step_arg(void);
 
-/* ---- step_ops.c: what the operations share ------------------------------- */
+/* ---- step_ops.c: what the operations share ------------------------------ */
 struct ndi_segment *step_segment_of(const void *handle); /* of a sync object */
 /* In finish: buries the dead; no entry of theirs may be left. */
 void step_need_buried(struct ndi_party *p);
@@ -68,7 +68,7 @@ extern const struct step_op step_ops_chan[];
 extern const struct step_op step_ops_item[];
 extern const struct step_op step_ops_repair[];
 
-/* ---- step_world.c: what others can see ------------------------------------ */
+/* ---- step_world.c: what others can see ---------------------------------- */
 /* Makes the private directory and points the library at it. */
 int step_world_open(void);
 void step_world_close(void);
@@ -91,7 +91,7 @@ unsigned step_world_left(char *text, size_t room);
 unsigned step_world_names(void); /* names but the lock file of names */
 void step_world_clear(void);     /* removes every name */
 
-/* ---- step_driver.c: the victim -------------------------------------------- */
+/* ---- step_driver.c: the victim ------------------------------------------ */
 struct step_victim {
     pid_t pid;
     const struct step_op *op;
@@ -116,7 +116,7 @@ enum step_result step_jump(struct step_victim *v, uintptr_t target,
                            uint32_t visits);
 void step_kill(struct step_victim *v);
 
-/* ---- step_run.c: one operation, all its states ------------------------------ */
+/* ---- step_run.c: one operation, all its states -------------------------- */
 struct step_how {
     unsigned sample; /* every n-th distinct state, the first and the last */
     bool every;      /* after each instruction instead */

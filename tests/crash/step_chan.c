@@ -112,7 +112,7 @@ step_queue_over(void)
     step_queue = NULL;
 }
 
-/* ---- what was there when it was killed -------------------------------------- */
+/* ---- what was there when it was killed ---------------------------------- */
 
 struct scene {
     bool there[NUMBERS];
@@ -342,7 +342,7 @@ step_chan_drain(struct ndi_chan *c, const struct step_ends *ends,
     need_empty(c, &s);
 }
 
-/* ---- a queue's two ends ---------------------------------------------------------- */
+/* ---- a queue's two ends ------------------------------------------------- */
 
 static int
 queue_send(const nds_array *a, const nds_tag *tag)

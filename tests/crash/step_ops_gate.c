@@ -12,7 +12,7 @@
 #include <os/os.h>
 #include <pthread.h>
 
-/* ---- barrier ------------------------------------------------------------------------ */
+/* ---- barrier ------------------------------------------------------------ */
 
 static nds_barrier *barrier;
 
@@ -118,7 +118,7 @@ barrier_over(void)
     barrier = NULL;
 }
 
-/* ---- sequence lock ---------------------------------------------------------------- */
+/* ---- sequence lock ------------------------------------------------------ */
 
 static nds_mutex *home; /* its control area has a sequence lock as well */
 static uint64_t *guarded;

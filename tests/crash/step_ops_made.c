@@ -111,7 +111,8 @@ mutex_create_finish(const struct step_now *now)
 }
 
 #define OP(name, operate, finish)                                             \
-    {name, false, nothing_there, NULL, operate, NULL, finish, unlink_it, NULL, NULL}
+    {name, false, nothing_there, NULL, operate, NULL, finish, unlink_it,      \
+     NULL, NULL}
 
 const struct step_op step_ops_made[] = {
     OP("raw.create", raw_create, raw_finish),

@@ -39,7 +39,7 @@ set(nds_array *a)
     }
 }
 
-/* ---- in the driver ------------------------------------------------------------- */
+/* ---- in the driver ------------------------------------------------------ */
 
 static void
 nothing_there(void)
@@ -78,7 +78,7 @@ sweep_alone(void)
 {
 }
 
-/* ---- in the victim --------------------------------------------------------------- */
+/* ---- in the victim ------------------------------------------------------ */
 
 static void
 create(void)
@@ -173,7 +173,7 @@ publish(void)
     must(nds_array_publish(array, NAME, NULL));
 }
 
-/* ---- in the finisher ---------------------------------------------------------------- */
+/* ---- in the finisher ---------------------------------------------------- */
 
 /* Whole: extent a or b, values what they must be; the lock works, the
  * generation is even, growing goes on, and the dead are buried. */

@@ -150,7 +150,7 @@ end_world(const struct state *s)
     }
 }
 
-/* ---- what stages play ---------------------------------------------------------- */
+/* ---- what stages play --------------------------------------------------- */
 
 struct play {
     void (*act)(const struct play *p);
@@ -268,7 +268,7 @@ play(const struct play *p)
     return board->reached;
 }
 
-/* ---- all kills of one operation -------------------------------------------------- */
+/* ---- all kills of one operation ----------------------------------------- */
 
 static void
 progress(const struct step_how *how, unsigned done, unsigned of)

@@ -54,7 +54,7 @@ step_mix_bytes(uint64_t h, const void *data, size_t nbytes)
     return step_mix(h, v ^ (uint64_t)nbytes << 56);
 }
 
-/* ---- the directory ---------------------------------------------------------- */
+/* ---- the directory ------------------------------------------------------ */
 
 /* A driver that was killed could not clean up. */
 static void
@@ -81,7 +81,8 @@ step_world_open(void)
 {
     remove_stale();
     snprintf(step_dir, sizeof step_dir, "/dev/shm/nds-step-%d", (int)getpid());
-    if (mkdir(step_dir, 0700) < 0 || setenv("NDSHARE_SHM_DIR", step_dir, 1) < 0) {
+    if (mkdir(step_dir, 0700) < 0 ||
+        setenv("NDSHARE_SHM_DIR", step_dir, 1) < 0) {
         return -errno;
     }
     return 0;
@@ -156,7 +157,7 @@ step_world_reset(void)
     step_bytes_reset();
 }
 
-/* ---- names ------------------------------------------------------------------------ */
+/* ---- names -------------------------------------------------------------- */
 
 /* Ids and random parts stand as one sign. */
 static void
@@ -194,7 +195,7 @@ hash_name(int at, const char *name, void *ctx)
     *sum += h; // the order in a directory means nothing
 }
 
-/* ---- locks ------------------------------------------------------------------------ */
+/* ---- locks -------------------------------------------------------------- */
 
 struct lock_line {
     char kind[16];
@@ -274,7 +275,7 @@ hash_locks(void)
     return now;
 }
 
-/* ---- all of it ---------------------------------------------------------------------- */
+/* ---- all of it ---------------------------------------------------------- */
 
 void
 step_world_look(pid_t victim)
