@@ -155,19 +155,18 @@ end_world(const struct state *s)
 struct play {
     void (*act)(const struct play *p);
     struct state state; /* to kill in */
-    bool by_count;      /* by the count of instructions, not by the digest */
+    bool by_count;      /* each instruction, not each digest */
     bool at_end;
     bool jump; /* by breakpoint; the digest says whether it came out right */
 };
 
-/* Records every distinct world of one whole run. */
+/* Records every distinct world of one whole run, or every single one. */
 static void
 record(const struct play *p)
 {
     struct step_victim v;
     enum step_result rc;
 
-    (void)p;
     board->state_count = 0;
     step_visits_begin();
     new_world(current);
@@ -176,14 +175,13 @@ record(const struct play *p)
         uint64_t digest = step_world_digest(v.pid);
         uint32_t visits = step_visit(&v);
 
-        if (is_new(digest)) {
+        if (p->by_count ? board->state_count < STATES_MOST : is_new(digest)) {
             board->states[board->state_count++] =
                 (struct state){digest, v.steps, v.pc, visits};
         }
         rc = step_one(&v);
     }
     board->sum.steps = v.steps;
-    board->sum.states = board->state_count;
     step_kill(&v);
     current->teardown();
     board->reached = rc == STEP_ENDED;
@@ -281,6 +279,13 @@ progress(const struct step_how *how, unsigned done, unsigned of)
     }
 }
 
+/* At full speed nobody would see the victim lie down, to help it. */
+static bool
+may_jump(const struct state *s)
+{
+    return current->partner == NULL && s->visits <= VISITS_MOST;
+}
+
 static void
 kill_each_state(const struct step_how *how)
 {
@@ -293,8 +298,7 @@ kill_each_state(const struct step_how *how)
             continue;
         }
         for (int try = 0; try < TRIES && !reached; try++) {
-            p.jump = try == 0 && current->partner == NULL &&
-                     p.state.visits <= VISITS_MOST;
+            p.jump = try == 0 && may_jump(&p.state);
             reached = play(&p);
         }
         if (!reached) {
@@ -306,26 +310,25 @@ kill_each_state(const struct step_how *how)
     }
 }
 
-/* Until runs end before the count. They differ a little in length (a clock in
- * the vDSO that has to read twice), so the recorded one is no measure. */
+/* Runs differ a little in length (a clock in the vDSO that has to read twice),
+ * so each instruction is first met by its address, and by its number only if
+ * there is no world like the recorded one. */
 static void
 kill_each_instruction(const struct step_how *how)
 {
-    uint64_t steps = board->sum.steps;
-    bool reached = true;
-
-    for (uint64_t i = 0; reached && !step_interrupted; i += how->sample) {
+    for (unsigned i = 0; i < board->state_count && !step_interrupted;
+         i += how->sample) {
         struct play p = {.act = kill_there, .by_count = true,
-                         .state = {.steps = i}};
+                         .state = board->states[i]};
+        bool reached = false;
 
-        reached = false;
         for (int try = 0; try < TRIES && !reached; try++) {
+            p.jump = try == 0 && may_jump(&p.state);
             reached = play(&p);
         }
-        // Much too early is no vDSO.
-        board->sum.missed += !reached && i < steps / 2;
-        progress(how, i < steps ? (unsigned)i + 1 : (unsigned)steps,
-                 (unsigned)steps);
+        // Near the end a shorter run has no such number.
+        board->sum.missed += !reached && i < board->state_count / 2;
+        progress(how, i + 1, board->state_count);
     }
 }
 
@@ -333,7 +336,7 @@ void
 step_run(const struct step_op *op, const struct step_how *how,
          struct step_sum *sum)
 {
-    struct play p = {.act = record};
+    struct play p = {.act = record, .by_count = how->every};
 
     if (board == NULL) {
         board = mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE,
@@ -345,6 +348,7 @@ step_run(const struct step_op *op, const struct step_how *how,
     board->sum = (struct step_sum){0};
     current = op;
     if (play(&p)) {
+        board->sum.states = board->state_count;
         if (how->every) {
             kill_each_instruction(how);
         } else {
