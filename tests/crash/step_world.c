@@ -13,7 +13,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -205,26 +204,23 @@ struct lock_line {
     unsigned rank;
 };
 
-/* The next line that speaks of a file of this world. */
+/* Does this line speak of a file of this world? */
 static bool
-next_lock(FILE *f, struct lock_line *l)
+parse_lock(const char *line, struct lock_line *l)
 {
     unsigned major_number, minor_number;
-    char line[256];
 
-    while (fgets(line, sizeof line, f) != NULL) {
-        // "3: OFDLCK ADVISORY READ -1 00:1a:77 2305843009213693952 ..."; a
-        // waiting one has "->" behind the number.
-        if (sscanf(line, "%*d: %15s %*s %15s %*s %x:%x:%lu %23s", l->kind,
-                   l->access, &major_number, &minor_number, &l->ino,
-                   l->first) != 6) {
-            continue;
-        }
-        for (l->rank = 0; l->rank < inode_count; l->rank++) {
-            if (inodes[l->rank].ino == l->ino &&
-                inodes[l->rank].dev == makedev(major_number, minor_number)) {
-                return true;
-            }
+    // "3: OFDLCK ADVISORY READ -1 00:1a:77 2305843009213693952 ..."; a
+    // waiting one has "->" behind the number.
+    if (sscanf(line, "%*d: %15s %*s %15s %*s %x:%x:%lu %23s", l->kind,
+               l->access, &major_number, &minor_number, &l->ino,
+               l->first) != 6) {
+        return false;
+    }
+    for (l->rank = 0; l->rank < inode_count; l->rank++) {
+        if (inodes[l->rank].ino == l->ino &&
+            inodes[l->rank].dev == makedev(major_number, minor_number)) {
+            return true;
         }
     }
     return false;
@@ -239,40 +235,88 @@ is_name_byte(const char *first)
     return off >= 4096 && off < NDI_BYTE_IN_USE;
 }
 
-static uint64_t
-hash_locks_once(void)
-{
-    FILE *f = fopen("/proc/locks", "r");
-    struct lock_line l;
-    uint64_t sum = 0, h;
+#define LOCKS_MOST 256
+#define PAGE_SURE 4000 /* bytes that the kernel certainly shows at once */
+#define LOOKS 4
 
-    while (f != NULL && next_lock(f, &l)) {
-        if (is_name_byte(l.first)) {
-            snprintf(l.first, sizeof l.first, "NAME");
+/* Kinds of lock on our files, each once: two users of one byte look alike. */
+struct lock_set {
+    unsigned count;
+    uint64_t hash[LOCKS_MOST];
+    struct lock_line first; /* for messages */
+};
+
+static void
+add_lock(struct lock_set *set, struct lock_line *l)
+{
+    struct lock_line plain = *l;
+    uint64_t h;
+
+    if (is_name_byte(plain.first)) {
+        snprintf(plain.first, sizeof plain.first, "NAME");
+    }
+    h = step_mix_bytes(2, plain.kind, strlen(plain.kind));
+    h = step_mix_bytes(h, plain.access, strlen(plain.access));
+    h = step_mix_bytes(h, plain.first, strlen(plain.first));
+    h = step_mix(h, plain.rank);
+    for (unsigned i = 0; i < set->count; i++) {
+        if (set->hash[i] == h) {
+            return;
         }
-        h = step_mix_bytes(2, l.kind, strlen(l.kind));
-        h = step_mix_bytes(h, l.access, strlen(l.access));
-        h = step_mix_bytes(h, l.first, strlen(l.first));
-        sum += step_mix(h, l.rank);
     }
-    if (f != NULL) {
-        fclose(f);
+    if (set->count == 0) {
+        set->first = *l;
     }
-    return sum;
+    if (set->count < LOCKS_MOST) {
+        set->hash[set->count++] = h;
+    }
 }
 
-/* The kernel shows its table page by page; strangers who lock and unlock
- * meanwhile can hide a line of ours. So: the same twice. */
+/*
+ * The kernel shows its table page by page, by position: strangers who lock
+ * and unlock meanwhile can hide a line of ours, but not invent one, for ours
+ * do not change while we look. So a long table is read until several looks
+ * running found nothing more.
+ */
+static void
+read_locks(struct lock_set *set)
+{
+    struct lock_line l;
+    char line[256];
+
+    *set = (struct lock_set){0};
+    for (unsigned idle = 0; idle < LOOKS;) {
+        FILE *f = fopen("/proc/locks", "r");
+        unsigned before = set->count;
+        size_t nbytes = 0;
+
+        while (f != NULL && fgets(line, sizeof line, f) != NULL) {
+            nbytes += strlen(line);
+            if (parse_lock(line, &l)) {
+                add_lock(set, &l);
+            }
+        }
+        if (f != NULL) {
+            fclose(f);
+        }
+        if (nbytes < PAGE_SURE) {
+            return;
+        }
+        idle = set->count > before ? 0 : idle + 1;
+    }
+}
+
 static uint64_t
 hash_locks(void)
 {
-    uint64_t before, now = hash_locks_once();
+    struct lock_set set;
+    uint64_t sum = 0;
 
-    do {
-        before = now;
-        now = hash_locks_once();
-    } while (now != before);
-    return now;
+    read_locks(&set);
+    for (unsigned i = 0; i < set.count; i++) {
+        sum += set.hash[i];
+    }
+    return sum;
 }
 
 /* ---- all of it ---------------------------------------------------------- */
@@ -327,29 +371,17 @@ step_world_names(void)
     return l.count;
 }
 
-/* Locks on files of this world, seen in two looks running. */
 static unsigned
 locks_left(char *text, size_t room)
 {
-    struct lock_line line;
-    unsigned before, count = UINT_MAX;
-    FILE *f;
+    struct lock_set set;
 
-    do {
-        before = count;
-        count = 0;
-        f = fopen("/proc/locks", "r");
-        while (f != NULL && next_lock(f, &line)) {
-            if (count++ == 0) {
-                snprintf(text, room, "%s lock on byte %s of inode %lu",
-                         line.access, line.first, line.ino);
-            }
-        }
-        if (f != NULL) {
-            fclose(f);
-        }
-    } while (count != before);
-    return count;
+    read_locks(&set);
+    if (set.count > 0) {
+        snprintf(text, room, "%s lock on byte %s of inode %lu",
+                 set.first.access, set.first.first, set.first.ino);
+    }
+    return set.count;
 }
 
 unsigned
