@@ -3,6 +3,8 @@
 #   make            build into build/
 #   make run        install what is missing, build, run the nine ways
 #   make test       the same, then every test
+#   make crash      kill every operation in each of its distinct states
+#   make crash-nightly  the five hottest after every single instruction
 #   make install    PREFIX=/usr/local [DESTDIR=]
 #   make bench      what each way costs here, beside stock Python
 #   make clean
@@ -28,6 +30,15 @@ run: build
 test: bootstrap-test
 	@scripts/run-tests
 
+# Printed at the end: "N passed, N failed".
+crash: bootstrap-test
+	@scripts/build release -DNDS_TESTS=ON -- step
+	@build/tests/step --all
+
+crash-nightly: bootstrap-test
+	@scripts/build release -DNDS_TESTS=ON -- step
+	@build/tests/step --every
+
 install: build
 	@cmake -DCMAKE_INSTALL_PREFIX=$(PREFIX) build >/dev/null
 	@cmake --install build
@@ -38,4 +49,5 @@ bench: build
 clean:
 	rm -rf build
 
-.PHONY: all bootstrap-run bootstrap-test build run test install bench clean
+.PHONY: all bootstrap-run bootstrap-test build run test crash \
+        crash-nightly install bench clean
