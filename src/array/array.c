@@ -10,6 +10,7 @@
 
 #include <base/checked.h>
 #include <base/fail.h>
+#include <base/options.h>
 #include <os/os.h>
 
 #include <stdio.h>
@@ -142,27 +143,29 @@ int
 nds_array_new(nds_array **out, const nds_dtype *dtype, int ndim,
               const int64_t *shape, const nds_array_options *opts)
 {
-    char order = opts != NULL && opts->order == 'F' ? 'F' : 'C';
+    nds_array_options o;
     int64_t nbytes;
     int rc;
 
     *out = NULL;
+    ndi_options_copy(&o, sizeof o, opts);
     if (dtype == NULL) {
         return ndi_fail(NDS_EDTYPE, "an array needs a dtype");
     }
-    if (opts != NULL && opts->reach == NDS_SHAREABLE) {
-        return ndi_array_new_shareable(out, dtype, ndim, shape, opts);
+    if (o.reach == NDS_SHAREABLE) {
+        return ndi_array_new_shareable(out, dtype, ndim, shape, &o);
     }
-    if (opts != NULL && opts->reach != NDS_HEAP) {
+    if (o.reach != NDS_HEAP) {
         return ndi_fail(NDS_EINVAL, "nds_array_new makes heap and shareable "
-                        "arrays, not reach %d", (int)opts->reach);
+                        "arrays, not reach %d", (int)o.reach);
     }
     rc = ndi_array_nbytes(dtype, ndim, shape, &nbytes);
     if (rc == 0) {
-        rc = new_heap(out, dtype, ndim, shape, order, nbytes);
+        rc = new_heap(out, dtype, ndim, shape, o.order == 'F' ? 'F' : 'C',
+                      nbytes);
     }
-    if (rc == 0 && opts != NULL && opts->fill != NULL) {
-        rc = fill_heap(*out, opts->fill, nbytes);
+    if (rc == 0 && o.fill != NULL) {
+        rc = fill_heap(*out, o.fill, nbytes);
         if (rc < 0) {
             nds_array_close(ndi_steal(out));
         }

@@ -13,6 +13,7 @@
 
 #include <base/checked.h>
 #include <base/fail.h>
+#include <base/options.h>
 #include <mem/names.h>
 #include <npy/npy_header.h>
 #include <os/os.h>
@@ -200,6 +201,7 @@ nds_array_create(nds_array **out, const char *name, const nds_dtype *dtype,
                  int ndim, const int64_t *shape,
                  const nds_array_options *opts)
 {
+    nds_array_options o;
     char text[256];
     int rc;
 
@@ -209,7 +211,8 @@ nds_array_create(nds_array **out, const char *name, const nds_dtype *dtype,
     }
     rc = ndi_name_check(name);
     if (rc == 0) {
-        rc = create(out, name, dtype, ndim, shape, opts);
+        ndi_options_copy(&o, sizeof o, opts);
+        rc = create(out, name, dtype, ndim, shape, &o);
     }
     if (rc == NDS_ENOSPC || rc == NDS_ESHAPE) {
         char *dt = NULL;

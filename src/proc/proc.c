@@ -8,6 +8,7 @@
 #include <proc/proc_impl.h>
 
 #include <base/fail.h>
+#include <base/options.h>
 #include <os/os.h>
 
 #include <errno.h>
@@ -163,17 +164,14 @@ int
 nds_proc_start(nds_proc **out, const char *task, nds_args *args,
                const nds_proc_options *opts)
 {
-    nds_proc_options o = {0};
+    nds_proc_options o;
     struct ndi_start s = {.task = task, .args = args};
     enum nds_start method;
     struct nds_proc *p;
     int rc;
 
     *out = NULL;
-    if (opts != NULL) {
-        memcpy(&o, opts, opts->size > 0 && opts->size < sizeof o
-                             ? opts->size : sizeof o);
-    }
+    ndi_options_copy(&o, sizeof o, opts);
     rc = method_of(o.start, &method);
     if (rc == 0) {
         rc = ndi_task_find(task, &s.fn);

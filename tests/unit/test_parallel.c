@@ -208,6 +208,22 @@ START_TEST(what_cannot_be_converted_is_refused)
 }
 END_TEST
 
+/* A caller built before there was `fill` gives a shorter struct; what stands
+ * behind it is its own. */
+START_TEST(shorter_options_are_honoured)
+{
+    nds_scalar seven = nds_int(7);
+    nds_array_options opts = {.size = offsetof(nds_array_options, fill),
+                              .reach = _i == 0 ? NDS_HEAP : NDS_SHAREABLE,
+                              .fill = &seven};
+    nds_array *a;
+
+    ck_assert_int_eq(nds_array_new(&a, NDS_INT64, 1, SHAPE(4), &opts), 0);
+    ck_assert_int_eq(*(int64_t *)nds_array_data(a), 0);
+    nds_array_close(a);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -221,6 +237,7 @@ main(void)
     tcase_add_loop_test(tc, random_fill_and_arithmetic_are_the_same, 0, 2);
     tcase_add_loop_test(tc, reductions_are_the_same, 0, 6);
     tcase_add_loop_test(tc, arrays_begin_as_they_were_asked, 0, 12);
+    tcase_add_loop_test(tc, shorter_options_are_honoured, 0, 2);
     tcase_add_test(tc, what_cannot_be_converted_is_refused);
     suite_add_tcase(s, tc);
     srunner_run_all(r, CK_NORMAL);
