@@ -50,7 +50,7 @@ main(int argc, char **argv)
     nds_proc *child[4];
 
     nds_init(argc, argv);
-    int64_t least = argc > 1 ? atoll(argv[1]) : 500;
+    int64_t least = argc > 1 ? atoll(argv[1]) : 500, more = 3 * least + 1;
 
     must(nds_queue_new(&q, NULL));
     must(nds_args_new(&args));
@@ -60,7 +60,7 @@ main(int argc, char **argv)
     }
     nds_args_free(args);
     for (unsigned seed = 0; seed < 20; seed++) {
-        int64_t shape[] = {least + rand() % 1500, least + rand() % 1500};
+        int64_t shape[] = {least + rand() % more, least + rand() % more};
         nds_array *a;
 
         // Straight into memory that both sides have mapped.

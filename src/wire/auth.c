@@ -57,6 +57,14 @@ load_crypto(void)
     find(lib, "EVP_MD_get0_name", (void **)&crypto.name);
     find(lib, "HMAC", (void **)&crypto.hmac);
     find(lib, "CRYPTO_memcmp", (void **)&crypto.differs);
+    if (crypto.missing == NULL) {
+        // Its own start-up happens here, before a fork rather than after.
+        unsigned char out[EVP_MAX_MD_SIZE];
+        unsigned len;
+
+        (void)crypto.hmac(crypto.digest("SHA256"), "", 0,
+                          (const unsigned char *)"", 0, out, &len);
+    }
 }
 
 static int
@@ -80,7 +88,7 @@ ndi_auth_check_key(const void *key, size_t nbytes)
         return ndi_fail(NDS_EINVAL, "the key has %zu bytes: too long",
                         nbytes);
     }
-    return 0;
+    return need_crypto();
 }
 
 /* The digest named in braces at the front, or MD5 for the old lengths; NULL
