@@ -8,8 +8,8 @@ For each program: N runs of each side, A B A B ..., wall-clock medians and the
 median of the pairwise ratios. Each timed run follows an untimed one of the same
 program: a host may take free memory back from a virtual machine, and whoever
 comes next would pay for its return. Then one more run of each side with its
-process tree's proportional set size sampled every 2 ms. Output of the programs is read
-and thrown away. Standard library only; the programs on Python's side need
+process tree's proportional set size sampled every 2 ms. Output of the programs goes to
+/dev/null. Standard library only; the programs on Python's side need
 NumPy.
 """
 import argparse
@@ -19,7 +19,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent
@@ -58,23 +57,20 @@ def pss(pid):
 
 
 def run(command, env, cwd, sample=False):
+    """Wall-clock seconds, and the tree's peak PSS if it is sampled."""
     peak = 0
-    start = time.monotonic()
-    proc = subprocess.Popen(command, env=env, cwd=cwd,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    if sample:
-        drain = threading.Thread(target=proc.stdout.read)
-        drain.start()
-        while proc.poll() is None:
+    with tempfile.TemporaryFile() as err:
+        start = time.monotonic()
+        proc = subprocess.Popen(command, env=env, cwd=cwd,
+                                stdout=subprocess.DEVNULL, stderr=err)
+        while sample and proc.poll() is None:
             peak = max(peak, pss(proc.pid))
             time.sleep(0.002)
-        drain.join()
-        err = proc.stderr.read()
-    else:
-        _, err = proc.communicate()
-    wall = time.monotonic() - start
-    if proc.returncode != 0:
-        sys.exit(f"{command}: exit {proc.returncode}\n{err.decode()}")
+        code = proc.wait()
+        wall = time.monotonic() - start
+        if code != 0:
+            err.seek(0)
+            sys.exit(f"{command}: exit {code}\n{err.read().decode()}")
     return wall, peak
 
 
