@@ -8,7 +8,7 @@ For each program: N runs of each side, A B A B ..., wall-clock medians and the
 median of the pairwise ratios. Each timed run follows an untimed one of the same
 program: a host may take free memory back from a virtual machine, and whoever
 comes next would pay for its return. Then one more run of each side with its
-process tree's proportional set size sampled every 2 ms. Output of the programs goes to
+process tree's proportional set size sampled, every 2 ms at the latest. Output of the programs goes to
 /dev/null. Standard library only; the programs on Python's side need
 NumPy.
 """
@@ -65,7 +65,7 @@ def run(command, env, cwd, sample=False):
                                 stdout=subprocess.DEVNULL, stderr=err)
         while sample and proc.poll() is None:
             peak = max(peak, pss(proc.pid))
-            time.sleep(0.002)
+            time.sleep(min(0.002, (time.monotonic() - start) / 20))
         code = proc.wait()
         wall = time.monotonic() - start
         if code != 0:

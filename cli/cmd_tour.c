@@ -26,26 +26,23 @@ static const struct way {
     const char *program;
     const char *title;
     const char *small; /* its first argument, or NULL: small as it is */
-    const char *tight; /* the same where shared memory lacks room for that */
     const char *when;
 } ways[] = {
-    {1, "01_argument", "function argument", "1000", NULL,
+    {1, "01_argument", "function argument", "1000",
      "a child that starts with its input"},
-    {2, "02_inherit", "inheritance", "1000", NULL,
+    {2, "02_inherit", "inheritance", "1000",
      "many readers of what exists before the fork"},
-    {3, "03_queue", "queue", "50", NULL,
-     "a pipeline, many producers or consumers"},
-    {4, "04_pipe", "pipe", "1000", NULL,
-     "two partners, results that move on"},
-    {5, "05_locked_array", "locked array", NULL, NULL,
+    {3, "03_queue", "queue", "50", "a pipeline, many producers or consumers"},
+    {4, "04_pipe", "pipe", "1000", "two partners, results that move on"},
+    {5, "05_locked_array", "locked array", NULL,
      "a typed list that several write"},
-    {6, "06_raw_array", "raw array", NULL, "1000000",
+    {6, "06_raw_array", "raw array", "1000000",
      "relatives, any shape, no lock"},
-    {7, "07_shared_memory", "shared memory", NULL, NULL,
+    {7, "07_shared_memory", "shared memory", NULL,
      "programs that know only a name"},
-    {8, "08_mapped_file", "mapped file", NULL, NULL,
+    {8, "08_mapped_file", "mapped file", NULL,
      "data that stay, or exceed memory"},
-    {9, "09_manager", "manager", "1000000", NULL,
+    {9, "09_manager", "manager", "1000000",
      "results only, many clients, stock Python"},
 };
 #define WAYS ((int)(sizeof ways / sizeof ways[0]))
@@ -60,7 +57,7 @@ struct cost {
 struct tour {
     char dir[PATH_MAX]; /* of the programs */
     char work[64];      /* where they run */
-    bool small, tight, plain;
+    bool small, plain;
     int only;
 };
 
@@ -136,9 +133,6 @@ start(const struct tour *t, const struct way *w, bool quiet)
     char path[PATH_MAX + 64];
     pid_t pid;
 
-    if (t->tight && w->tight != NULL) {
-        n = w->tight;
-    }
     snprintf(path, sizeof path, "%s/%s", t->dir, w->program);
     fflush(stdout);
     pid = fork();
@@ -155,11 +149,12 @@ start(const struct tour *t, const struct way *w, bool quiet)
     return pid;
 }
 
-/* Waits; sampling memory every 2 ms if `peak` is wanted. */
+/* Waits; sampling memory if `peak` is wanted: often at first, for some of the
+ * programs are over soon, then every 2 ms. */
 static int
 finish(pid_t pid, double *peak)
 {
-    struct timespec nap = {0, 2000000};
+    struct timespec nap = {0, 50000};
     int status = 0;
 
     while (pid > 0 && waitpid(pid, &status, peak != NULL ? WNOHANG : 0) == 0) {
@@ -167,6 +162,7 @@ finish(pid_t pid, double *peak)
 
         *peak = now > *peak ? now : *peak;
         nanosleep(&nap, NULL);
+        nap.tv_nsec += nap.tv_nsec < 2000000 ? nap.tv_nsec / 20 : 0;
     }
     return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0
                ? CLI_OK
@@ -292,11 +288,6 @@ fit(struct tour *t)
         t->small = true;
     }
     // What containers get by default, 64 MB, holds all else of --small.
-    if (avail < UINT64_C(128) << 20) {
-        cli_remark("shared memory has less than 128 MiB free: way 6 runs with "
-                   "1000000 elements");
-        t->tight = true;
-    }
 }
 
 static const struct option options[] = {

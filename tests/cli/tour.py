@@ -36,7 +36,7 @@ EXPECTED = {
     2: ones + zeros + ones,
     4: ones + ones,
     5: (f"{ten(1)} (10000,)\n" + ten_list(1) * 2 + ten_list(0) * 2),
-    6: adds(" 10000000", "Child"),
+    6: adds(" 1000000", "Child"),
     7: adds(" 10000", "Child"),
     8: adds("", "Child:"),
     9: ("Array created on host: array([1., 1., 1., ..., 1., 1., 1.], "
