@@ -49,12 +49,17 @@ arrived(const struct ndi_party *p, uint32_t round, bool *dead)
     return total;
 }
 
-/* The lock; the holder's death leaves nothing to repair. */
+/* The lock, which is held for moments only; the holder's death leaves nothing
+ * to repair. */
 static int
-enter(struct ndi_party *p, struct ndi_gate *g)
+enter(struct ndi_party *p, struct ndi_gate *g, int64_t deadline)
 {
-    int rc = ndi_lock_acquire(p, &g->lock, NDS_FOREVER);
+    int rc = ndi_lock_acquire(p, &g->lock, ndi_patient_deadline(deadline));
 
+    if (rc == NDS_ETIMEDOUT) {
+        return ndi_fail(NDS_EBUSY, "the barrier's lock is held by a process "
+                        "that does not run");
+    }
     return rc == NDS_EOWNERDEAD ? 0 : rc;
 }
 
@@ -71,9 +76,10 @@ arrive(struct ndi_party_slot *slot, uint32_t round)
 
 /* Broken for everybody, if the round is still the one we wait in. */
 static int
-break_round(struct ndi_party *p, struct ndi_gate *g, uint32_t round)
+break_round(struct ndi_party *p, struct ndi_gate *g, uint32_t round,
+            int64_t deadline)
 {
-    int rc = enter(p, g);
+    int rc = enter(p, g, deadline);
 
     if (rc < 0) {
         return rc;
@@ -104,7 +110,7 @@ sleep_round(struct ndi_party *p, struct ndi_gate *g, uint32_t round,
         }
         arrived(p, round, &dead);
         if (left == 0 || dead) {
-            rc = break_round(p, g, round);
+            rc = break_round(p, g, round, deadline);
             break;
         }
         ndi_futex_wait(&g->round, round,
@@ -128,7 +134,7 @@ ndi_gate_wait(struct ndi_party *p, struct ndi_gate *g, int64_t deadline,
     int rc = ndi_party_join(p, &self);
 
     if (rc == 0) {
-        rc = enter(p, g);
+        rc = enter(p, g, deadline);
     }
     if (rc < 0) {
         return rc;
@@ -159,7 +165,7 @@ ndi_gate_wait(struct ndi_party *p, struct ndi_gate *g, int64_t deadline,
 int
 ndi_gate_abort(struct ndi_party *p, struct ndi_gate *g)
 {
-    int rc = enter(p, g);
+    int rc = enter(p, g, NDS_FOREVER);
 
     if (rc == 0) {
         ndi_store_seq(&g->broken, 1);
@@ -174,7 +180,7 @@ ndi_gate_reset(struct ndi_party *p, struct ndi_gate *g)
 {
     uint32_t round;
     bool dead = false;
-    int rc = enter(p, g);
+    int rc = enter(p, g, NDS_FOREVER);
 
     if (rc < 0) {
         return rc;

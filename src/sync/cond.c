@@ -20,6 +20,23 @@ ndi_cond_init(struct ndi_condvar *c)
     ndi_lock_init(&c->lock, 0);
 }
 
+/* Who waits with a deadline must come back even if the lock does not: a holder
+ * that lives, or a word that says so, gets our patience and no more. */
+static int
+reacquire(struct ndi_party *p, struct ndi_condvar *c, int64_t deadline)
+{
+    int rc;
+
+    if (deadline < 0) {
+        return ndi_lock_acquire(p, &c->lock, NDS_FOREVER);
+    }
+    rc = ndi_lock_acquire(p, &c->lock, ndi_deadline(ndi_patience_ns));
+    return rc == NDS_ETIMEDOUT
+               ? ndi_fail(NDS_EBUSY, "the condition's lock did not come back "
+                          "after the wait: it is not held now")
+               : rc;
+}
+
 int
 ndi_cond_sleep(struct ndi_party *p, struct ndi_condvar *c, int64_t deadline)
 {
@@ -47,7 +64,7 @@ ndi_cond_sleep(struct ndi_party *p, struct ndi_condvar *c, int64_t deadline)
     ndi_sub_seq(&c->sleepers, 1);
     NDI_KILL_POINT("cond.woken");
     if (rc == 0) {
-        rc = ndi_lock_acquire(p, &c->lock, NDS_FOREVER);
+        rc = reacquire(p, c, deadline);
     }
     return rc < 0 ? rc : waited;
 }
