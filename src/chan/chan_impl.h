@@ -45,6 +45,7 @@ struct ndi_chan {
     int lane;                      /* -1: none (yet) */
     _Atomic int64_t spin_get_ns;   /* learned */
     _Atomic int64_t spin_put_ns;
+    _Atomic uint32_t lock_stuck; /* the last wait for the lock was in vain */
     struct ndi_bell *_Atomic bell; /* the pollable descriptor; NULL: never asked */
 };
 
@@ -118,8 +119,12 @@ struct ndi_need {
     uint64_t nbytes; /* of payload */
     uint64_t extent; /* of arena, 0 none */
     uint64_t align;
+    uint64_t off; /* out: of the extent; what the slot says may change */
 };
-int ndi_chan_lock(struct ndi_chan *c); /* repaired; dirty is set */
+/* Repaired; dirty is set. NDS_EBUSY when the deadline, but at least a tenth of
+ * ndi_patience_ns and at most all of it, is over. */
+int ndi_chan_lock_by(struct ndi_chan *c, int64_t deadline);
+int ndi_chan_lock(struct ndi_chan *c); /* with all our patience */
 void ndi_chan_unlock(struct ndi_chan *c);
 static inline struct ndi_slot *
 ndi_slot_at(const struct ndi_chan *c, uint32_t slot)
@@ -131,12 +136,13 @@ bool ndi_slot_cost(const struct ndi_chan *c, uint32_t slot, uint64_t *cost);
 /* Index + 1 as in words, joining first if need be. */
 int ndi_chan_me(struct ndi_chan *c, uint32_t *me);
 /* NDS_EAGAIN full; NDS_ECLOSED; *gen: room_gen as of the look. */
-int ndi_chan_loan(struct ndi_chan *c, const struct ndi_need *need,
-                  uint32_t *slot, uint32_t *gen);
+int ndi_chan_loan(struct ndi_chan *c, struct ndi_need *need, uint32_t *slot,
+                  uint32_t *gen, int64_t deadline);
 /* The loan becomes an item: the READY store is the commit. */
 int ndi_chan_publish(struct ndi_chan *c, uint32_t slot);
 /* NDS_EAGAIN nothing; NDS_EEOF closed and drained. *word: TAKEN(me). */
-int ndi_chan_claim(struct ndi_chan *c, uint32_t *slot, uint64_t *word);
+int ndi_chan_claim(struct ndi_chan *c, uint32_t *slot, uint64_t *word,
+                   int64_t deadline);
 /* LOANED or TAKEN of ours -> FREE. */
 int ndi_chan_free(struct ndi_chan *c, uint32_t slot);
 /* TAKEN -> LOANED with its seq: the item has left the queue. */

@@ -96,7 +96,8 @@ payload_at(const struct ndi_chan *c, uint32_t slot, const struct plan *p)
 {
     struct ndi_slot *s = ndi_slot_at(c, slot);
 
-    return p->need.extent == 0 ? s->payload : c->data + s->off;
+    // Where the loan was given, whatever the slot says by now.
+    return p->need.extent == 0 ? s->payload : c->data + p->need.off;
 }
 
 /* The part of the descriptor that is written while LOANED. */
@@ -132,13 +133,14 @@ set_tag(struct ndi_slot *s, const nds_tag *tag)
 }
 
 static int
-loan(struct ndi_chan *c, const struct ndi_need *need, int64_t deadline,
+loan(struct ndi_chan *c, struct ndi_need *need, int64_t deadline,
      uint32_t *slot)
 {
     uint32_t gen = 0;
     int rc;
 
-    while ((rc = ndi_chan_loan(c, need, slot, &gen)) == NDS_EAGAIN) {
+    while ((rc = ndi_chan_loan(c, need, slot, &gen, deadline)) ==
+           NDS_EAGAIN) {
         if (c->hub->pipe != 0 &&
             ndi_load_acq(&c->hub->h->end_gone[c->index == 0 ? 0 : 1]) != 0) {
             return NDS_EAGAIN; // the pipe looks who is gone
@@ -246,7 +248,7 @@ put_value(struct ndi_chan *c, const nds_array *a, const nds_tag *tag,
     describe(c, slot, &p);
     to = payload_at(c, slot, &p);
     if (p.need.extent > 0) {
-        warm_up(c, ndi_slot_at(c, slot)->off, p.need.extent);
+        warm_up(c, p.need.off, p.need.extent);
     }
     rc = copy_in(to + p.blob_room, v, p.need.nbytes, order);
     NDI_KILL_POINT("put.copied");
@@ -429,7 +431,7 @@ ndi_item_loan(struct ndi_chan *c, nds_array **out, const nds_dtype *dtype,
     }
     describe(c, slot, &p);
     if (p.need.extent > 0) {
-        warm_up(c, ndi_slot_at(c, slot)->off, p.need.extent);
+        warm_up(c, p.need.off, p.need.extent);
     }
     held->slot = slot;
     rc = loan_array(c, slot, &p, dtype, held, out);

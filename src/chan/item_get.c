@@ -107,6 +107,10 @@ read_slot(struct ndi_chan *c, uint32_t slot, struct item *it)
     if (d->kind == NDI_ITEM_NONE) {
         return 0;
     }
+    // No producer of ours writes these; the array must be aligned.
+    if (d->blob % 64 != 0 || (d->extent > 0 && d->off % 64 != 0)) {
+        return nonsense(slot, "its payload is not aligned");
+    }
     need = d->blob;
     if (d->kind != NDI_ITEM_TICKET && !ndi_add_u64(need, d->nbytes, &need)) {
         return nonsense(slot, "its sizes overflow");
@@ -200,7 +204,8 @@ better_copied(const struct ndi_chan *c, const struct item *it)
 
 /* What the slot becomes once the array stands. */
 static int
-settle_get(struct ndi_chan *c, struct ndi_held *held, bool in_place)
+settle_get(struct ndi_chan *c, struct ndi_held *held, uint8_t kind,
+           bool in_place)
 {
     uint32_t me;
     int rc;
@@ -210,7 +215,7 @@ settle_get(struct ndi_chan *c, struct ndi_held *held, bool in_place)
         ndi_held_list(held);
         return 0;
     }
-    if (in_place || ndi_slot_at(c, held->slot)->kind == NDI_ITEM_TICKET) {
+    if (in_place || kind == NDI_ITEM_TICKET) {
         rc = ndi_chan_own(c, held->slot); // it has left the queue
         held->state = in_place ? NDI_HELD_ADOPTED : NDI_HELD_OVER;
         NDI_KILL_POINT("get.owned");
@@ -255,7 +260,7 @@ open_array(struct ndi_chan *c, struct item *it, struct ndi_held *held,
     held->open = in_place;
     (*out)->deliveries = ndi_word_deliveries(held->word);
     if (how == NDI_GET) {
-        return settle_get(c, held, in_place);
+        return settle_get(c, held, it->desc.kind, in_place);
     }
     held->state = NDI_HELD_TAKEN;
     (*out)->slot = (uint64_t)held->slot + 1;
@@ -308,7 +313,7 @@ ndi_item_open(struct ndi_chan *c, uint32_t slot, uint64_t word,
         memcpy(tag->bytes, it.desc.tag, it.desc.tag_nbytes);
     }
     if (rc == 0 && it.desc.kind == NDI_ITEM_NONE) {
-        rc = how == NDI_GET ? settle_get(c, held, false)
+        rc = how == NDI_GET ? settle_get(c, held, NDI_ITEM_NONE, false)
                             : ndi_chan_free(c, slot);
     } else if (rc == 0) {
         rc = open_array(c, &it, held, how, out);
@@ -340,7 +345,7 @@ ndi_item_get(struct ndi_chan *c, enum ndi_get_how how, nds_array **out,
     int rc;
 
     *out = NULL;
-    while ((rc = ndi_chan_claim(c, &slot, &word)) == NDS_EAGAIN) {
+    while ((rc = ndi_chan_claim(c, &slot, &word, deadline)) == NDS_EAGAIN) {
         rc = ndi_chan_wait(c, NDI_WAIT_ITEMS, 0, deadline);
         if (rc < 0) {
             return rc;
