@@ -17,6 +17,7 @@
 #define FAULT_ROOM 8
 
 static struct ndi_kill_page *_Atomic kill_page;
+static void (*_Atomic kill_visitor)(const char *name);
 
 static struct fault {
     const char *call;
@@ -53,11 +54,21 @@ ndi_kill_install(struct ndi_kill_page *page)
 }
 
 void
+ndi_kill_visit_with(void (*fn)(const char *name))
+{
+    atomic_store(&kill_visitor, fn);
+}
+
+void
 ndi_kill_point(const char *name)
 {
     struct ndi_kill_page *page = atomic_load(&kill_page);
+    void (*visitor)(const char *name) = atomic_load(&kill_visitor);
     uint32_t visit;
 
+    if (visitor != NULL) {
+        visitor(name);
+    }
     if (page == NULL || page->pid != getpid()) {
         return;
     }

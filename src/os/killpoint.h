@@ -30,6 +30,9 @@ struct ndi_kill_page *ndi_kill_page_new(void);
 void ndi_kill_page_free(struct ndi_kill_page *page);
 /* This process counts its visits in page from now on; NULL stops it. */
 void ndi_kill_install(struct ndi_kill_page *page);
+/* fn is called at every kill point of this process, from any thread; NULL
+ * stops it. So a test can do there what a neighbour might do just then. */
+void ndi_kill_visit_with(void (*fn)(const char *name));
 
 /* The nth use (from 1) of the named call fails with err, once; nth 0: every
  * use. Counting starts now. call NULL forgets all. */
