@@ -55,7 +55,8 @@ NDS_API int nds_cond_attach(nds_cond **out, const char *name);
 NDS_API void nds_cond_close(nds_cond *c);
 NDS_API int nds_cond_lock(nds_cond *c, int64_t timeout_ns);
 NDS_API int nds_cond_unlock(nds_cond *c);
-/* Holding the lock; holds it again on return, also after NDS_ETIMEDOUT. */
+/* Holding the lock; holds it again on return, also after NDS_ETIMEDOUT. With a
+ * deadline the lock is waited for 10 s more at the most: NDS_EBUSY, not held. */
 NDS_API int nds_cond_wait(nds_cond *c, int64_t timeout_ns);
 NDS_API int nds_cond_notify(nds_cond *c, int count); /* INT_MAX: all */
 
