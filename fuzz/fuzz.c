@@ -22,13 +22,13 @@
 
 #define SHM "/dev/shm"
 #define PREFIX "nds-fuzz-"
-#define SLACK_NS NDS_SEC(5)
 #define FILE_MOST ((rlim_t)8 << 20)
 #define LATER_ROOM 8
 #define PATCH_ROOM 16
 
 static char dir[64];
 static volatile sig_atomic_t continued;
+static int64_t slack_ns = NDS_SEC(5); /* NDS_FUZZ_SLACK seconds */
 
 /* What is too large to allocate is an error, not the end of the run. */
 const char *__asan_default_options(void);
@@ -157,7 +157,11 @@ fuzz_surroundings(void)
     struct rlimit most = {FILE_MOST, FILE_MOST};
     struct sigaction cont = {.sa_handler = on_cont, .sa_flags = SA_RESTART};
     struct sigaction xfsz = {.sa_handler = on_xfsz, .sa_flags = SA_RESTART};
+    const char *slack = getenv("NDS_FUZZ_SLACK");
 
+    if (slack != NULL) {
+        slack_ns = NDS_SEC(strtol(slack, NULL, 10));
+    }
     remove_stale();
     snprintf(dir, sizeof dir, SHM "/" PREFIX "%ld", (long)getpid());
     mkdir(dir, 0700);
@@ -192,7 +196,7 @@ fuzz_begin(const char *what, int64_t timeout_ns)
 {
     continued = 0;
     call.what = what;
-    call.most = timeout_ns + SLACK_NS;
+    call.most = timeout_ns + slack_ns;
     call.start = ndi_now_ns();
 }
 

@@ -35,7 +35,8 @@ void fuzz_surroundings(void);
 /* Aborts with `what` unless ok: a broken promise is a finding. */
 void fuzz_check(bool ok, const char *what);
 
-/* A call and its deadline: fuzz_done aborts when it took 5 s more. */
+/* A call and its deadline: fuzz_done aborts when it took 5 s more, or what
+ * NDS_FUZZ_SLACK says where the fuzzer runs at the lowest priority. */
 void fuzz_begin(const char *what, int64_t timeout_ns);
 void fuzz_done(void);
 /* Mostly 0, or 0.2 ms, by the input. */
