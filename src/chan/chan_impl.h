@@ -134,6 +134,14 @@ ndi_slot_at(const struct ndi_chan *c, uint32_t slot)
 {
     return &c->slots[slot];
 }
+/* Serial numbers go round, so "older" is no order among any numbers at all,
+ * and qsort may leave its memory with what is none. Counted from half a round
+ * before next_seq it is one, and the same for numbers that are in use. */
+static inline uint64_t
+ndi_seq_age(uint64_t seq, uint64_t next)
+{
+    return (seq - next + (UINT64_C(1) << (NDI_SEQ_BITS - 1))) & NDI_SEQ_MASK;
+}
 /* Bytes a slot counts against the bound; false if they make no sense. */
 bool ndi_slot_cost(const struct ndi_chan *c, uint32_t slot, uint64_t *cost);
 /* Index + 1 as in words, joining first if need be. */

@@ -21,18 +21,9 @@
 #include <string.h>
 
 struct entry {
-    uint64_t age; /* of its seq, see age_of() */
+    uint64_t age; /* of its seq, see ndi_seq_age() */
     uint32_t slot;
 };
-
-/* Serial numbers go round, so "older" is no order among any numbers at all,
- * and qsort may leave its memory with what is none. Counted from half a round
- * before next_seq it is one, and the same for numbers that are in use. */
-static uint64_t
-age_of(uint64_t seq, uint64_t next)
-{
-    return (seq - next + (UINT64_C(1) << (NDI_SEQ_BITS - 1))) & NDI_SEQ_MASK;
-}
 
 static int
 by_age(const void *a, const void *b)
@@ -113,7 +104,7 @@ count_slot(struct ndi_chan *c, uint32_t i, uint64_t word, struct sums *sum,
     }
     sum->used += cost;
     if (state == NDI_READY || state == NDI_BACK) {
-        ready[sum->nready++] = (struct entry){age_of(seq, sum->next), i};
+        ready[sum->nready++] = (struct entry){ndi_seq_age(seq, sum->next), i};
         sum->unclaimed++;
     } else if (state == NDI_LOANED && seq == 0) {
         sum->unclaimed++;

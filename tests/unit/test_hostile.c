@@ -203,6 +203,70 @@ spoil_payload(void (*how)(struct ndi_slot *s))
     ck_assert_ptr_null(a);
 }
 
+START_TEST(parked_items_in_a_ring_are_tried_once)
+{
+    // As above; and 0, which is nobody's number.
+    static const uint64_t seqs[] = {1, UINT64_C(1) << 42,
+                                    UINT64_C(3) << 42 | 5,
+                                    UINT64_C(2) << 42 | 9, 0};
+    nds_parked list[8];
+    nds_array *a = NULL;
+    uint64_t count = 0;
+    int listed = 0;
+
+    for (int i = 0; i < 5; i++) {
+        ck_assert_int_eq(put(2), 0);
+        chan->slots[i].type = 250; // nobody can read it
+        ndi_store_rlx(&chan->slots[i].word,
+                      ndi_word_make(NDI_PARKED, 1, 0, seqs[i]));
+    }
+    ck_assert_int_eq(nds_queue_list_parked(queue, 8, list, &listed), 0);
+    ck_assert_int_eq(listed, 5);
+    begin();
+    ck_assert_int_eq(nds_queue_take_parked(queue, &a, NULL), NDS_ECORRUPT);
+    in_time();
+    ck_assert_ptr_null(a);
+    chan->slots[3].type = (uint8_t)NDS_TYPE_INT64;
+    ck_assert_int_eq(nds_queue_take_parked(queue, &a, NULL), 0);
+    nds_array_close(a);
+    ck_assert_int_eq(nds_queue_discard_parked(queue, &count), 0);
+}
+END_TEST
+
+static void
+move_the_last_extent(const char *point)
+{
+    static int described;
+
+    if (strcmp(point, "put.described") == 0 && ++described == 2) {
+        chan->slots[1].off = chan->arena.nbytes - 64;
+    }
+}
+
+START_TEST(a_run_of_loans_stays_where_it_was_given)
+{
+    unsigned char *end = chan->data + chan->arena.nbytes - 64;
+    nds_array *a[2] = {NULL, NULL};
+    int done = 0;
+
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(nds_array_new(&a[i], NDS_INT64, 1,
+                                       (int64_t[]){5000}, NULL), 0);
+        memset(nds_array_data(a[i]), 0x55 + i, 40000);
+    }
+    ndi_kill_visit_with(move_the_last_extent);
+    (void)nds_queue_put_many(queue, 2, a, NULL, 0, &done);
+    ndi_kill_visit_with(NULL);
+    for (int i = 0; i < 64; i++) {
+        ck_assert_uint_eq(end[i], 0);
+    }
+    ck_assert_uint_eq(chan->data[0], 0x55);
+    ck_assert_uint_eq(chan->data[chan->slots[0].extent], 0x56);
+    nds_array_close(a[0]);
+    nds_array_close(a[1]);
+}
+END_TEST
+
 static void
 odd_offset(struct ndi_slot *s)
 {
@@ -412,6 +476,8 @@ main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_checked_fixture(tc, open_queue, close_queue);
     tcase_add_test(tc, a_loan_stays_where_it_was_given);
+    tcase_add_test(tc, a_run_of_loans_stays_where_it_was_given);
+    tcase_add_test(tc, parked_items_in_a_ring_are_tried_once);
     tcase_add_test(tc, a_list_without_a_first_is_mended);
     tcase_add_test(tc, seeming_items_do_not_outlast_a_deadline);
     tcase_add_test(tc, serial_numbers_in_a_ring_are_sorted);
