@@ -17,7 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KINDS 7 /* array, mutex, cond, sem, event, barrier, rwlock */
+/* array, mutex, cond, sem, event, barrier, rwlock, owned sem, seqlock */
+#define KINDS 9
+#define EARLY 7 /* by the first byte below EARLY_TO, the others above */
+#define EARLY_TO 224
 #define NAME "subject"
 #define PRINT_MOST 4096
 
@@ -39,6 +42,7 @@ union handle {
     nds_event *event;
     nds_barrier *barrier;
     nds_rwlock *rwlock;
+    nds_seqlock *seqlock;
     void *any;
 };
 
@@ -63,8 +67,12 @@ make(int kind, const char *name, union handle *h)
         return nds_event_create(&h->event, name);
     case 5:
         return nds_barrier_create(&h->barrier, name, 2);
-    default:
+    case 6:
         return nds_rwlock_create(&h->rwlock, name);
+    case 7:
+        return nds_sem_create_owned(&h->sem, name, 3);
+    default:
+        return nds_seqlock_create(&h->seqlock, name);
     }
 }
 
@@ -92,6 +100,14 @@ take_part(int kind, union handle *h)
     case 6:
         fuzz_check(nds_rwlock_rdlock(h->rwlock, 0) == 0, "no lock");
         nds_rwlock_unlock(h->rwlock);
+        break;
+    case 7:
+        fuzz_check(nds_sem_acquire(h->sem, 0) == 0, "no permit");
+        nds_sem_release(h->sem, 1);
+        break;
+    case 8:
+        fuzz_check(nds_seqlock_write_begin(h->seqlock, 0) == 0, "no lock");
+        nds_seqlock_write_end(h->seqlock);
         break;
     default:
         break;
@@ -162,8 +178,12 @@ attach(int kind, const char *name, enum nds_mode mode, union handle *h)
         return nds_event_attach(&h->event, name);
     case 5:
         return nds_barrier_attach(&h->barrier, name);
-    default:
+    case 6:
         return nds_rwlock_attach(&h->rwlock, name);
+    case 7:
+        return nds_sem_attach(&h->sem, name);
+    default:
+        return nds_seqlock_attach(&h->seqlock, name, mode);
     }
 }
 
@@ -189,8 +209,14 @@ close_handle(int kind, union handle *h)
     case 5:
         nds_barrier_close(h->barrier);
         break;
-    default:
+    case 6:
         nds_rwlock_close(h->rwlock);
+        break;
+    case 7:
+        nds_sem_close(h->sem);
+        break;
+    default:
+        nds_seqlock_close(h->seqlock);
         break;
     }
 }
@@ -246,6 +272,36 @@ use_array(nds_array *a, uint8_t op, struct fuzz_in *in)
         break;
     default:
         TIMED(touch(a), 0);
+        break;
+    }
+}
+
+static void
+use_new(int kind, union handle *h, uint8_t op, struct fuzz_in *in)
+{
+    int64_t ns = fuzz_timeout(in);
+    uint64_t seen = 0;
+
+    switch (kind * 4 + op % 4) {
+    case 28:
+    case 29:
+        TIMED(nds_sem_acquire(h->sem, ns), ns);
+        break;
+    case 30:
+        TIMED(nds_sem_release(h->sem, fuzz_u8(in)), 0);
+        break;
+    case 31:
+        TIMED(nds_sem_value(h->sem), 0);
+        break;
+    case 32:
+        TIMED(nds_seqlock_write_begin(h->seqlock, ns), ns);
+        break;
+    case 33:
+        TIMED(nds_seqlock_write_end(h->seqlock), 0);
+        break;
+    default:
+        TIMED(nds_seqlock_read_begin(h->seqlock, &seen, ns), ns);
+        (void)nds_seqlock_read_retry(h->seqlock, seen);
         break;
     }
 }
@@ -371,6 +427,8 @@ run(struct subject *s, int kind, struct fuzz_target *t, struct fuzz_in *in,
             attached = false;
         } else if (kind == 0) {
             use_array(h.array, op, in);
+        } else if (kind >= EARLY) {
+            use_new(kind, &h, op, in);
         } else {
             use_lock(kind, &h, op, in);
         }
@@ -387,7 +445,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t nbytes)
                                           NDS_READWRITE};
     struct fuzz_in in = {data, nbytes};
     uint8_t first = fuzz_u8(&in);
-    int kind = first % KINDS;
+    int kind = first < EARLY_TO ? first % EARLY
+                                : EARLY + first % (KINDS - EARLY);
     struct subject *s = &subjects[kind];
     uint64_t ctl = s->nbytes - NDI_CTL_NBYTES;
     const struct fuzz_region regions[] = {
@@ -404,7 +463,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t nbytes)
 
     fuzz_check(ndi_os_truncate(s->fd, s->nbytes) == 0, "no room");
     memcpy(s->bytes, s->before, s->nbytes);
-    run(s, kind, &t, &in, modes[first / KINDS % 4]);
+    run(s, kind, &t, &in, modes[first / EARLY % 4]);
     fuzz_patch_forget();
     return 0;
 }

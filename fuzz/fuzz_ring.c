@@ -263,6 +263,78 @@ finish(struct state *st, uint8_t how, struct fuzz_in *in)
     }
 }
 
+/* A run: inline, in the arena, None, and what may not fit. */
+static void
+put_many(struct state *st, struct fuzz_in *in)
+{
+    static const int64_t counts[] = {2, 300, 0, 1, 900, 2000};
+    nds_array *a[NDI_ARRAY_LEN(counts)] = {NULL};
+    int from = fuzz_u8(in) % 3, done = 0;
+    int64_t ns = fuzz_timeout(in);
+    bool made = true;
+
+    for (size_t i = 0; i < NDI_ARRAY_LEN(counts); i++) {
+        made = made && (counts[i] == 0 ||
+                        nds_array_new(&a[i], NDS_INT32, 1, &counts[i],
+                                      NULL) == 0);
+    }
+    if (made) {
+        TIMED(nds_queue_put_many(st->q, (int)NDI_ARRAY_LEN(counts) - from,
+                                 a + from, NULL, ns, &done), ns);
+    }
+    for (size_t i = 0; i < NDI_ARRAY_LEN(counts); i++) {
+        nds_array_close(a[i]);
+    }
+}
+
+static void
+get_many(struct state *st, struct fuzz_in *in)
+{
+    int room = 1 + fuzz_u8(in) % HELD, count = 0;
+    int64_t ns = fuzz_timeout(in);
+    nds_tag tags[HELD];
+
+    for (int i = 0; i < room; i++) {
+        TIMED(nds_array_close(st->held[i]), 0);
+        st->held[i] = NULL;
+    }
+    TIMED(nds_queue_get_many(st->q, room, st->held, tags, ns, &count), ns);
+    fuzz_check(count >= 0 && count <= room, "more than there is room for");
+    for (int i = 0; i < room; i++) {
+        fuzz_check(i < count || st->held[i] == NULL, "an array beyond count");
+        touch(st->held[i]);
+    }
+}
+
+static void
+parked(struct state *st, uint8_t how, struct fuzz_in *in)
+{
+    nds_parked list[NSLOTS];
+    uint64_t moved;
+    nds_array **at;
+    nds_tag tag;
+    int count = 0;
+
+    switch (how) {
+    case 0:
+        at = place(st, in);
+        TIMED(nds_queue_take_parked(st->q, at, &tag), 0);
+        touch(*at);
+        break;
+    case 1:
+        TIMED(nds_queue_requeue_parked(st->q, &moved), 0);
+        break;
+    case 2:
+        TIMED(nds_queue_list_parked(st->q, 1 + fuzz_u8(in) % NSLOTS, list,
+                                    &count), 0);
+        fuzz_check(count >= 0 && count <= NSLOTS, "a list too long");
+        break;
+    default:
+        TIMED(nds_queue_discard_parked(st->q, &moved), 0);
+        break;
+    }
+}
+
 static void
 other(struct state *st, uint8_t how, struct fuzz_in *in)
 {
@@ -271,7 +343,7 @@ other(struct state *st, uint8_t how, struct fuzz_in *in)
     nds_queue_info info = {.size = sizeof info};
     int64_t ns = fuzz_timeout(in);
 
-    switch (how % 10) {
+    switch (how % 16) {
     case 0:
         TIMED(nds_queue_put_none(st->q, ns), ns);
         break;
@@ -300,11 +372,20 @@ other(struct state *st, uint8_t how, struct fuzz_in *in)
     case 8:
         TIMED(ndi_chan_valid(c), 0);
         break;
-    default:
+    case 9:
         if (ndi_chan_lock(c) == 0) {
             TIMED(ndi_chan_rebuild(c), 0);
             ndi_chan_unlock(c);
         }
+        break;
+    case 10:
+        put_many(st, in);
+        break;
+    case 11:
+        get_many(st, in);
+        break;
+    default:
+        parked(st, how % 4, in);
         break;
     }
 }
