@@ -22,6 +22,9 @@
 struct ndi_hub;
 
 #define NDI_RUN 64 /* items of one section, at most */
+/* How often a try looks again after it has buried somebody: not for ever, for
+ * a neighbour can invent the dead. */
+#define NDI_TRY_LOOKS 2
 
 struct ndi_chan {
     struct ndi_hub *hub;

@@ -173,6 +173,7 @@ loan_run(struct ndi_chan *c, struct ndi_need *needs, int n, int64_t deadline,
 {
     uint32_t gen = 0;
     int64_t since = 0;
+    int looks = 0;
     int rc;
 
     while ((rc = ndi_chan_loan(c, needs, n, slots, got, &gen, deadline)) ==
@@ -185,6 +186,9 @@ loan_run(struct ndi_chan *c, struct ndi_need *needs, int n, int64_t deadline,
         rc = nobody_takes(c, rc, deadline, &since);
         if (rc < 0) {
             return rc;
+        }
+        if (deadline == 0 && ++looks > NDI_TRY_LOOKS) {
+            return NDS_EAGAIN;
         }
     }
     return rc;

@@ -439,7 +439,7 @@ get_run(struct ndi_chan *c, enum ndi_get_how how, int room, nds_array **out,
 {
     uint64_t words[NDI_RUN];
     uint32_t slots[NDI_RUN];
-    int rc, got;
+    int rc, got, looks = 0;
 
     *count = 0;
     while ((rc = ndi_chan_claim(c, room < NDI_RUN ? room : NDI_RUN, slots,
@@ -447,6 +447,9 @@ get_run(struct ndi_chan *c, enum ndi_get_how how, int room, nds_array **out,
         rc = ndi_chan_wait(c, NDI_WAIT_ITEMS, 0, deadline);
         if (rc < 0) {
             return rc;
+        }
+        if (deadline == 0 && ++looks > NDI_TRY_LOOKS) {
+            return NDS_EAGAIN;
         }
     }
     return rc < 0 ? rc

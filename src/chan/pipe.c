@@ -326,7 +326,7 @@ nds_pipe_recv(nds_pipe *p, nds_array **out, nds_tag *tag, int64_t timeout_ns)
             rc = recv_ended(p, c, deadline);
         }
         // A try looks again after the burial of who sent, not for ever.
-        if (rc == 1 && deadline == 0 && ++looks > 2) {
+        if (rc == 1 && deadline == 0 && ++looks > NDI_TRY_LOOKS) {
             rc = NDS_EAGAIN;
         }
     } while (rc == 1);
