@@ -7,6 +7,7 @@
 #   make crash-nightly  the five hottest after every single instruction
 #   make install    PREFIX=/usr/local [DESTDIR=]
 #   make bench      what each way costs here, beside stock Python
+#   make fuzz       each fuzz target for FUZZ_SECONDS=60
 #   make clean
 
 PREFIX ?= /usr/local
@@ -19,6 +20,9 @@ bootstrap-run:
 
 bootstrap-test:
 	@scripts/bootstrap test
+
+bootstrap-fuzz:
+	@scripts/bootstrap fuzz
 
 # The presets say where; a build directory that is there is only built.
 build: bootstrap-run
@@ -46,8 +50,11 @@ install: build
 bench: build
 	@python3 bench/reference.py
 
+fuzz: bootstrap-fuzz
+	@fuzz/run.sh
+
 clean:
 	rm -rf build
 
-.PHONY: all bootstrap-run bootstrap-test build run test crash \
-        crash-nightly install bench clean
+.PHONY: all bootstrap-run bootstrap-test bootstrap-fuzz build run test \
+        crash crash-nightly install bench fuzz clean

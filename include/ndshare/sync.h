@@ -59,7 +59,8 @@ NDS_API int nds_cond_lock(nds_cond *c, int64_t timeout_ns);
 NDS_API int nds_cond_unlock(nds_cond *c);
 /* Holding the lock; holds it again on return, also after NDS_ETIMEDOUT. So the
  * time-out bounds the wait for a notification; getting the lock back is waited
- * for as long as it is held by somebody alive. */
+ * for as long as it is held by somebody alive, but with a deadline for 10 s at
+ * the most: then NDS_EBUSY, and it is not held. */
 NDS_API int nds_cond_wait(nds_cond *c, int64_t timeout_ns);
 NDS_API int nds_cond_notify(nds_cond *c, int count); /* INT_MAX: all */
 

@@ -18,6 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LOOK (O_RDONLY | O_NONBLOCK) /* a fifo must not make us wait */
+
 /* A view at `off` bytes into the block becomes a handle; takes b's count. */
 static int
 over_block(nds_array **out, nds_block *b, const nds_dtype *dtype, int ndim,
@@ -52,7 +54,7 @@ extent_of_file(const char *path, int64_t itemsize, int64_t off,
 {
     struct stat st;
     int fd = -1;
-    int rc = ndi_os_open(&fd, path, O_RDONLY, 0);
+    int rc = ndi_os_open(&fd, path, LOOK, 0);
 
     if (rc == 0) {
         rc = ndi_os_fstat(fd, &st);
@@ -125,7 +127,7 @@ nds_npy_map(nds_array **out, const char *path, enum nds_mode mode)
         return ndi_fail(NDS_EINVAL, "'%s': save an array to make a .npy file",
                         path);
     }
-    rc = ndi_os_open(&fd, path, O_RDONLY, 0);
+    rc = ndi_os_open(&fd, path, LOOK, 0);
     if (rc < 0) {
         return ndi_fail_errno(-rc, "open '%s'", path);
     }
@@ -162,7 +164,7 @@ nds_npy_load(nds_array **out, const char *path)
     int rc;
 
     *out = NULL;
-    rc = ndi_os_open(&fd, path, O_RDONLY, 0);
+    rc = ndi_os_open(&fd, path, LOOK, 0);
     if (rc < 0) {
         return ndi_fail_errno(-rc, "open '%s'", path);
     }

@@ -23,8 +23,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A reader that meets an odd generation looks again this long. */
-#define HEADER_WAIT_NS NDS_SEC(2)
+/* A reader that meets an odd generation looks again this long: 2 s. */
+#define HEADER_WAIT_NS (ndi_patience_ns / 5)
 
 static int
 write_header(int fd, const struct ndi_buf *head)
@@ -627,7 +627,7 @@ nds_array_resize(nds_array *a, int64_t extent)
         return ndi_fail(NDS_EINVAL, "resize: only named, writable arrays of "
                         "one dimension or more can grow");
     }
-    held = nds_array_lock(a, NDS_SEC(10));
+    held = nds_array_lock(a, ndi_patience_ns);
     if (held < 0 && held != NDS_EOWNERDEAD) {
         return held == NDS_ETIMEDOUT
                    ? ndi_fail(held, "resize '%s': its lock is held",

@@ -22,6 +22,9 @@
 struct ndi_hub;
 
 #define NDI_RUN 64 /* items of one section, at most */
+/* How often a try looks again after it has buried somebody: not for ever, for
+ * a neighbour can invent the dead. */
+#define NDI_TRY_LOOKS 2
 
 struct ndi_chan {
     struct ndi_hub *hub;
@@ -47,7 +50,8 @@ struct ndi_chan {
     int lane;                      /* -1: none (yet) */
     _Atomic int64_t spin_get_ns;   /* learned */
     _Atomic int64_t spin_put_ns;
-    _Atomic int64_t alive_ns; /* when not all consumers had died */
+    _Atomic int64_t alive_ns;    /* when not all consumers had died */
+    _Atomic uint32_t lock_stuck; /* the last wait for the lock was in vain */
     struct ndi_bell *_Atomic bell; /* the pollable descriptor; NULL: never asked */
 };
 
@@ -121,13 +125,25 @@ struct ndi_need {
     uint64_t nbytes; /* of payload */
     uint64_t extent; /* of arena, 0 none */
     uint64_t align;
+    uint64_t off; /* out: of the extent; what the slot says may change */
 };
-int ndi_chan_lock(struct ndi_chan *c); /* repaired; dirty is set */
+/* Repaired; dirty is set. NDS_EBUSY when the deadline, but at least a tenth of
+ * ndi_patience_ns and at most all of it, is over. */
+int ndi_chan_lock_by(struct ndi_chan *c, int64_t deadline);
+int ndi_chan_lock(struct ndi_chan *c); /* with all our patience */
 void ndi_chan_unlock(struct ndi_chan *c);
 static inline struct ndi_slot *
 ndi_slot_at(const struct ndi_chan *c, uint32_t slot)
 {
     return &c->slots[slot];
+}
+/* Serial numbers go round, so "older" is no order among any numbers at all,
+ * and qsort may leave its memory with what is none. Counted from half a round
+ * before next_seq it is one, and the same for numbers that are in use. */
+static inline uint64_t
+ndi_seq_age(uint64_t seq, uint64_t next)
+{
+    return (seq - next + (UINT64_C(1) << (NDI_SEQ_BITS - 1))) & NDI_SEQ_MASK;
 }
 /* Bytes a slot counts against the bound; false if they make no sense. */
 bool ndi_slot_cost(const struct ndi_chan *c, uint32_t slot, uint64_t *cost);
@@ -135,8 +151,8 @@ bool ndi_slot_cost(const struct ndi_chan *c, uint32_t slot, uint64_t *cost);
 int ndi_chan_me(struct ndi_chan *c, uint32_t *me);
 /* As many of the n as there is room for, in order, in one section: 0 with *got
  * of them, or NDS_EAGAIN full; NDS_ECLOSED. *gen: room_gen as of the look. */
-int ndi_chan_loan(struct ndi_chan *c, const struct ndi_need *needs, int n,
-                  uint32_t *slots, int *got, uint32_t *gen);
+int ndi_chan_loan(struct ndi_chan *c, struct ndi_need *needs, int n,
+                  uint32_t *slots, int *got, uint32_t *gen, int64_t deadline);
 /* The loans become items, in order: each READY store commits one. */
 int ndi_chan_publish(struct ndi_chan *c, const uint32_t *slots, int n);
 bool ndi_chan_has_items(const struct ndi_chan *c);
@@ -156,7 +172,7 @@ void ndi_chan_unlock_after(struct ndi_chan *c, int rc);
 /* At most room items, oldest first, in one section: 0 with *got of them, or
  * NDS_EAGAIN nothing; NDS_EEOF closed and drained. words: TAKEN(me). */
 int ndi_chan_claim(struct ndi_chan *c, int room, uint32_t *slots,
-                   uint64_t *words, int *got);
+                   uint64_t *words, int *got, int64_t deadline);
 /* What becomes of a slot of ours. */
 struct ndi_settled {
     uint32_t slot;

@@ -49,6 +49,13 @@ claim_locked(struct ndi_chan *c, uint32_t me, uint32_t *slot, uint64_t *word)
     int lane;
 
     if (!lowest(c, slot, &w, &lane)) {
+        uint32_t listed = ndi_load_rlx(&c->h->list_count);
+
+        if (listed != 0) {
+            // Left alone it would say for ever that there are items.
+            return ndi_fail(NDS_ECORRUPT, "channel: a list of %u items has "
+                            "no first", listed);
+        }
         return ndi_load_rlx(&c->h->closed) != 0 && unclaimed == 0 ? NDS_EEOF
                                                                   : NDS_EAGAIN;
     }
@@ -79,7 +86,7 @@ claim_locked(struct ndi_chan *c, uint32_t me, uint32_t *slot, uint64_t *word)
 
 int
 ndi_chan_claim(struct ndi_chan *c, int room, uint32_t *slots, uint64_t *words,
-               int *got)
+               int *got, int64_t deadline)
 {
     uint32_t me;
     bool again;
@@ -89,7 +96,7 @@ ndi_chan_claim(struct ndi_chan *c, int room, uint32_t *slots, uint64_t *words,
     if (!ndi_chan_has_items(c) && ndi_load_acq(&c->h->closed) == 0) {
         return NDS_EAGAIN;
     }
-    rc = ndi_chan_lock(c);
+    rc = ndi_chan_lock_by(c, deadline);
     if (rc < 0) {
         return rc;
     }

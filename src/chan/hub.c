@@ -244,7 +244,7 @@ static int
 chan_over(struct ndi_hub *hub, uint32_t i, uint64_t off, uint64_t nbytes)
 {
     struct ndi_chan *c = &hub->chan[i];
-    unsigned char *at = hub->segment->body + off;
+    unsigned char *at;
     struct ndi_chan_header copy;
     struct layout l;
 
@@ -252,6 +252,7 @@ chan_over(struct ndi_hub *hub, uint32_t i, uint64_t off, uint64_t nbytes)
         !ndi_range_fits(off, nbytes, hub->segment->body_nbytes)) {
         return bad(hub, "a channel outside the segment");
     }
+    at = hub->segment->body + off;
     memcpy(&copy, at, sizeof copy);
     if (!consts_ok(&copy) || copy.party_count != hub->party_count) {
         return bad(hub, "its constants make no sense");

@@ -104,7 +104,8 @@ payload_at(const struct ndi_chan *c, uint32_t slot, const struct plan *p)
 {
     struct ndi_slot *s = ndi_slot_at(c, slot);
 
-    return p->need.extent == 0 ? s->payload : c->data + s->off;
+    // Where the loan was given, whatever the slot says by now.
+    return p->need.extent == 0 ? s->payload : c->data + p->need.off;
 }
 
 /* The part of the descriptor that is written while LOANED. */
@@ -167,14 +168,15 @@ nobody_takes(struct ndi_chan *c, int rc, int64_t deadline, int64_t *since)
 
 /* Waits until there is room for the first. */
 static int
-loan_run(struct ndi_chan *c, const struct ndi_need *needs, int n,
-         int64_t deadline, uint32_t *slots, int *got)
+loan_run(struct ndi_chan *c, struct ndi_need *needs, int n, int64_t deadline,
+         uint32_t *slots, int *got)
 {
     uint32_t gen = 0;
     int64_t since = 0;
+    int looks = 0;
     int rc;
 
-    while ((rc = ndi_chan_loan(c, needs, n, slots, got, &gen)) ==
+    while ((rc = ndi_chan_loan(c, needs, n, slots, got, &gen, deadline)) ==
            NDS_EAGAIN) {
         if (c->hub->pipe != 0 &&
             ndi_load_acq(&c->hub->h->end_gone[c->index == 0 ? 0 : 1]) != 0) {
@@ -185,12 +187,15 @@ loan_run(struct ndi_chan *c, const struct ndi_need *needs, int n,
         if (rc < 0) {
             return rc;
         }
+        if (deadline == 0 && ++looks > NDI_TRY_LOOKS) {
+            return NDS_EAGAIN;
+        }
     }
     return rc;
 }
 
 static int
-loan(struct ndi_chan *c, const struct ndi_need *need, int64_t deadline,
+loan(struct ndi_chan *c, struct ndi_need *need, int64_t deadline,
      uint32_t *slot)
 {
     int got;
@@ -293,7 +298,7 @@ fill_slot(struct ndi_chan *c, uint32_t slot, const struct plan *p,
 
     describe(c, slot, p);
     if (p->need.extent > 0) {
-        warm_up(c, ndi_slot_at(c, slot)->off, p->need.extent);
+        warm_up(c, p->need.off, p->need.extent);
     }
     if (a != NULL) {
         rc = copy_in(payload_at(c, slot, p) + p->blob_room, &a->view,
@@ -516,6 +521,7 @@ run_put(struct ndi_chan *c, struct run *r, int64_t deadline, int *done)
 
         rc = loan_run(c, &r->need[at], r->n - at, deadline, r->slot, &got);
         while (rc == 0 && full < got) {
+            r->plan[at + full].need.off = r->need[at + full].off;
             rc = fill_slot(c, r->slot[full], &r->plan[at + full],
                            r->array[at + full], r->tag[at + full]);
             full += rc == 0;
@@ -610,7 +616,7 @@ ndi_item_loan(struct ndi_chan *c, nds_array **out, const nds_dtype *dtype,
     }
     describe(c, slot, &p);
     if (p.need.extent > 0) {
-        warm_up(c, ndi_slot_at(c, slot)->off, p.need.extent);
+        warm_up(c, p.need.off, p.need.extent);
     }
     held->slot = slot;
     rc = loan_array(c, slot, &p, dtype, held, out);

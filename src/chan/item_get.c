@@ -107,6 +107,10 @@ read_slot(struct ndi_chan *c, uint32_t slot, struct item *it)
     if (d->kind == NDI_ITEM_NONE) {
         return 0;
     }
+    // No producer of ours writes these; the array must be aligned.
+    if (d->blob % 64 != 0 || (d->extent > 0 && d->off % 64 != 0)) {
+        return nonsense(slot, "its payload is not aligned");
+    }
     need = d->blob;
     if (d->kind != NDI_ITEM_TICKET && !ndi_add_u64(need, d->nbytes, &need)) {
         return nonsense(slot, "its sizes overflow");
@@ -435,14 +439,17 @@ get_run(struct ndi_chan *c, enum ndi_get_how how, int room, nds_array **out,
 {
     uint64_t words[NDI_RUN];
     uint32_t slots[NDI_RUN];
-    int rc, got;
+    int rc, got, looks = 0;
 
     *count = 0;
     while ((rc = ndi_chan_claim(c, room < NDI_RUN ? room : NDI_RUN, slots,
-                                words, &got)) == NDS_EAGAIN) {
+                                words, &got, deadline)) == NDS_EAGAIN) {
         rc = ndi_chan_wait(c, NDI_WAIT_ITEMS, 0, deadline);
         if (rc < 0) {
             return rc;
+        }
+        if (deadline == 0 && ++looks > NDI_TRY_LOOKS) {
+            return NDS_EAGAIN;
         }
     }
     return rc < 0 ? rc

@@ -24,33 +24,50 @@ slots_used(const struct ndi_chan *c)
     return top < c->nslots ? top : c->nslots;
 }
 
-/* Under the lock: the oldest parked item behind `after` (0: of all). */
-static bool
-oldest(const struct ndi_chan *c, uint64_t after, uint32_t *slot,
-       uint64_t *word)
-{
-    uint32_t top = slots_used(c);
-    bool found = false;
+struct entry {
+    uint64_t age;
+    uint64_t word;
+    uint32_t slot;
+};
 
+static int
+by_age(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+
+    return x->age == y->age ? 0 : x->age < y->age ? -1 : 1;
+}
+
+/* Under the lock: what is parked, oldest first.       [caller frees *out] */
+static int
+gather(const struct ndi_chan *c, struct entry **out, uint32_t *count)
+{
+    uint64_t next = ndi_load_seq(&c->h->next_seq);
+    uint32_t top = slots_used(c), n = 0;
+    struct entry *e = malloc((top + 1) * sizeof *e);
+
+    *out = e;
+    *count = 0;
+    if (e == NULL) {
+        return ndi_fail_nomem(top * sizeof *e, "a list of parked items");
+    }
     for (uint32_t i = 0; i < top; i++) {
         uint64_t w = ndi_load_acq(&ndi_slot_at(c, i)->word);
 
-        if (ndi_word_state(w) == NDI_PARKED &&
-            (after == 0 || ndi_seq_before(after, ndi_word_seq(w))) &&
-            (!found || ndi_seq_before(ndi_word_seq(w),
-                                      ndi_word_seq(*word)))) {
-            *slot = i;
-            *word = w;
-            found = true;
+        if (ndi_word_state(w) == NDI_PARKED) {
+            e[n++] = (struct entry){ndi_seq_age(ndi_word_seq(w), next), w, i};
         }
     }
-    return found;
+    qsort(e, n, sizeof *e, by_age);
+    *count = n;
+    return 0;
 }
 
+/* NDS_EAGAIN: somebody has it. Else *word is TAKEN(me). */
 static int
-claim_parked(struct ndi_chan *c, uint64_t after, uint32_t *slot,
-             uint64_t *word)
+claim_parked(struct ndi_chan *c, const struct entry *e, uint64_t *word)
 {
+    struct ndi_slot *s = ndi_slot_at(c, e->slot);
     uint32_t me;
     int rc = ndi_chan_lock(c);
 
@@ -59,12 +76,12 @@ claim_parked(struct ndi_chan *c, uint64_t after, uint32_t *slot,
     }
     rc = ndi_chan_me(c, &me);
     if (rc == 0) {
-        rc = oldest(c, after, slot, word) ? 0 : NDS_EAGAIN;
+        rc = ndi_load_acq(&s->word) == e->word ? 0 : NDS_EAGAIN;
     }
     if (rc == 0) {
-        *word = ndi_word_make(NDI_TAKEN, ndi_word_deliveries(*word), me,
-                              ndi_word_seq(*word));
-        ndi_store_rel(&ndi_slot_at(c, *slot)->word, *word);
+        *word = ndi_word_make(NDI_TAKEN, ndi_word_deliveries(e->word), me,
+                              ndi_word_seq(e->word));
+        ndi_store_rel(&s->word, *word);
         NDI_KILL_POINT("parked.taken");
     }
     ndi_chan_unlock(c);
@@ -74,21 +91,34 @@ claim_parked(struct ndi_chan *c, uint64_t after, uint32_t *slot,
 int
 ndi_parked_take(struct ndi_chan *c, nds_array **out, nds_tag *tag)
 {
-    uint64_t word = 0, after = 0;
-    uint32_t slot = 0;
-    int rc, bad = NDS_EAGAIN;
+    struct entry *e = NULL;
+    uint32_t count = 0;
+    int rc = ndi_chan_lock(c), bad = NDS_EAGAIN;
 
     *out = NULL;
-    // One that cannot be opened is parked again and must not hide the others.
-    while ((rc = claim_parked(c, after, &slot, &word)) == 0) {
-        rc = ndi_item_open(c, NDI_TAKE, slot, word, out, tag);
-        if (rc != NDS_ECORRUPT && rc != NDS_ENOENT && rc != NDS_EPROTO) {
-            return rc;
-        }
-        bad = rc;
-        after = ndi_word_seq(word);
+    if (rc < 0) {
+        return rc;
     }
-    return rc == NDS_EAGAIN ? bad : rc;
+    rc = gather(c, &e, &count);
+    ndi_chan_unlock(c);
+    // One that cannot be opened is parked again and must not hide the others;
+    // nor may it come round again, so this is a list and not a search.
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t word = 0;
+
+        rc = claim_parked(c, &e[i], &word);
+        if (rc == 0) {
+            rc = ndi_item_open(c, NDI_TAKE, e[i].slot, word, out, tag);
+            bad = rc;
+        }
+        if (rc != NDS_EAGAIN && rc != NDS_ECORRUPT && rc != NDS_ENOENT &&
+            rc != NDS_EPROTO) {
+            break;
+        }
+        rc = bad;
+    }
+    free(e);
+    return count == 0 && rc == 0 ? NDS_EAGAIN : rc;
 }
 
 int
@@ -164,40 +194,29 @@ ndi_parked_discard(struct ndi_chan *c, uint64_t *count)
     return rc;
 }
 
-static int
-by_seq(const void *a, const void *b)
-{
-    const nds_parked *x = a, *y = b;
-
-    return x->seq == y->seq ? 0 : ndi_seq_before(x->seq, y->seq) ? -1 : 1;
-}
-
 int
 ndi_parked_list(struct ndi_chan *c, int room, nds_parked *out, int *count)
 {
-    uint32_t top;
+    struct entry *e = NULL;
+    uint32_t n = 0;
     int rc = ndi_chan_lock(c);
 
     *count = 0;
     if (rc < 0) {
         return rc;
     }
-    top = slots_used(c);
-    for (uint32_t i = 0; i < top && *count < room; i++) {
-        const struct ndi_slot *s = ndi_slot_at(c, i);
-        uint64_t w = ndi_load_acq(&s->word);
-        uint32_t n = s->tag_nbytes;
+    rc = gather(c, &e, &n);
+    for (uint32_t i = 0; i < n && *count < room; i++) {
+        const struct ndi_slot *s = ndi_slot_at(c, e[i].slot);
+        nds_parked *p = &out[(*count)++];
+        uint32_t used = s->tag_nbytes;
 
-        if (ndi_word_state(w) == NDI_PARKED) {
-            nds_parked *p = &out[(*count)++];
-
-            *p = (nds_parked){.seq = ndi_word_seq(w), .nbytes = s->nbytes,
-                              .deliveries = ndi_word_deliveries(w)};
-            p->tag.nbytes = n <= NDI_TAG_NBYTES ? n : 0;
-            memcpy(p->tag.bytes, s->tag, p->tag.nbytes);
-        }
+        *p = (nds_parked){.seq = ndi_word_seq(e[i].word), .nbytes = s->nbytes,
+                          .deliveries = ndi_word_deliveries(e[i].word)};
+        p->tag.nbytes = used <= NDI_TAG_NBYTES ? used : 0;
+        memcpy(p->tag.bytes, s->tag, p->tag.nbytes);
     }
     ndi_chan_unlock(c);
-    qsort(out, (size_t)*count, sizeof *out, by_seq);
-    return 0;
+    free(e);
+    return rc;
 }

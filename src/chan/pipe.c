@@ -292,9 +292,12 @@ recv_ended(nds_pipe *p, struct ndi_chan *c, int64_t deadline)
         if (ndi_chan_me(c, &me) == 0) {
             (void)ndi_party_sweep(&p->hub->segment->party);
         }
-        return ndi_chan_size(c) > 0
-                   ? 1
-                   : ndi_fail(NDS_EEOF, "the other end of the pipe is closed");
+        if (ndi_chan_size(c) == 0) {
+            return ndi_fail(NDS_EEOF, "the other end of the pipe is closed");
+        }
+        // What only looks like items must not keep a caller for ever.
+        return deadline != 0 && ndi_deadline_over(deadline) ? NDS_ETIMEDOUT
+                                                            : 1;
     }
     if (deadline == 0) {
         return NDS_EAGAIN;
@@ -307,6 +310,7 @@ nds_pipe_recv(nds_pipe *p, nds_array **out, nds_tag *tag, int64_t timeout_ns)
 {
     int64_t deadline = ndi_deadline(timeout_ns);
     struct ndi_chan *c = in_of(p);
+    int looks = 0;
     int rc;
 
     *out = NULL;
@@ -320,6 +324,10 @@ nds_pipe_recv(nds_pipe *p, nds_array **out, nds_tag *tag, int64_t timeout_ns)
                           deadline == 0 || gone ? 0 : slice(deadline));
         if (rc == NDS_EAGAIN || rc == NDS_ETIMEDOUT) {
             rc = recv_ended(p, c, deadline);
+        }
+        // A try looks again after the burial of who sent, not for ever.
+        if (rc == 1 && deadline == 0 && ++looks > NDI_TRY_LOOKS) {
+            rc = NDS_EAGAIN;
         }
     } while (rc == 1);
     return rc;

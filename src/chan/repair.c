@@ -21,16 +21,16 @@
 #include <string.h>
 
 struct entry {
-    uint64_t seq;
+    uint64_t age; /* of its seq, see ndi_seq_age() */
     uint32_t slot;
 };
 
 static int
-by_seq(const void *a, const void *b)
+by_age(const void *a, const void *b)
 {
     const struct entry *x = a, *y = b;
 
-    return x->seq == y->seq ? 0 : ndi_seq_before(x->seq, y->seq) ? -1 : 1;
+    return x->age == y->age ? 0 : x->age < y->age ? -1 : 1;
 }
 
 static uint32_t
@@ -46,7 +46,7 @@ link_all(struct ndi_chan *c, struct entry *e, uint32_t n)
 {
     struct ndi_chan_header *h = c->h;
 
-    qsort(e, n, sizeof *e, by_seq);
+    qsort(e, n, sizeof *e, by_age);
     for (uint32_t i = 0; i < n; i++) {
         struct ndi_slot *s = ndi_slot_at(c, e[i].slot);
 
@@ -75,6 +75,7 @@ raise_seq(struct ndi_chan *c, uint64_t newest)
 }
 
 struct sums {
+    uint64_t next; /* next_seq, as read at the start */
     uint64_t used;
     uint64_t adopted;
     uint64_t newest;
@@ -103,7 +104,7 @@ count_slot(struct ndi_chan *c, uint32_t i, uint64_t word, struct sums *sum,
     }
     sum->used += cost;
     if (state == NDI_READY || state == NDI_BACK) {
-        ready[sum->nready++] = (struct entry){seq, i};
+        ready[sum->nready++] = (struct entry){ndi_seq_age(seq, sum->next), i};
         sum->unclaimed++;
     } else if (state == NDI_LOANED && seq == 0) {
         sum->unclaimed++;
@@ -122,7 +123,7 @@ ndi_chan_rebuild(struct ndi_chan *c)
     struct ndi_chan_header *h = c->h;
     uint32_t top = slots_used(c);
     struct entry *ready = malloc((top + 1) * sizeof *ready);
-    struct sums sum = {0};
+    struct sums sum = {.next = ndi_load_seq(&h->next_seq)};
     int rc = 0;
 
     if (ready == NULL) {
@@ -268,14 +269,14 @@ ndi_chan_bury(struct ndi_chan *c, uint32_t index, uint32_t died_gen)
 int64_t
 ndi_chan_owed(const struct ndi_chan *c)
 {
-    int64_t sum = 0;
+    uint64_t sum = 0; // unsigned: the counters may hold anything
 
     for (uint32_t i = 0; i < c->hub->party_count; i++) {
         uint64_t done = ndi_load_acq(&c->counters[i].done);
 
-        sum += (int64_t)(ndi_load_acq(&c->counters[i].left) - done);
+        sum += ndi_load_acq(&c->counters[i].left) - done;
     }
-    return sum;
+    return (int64_t)sum;
 }
 
 /* The words before the counters: an item that leaves is counted before its
@@ -284,7 +285,7 @@ int64_t
 ndi_chan_unfinished(struct ndi_chan *c)
 {
     uint32_t top = slots_used(c);
-    int64_t sum = 0;
+    uint64_t sum = 0;
 
     for (uint32_t i = 0; i < top; i++) {
         uint32_t state =
@@ -292,7 +293,7 @@ ndi_chan_unfinished(struct ndi_chan *c)
 
         sum += state == NDI_READY || state == NDI_BACK || state == NDI_TAKEN;
     }
-    return sum + ndi_chan_owed(c);
+    return (int64_t)(sum + (uint64_t)ndi_chan_owed(c));
 }
 
 /* Died and not buried yet. */

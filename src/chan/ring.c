@@ -20,8 +20,6 @@
 
 #include <string.h>
 
-#define LOCK_NS INT64_C(10000000000) /* a live holder may be stopped */
-
 int
 ndi_chan_me(struct ndi_chan *c, uint32_t *me)
 {
@@ -43,8 +41,25 @@ ndi_chan_me(struct ndi_chan *c, uint32_t *me)
     return 0;
 }
 
+/* The lock is not free. Its holder lives, may be stopped, or is only said to
+ * hold it: after one wait in vain the next are short until one succeeds, so
+ * that closing a handle with many items does not add the waits up. */
+static int
+lock_slow(struct ndi_chan *c, int64_t deadline)
+{
+    bool hasty = ndi_load_rlx(&c->lock_stuck) != 0;
+    int rc = ndi_lock_acquire(&c->hub->segment->party, &c->h->lock,
+                              ndi_patient_deadline(hasty ? 0 : deadline));
+
+    ndi_store_rlx(&c->lock_stuck, rc == NDS_ETIMEDOUT);
+    return rc == NDS_ETIMEDOUT
+               ? ndi_fail(NDS_EBUSY, "the channel's lock was held too long "
+                          "by a process that does not run")
+               : rc;
+}
+
 int
-ndi_chan_lock(struct ndi_chan *c)
+ndi_chan_lock_by(struct ndi_chan *c, int64_t deadline)
 {
     struct ndi_party *p = &c->hub->segment->party;
     uint32_t me;
@@ -55,13 +70,10 @@ ndi_chan_lock(struct ndi_chan *c)
     }
     rc = ndi_lock_acquire(p, &c->h->lock, 0);
     if (rc == NDS_EAGAIN) {
-        rc = ndi_lock_acquire(p, &c->h->lock, ndi_deadline(LOCK_NS));
+        rc = lock_slow(c, deadline);
     }
     if (rc < 0 && rc != NDS_EOWNERDEAD) {
-        return rc == NDS_ETIMEDOUT
-                   ? ndi_fail(NDS_EBUSY, "the channel's lock was held for "
-                              "10 s by a process that does not run")
-                   : rc;
+        return rc;
     }
     NDI_KILL_POINT("chan.locked");
     if (NDI_UNLIKELY(ndi_load_acq(&c->h->dirty) != 0)) {
@@ -74,6 +86,12 @@ ndi_chan_lock(struct ndi_chan *c)
     ndi_store_seq(&c->h->dirty, 1); // before any change can be seen
     NDI_KILL_POINT("chan.dirty");
     return 0;
+}
+
+int
+ndi_chan_lock(struct ndi_chan *c)
+{
+    return ndi_chan_lock_by(c, NDS_FOREVER);
 }
 
 void
@@ -367,7 +385,7 @@ drop_popped(struct ndi_chan *c, uint32_t slot)
 }
 
 static int
-loan_locked(struct ndi_chan *c, const struct ndi_need *need, uint32_t me,
+loan_locked(struct ndi_chan *c, struct ndi_need *need, uint32_t me,
             uint32_t *slot)
 {
     struct ndi_chan_header *h = c->h;
@@ -396,7 +414,7 @@ loan_locked(struct ndi_chan *c, const struct ndi_need *need, uint32_t me,
     NDI_KILL_POINT("loan.popped");
     s = ndi_slot_at(c, *slot);
     s->kind = (uint8_t)need->kind;
-    s->off = off;
+    need->off = s->off = off;
     s->extent = need->extent;
     s->nbytes = need->nbytes;
     s->owner_gen =
@@ -411,12 +429,12 @@ loan_locked(struct ndi_chan *c, const struct ndi_need *need, uint32_t me,
 }
 
 int
-ndi_chan_loan(struct ndi_chan *c, const struct ndi_need *needs, int n,
-              uint32_t *slots, int *got, uint32_t *gen)
+ndi_chan_loan(struct ndi_chan *c, struct ndi_need *needs, int n,
+              uint32_t *slots, int *got, uint32_t *gen, int64_t deadline)
 {
     uint32_t me;
     bool again;
-    int rc = ndi_chan_lock(c);
+    int rc = ndi_chan_lock_by(c, deadline);
 
     *got = 0;
     if (rc < 0) {

@@ -161,12 +161,14 @@ ndi_chan_wait(struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen,
     } else if (c->lane >= 0) {
         ndi_store_rlx(&c->lanes[c->lane].cpu, (uint32_t)ndi_cpu() + 1);
     }
-    if (spin(c, what, seen)) {
-        return 0;
-    }
+    // Before the spin: a condition that only seems to hold must not keep the
+    // caller looking for ever.
     left = ndi_deadline_left(deadline);
     if (left <= 0) {
         return NDS_ETIMEDOUT;
+    }
+    if (spin(c, what, seen)) {
+        return 0;
     }
     sleep_on(c, e, what, seen, left);
     if (!ready(c, what, seen)) {

@@ -129,7 +129,10 @@ check_geometry(const struct ndi_ctl_geometry *g, uint32_t kind,
     uint64_t table = (uint64_t)g->party_count * sizeof(struct ndi_party_slot);
     bool inside = g->party_off == own
                       ? g->party_count <= NDI_CTL_PARTIES
-                      : g->party_off % NDI_LINE == 0 &&
+                      // Only channels keep it in the body; that of an array
+                      // may be frozen, and joining writes.
+                      : kind >= NDI_KIND_QUEUE &&
+                            g->party_off % NDI_LINE == 0 &&
                             ndi_range_fits(g->party_off, table,
                                            g->body_nbytes);
 

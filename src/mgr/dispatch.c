@@ -497,12 +497,29 @@ serve_request(struct ndi_service *s, struct ndi_conn *c,
 }
 
 void
-ndi_serve_conn(struct ndi_service *s, struct ndi_conn *c)
+ndi_serve_proved(struct ndi_service *s, struct ndi_conn *c, int64_t deadline)
 {
-    int64_t deadline = ndi_deadline(HANDSHAKE_NS);
     nds_value *none = nds_value_dict();
     nds_value *v = NULL;
     struct request r;
+    int rc = none != NULL ? ndi_conn_recv(c, &v, deadline) : NDS_ENOMEM;
+
+    if (rc == 0) {
+        rc = read_request(v, none, &r);
+    }
+    if (rc == 0) {
+        serve_request(s, c, &r, none);
+    } else if (rc != NDS_EEOF && rc != NDS_ETIMEDOUT) {
+        (void)reply_traceback(s, c, rc);
+    }
+    nds_value_free(v);
+    nds_value_free(none);
+}
+
+void
+ndi_serve_conn(struct ndi_service *s, struct ndi_conn *c)
+{
+    int64_t deadline = ndi_deadline(HANDSHAKE_NS);
     int rc;
 
     rc = ndi_auth_deliver(c->fd, s->key, s->key_nbytes, deadline);
@@ -514,17 +531,7 @@ ndi_serve_conn(struct ndi_service *s, struct ndi_conn *c)
         // A stock server says so in one frame more.
         (void)reply_traceback(s, c, rc);
     }
-    if (rc == 0 && none != NULL) {
-        rc = ndi_conn_recv(c, &v, deadline);
-        if (rc == 0) {
-            rc = read_request(v, none, &r);
-        }
-        if (rc == 0) {
-            serve_request(s, c, &r, none);
-        } else if (rc != NDS_EEOF && rc != NDS_ETIMEDOUT) {
-            (void)reply_traceback(s, c, rc);
-        }
+    if (rc == 0) {
+        ndi_serve_proved(s, c, deadline);
     }
-    nds_value_free(v);
-    nds_value_free(none);
 }

@@ -127,6 +127,9 @@ struct ndi_service {
 };
 /* One connection, from handshake to its end. */
 void ndi_serve_conn(struct ndi_service *s, struct ndi_conn *c);
+/* What follows the handshake. */
+void ndi_serve_proved(struct ndi_service *s, struct ndi_conn *c,
+                      int64_t deadline);
 
 /* ---- client.c ---- */
 struct nds_manager {

@@ -21,6 +21,7 @@
 #define FAULT_ROOM 8
 
 static struct ndi_kill_page *_Atomic kill_page;
+static void (*_Atomic kill_visitor)(const char *name);
 
 static struct fault {
     const char *call;
@@ -76,6 +77,12 @@ ndi_kill_install(struct ndi_kill_page *page)
 }
 
 void
+ndi_kill_visit_with(void (*fn)(const char *name))
+{
+    atomic_store(&kill_visitor, fn);
+}
+
+void
 ndi_kill_install_claim(struct ndi_kill_page *page, const char *claim)
 {
     char text[64];
@@ -119,8 +126,12 @@ void
 ndi_kill_point(const char *name)
 {
     struct ndi_kill_page *page = atomic_load(&kill_page);
+    void (*visitor)(const char *name) = atomic_load(&kill_visitor);
     uint32_t visit;
 
+    if (visitor != NULL) {
+        visitor(name);
+    }
     if (!counts_us(page, name)) {
         return;
     }

@@ -47,6 +47,9 @@ void ndi_kill_install(struct ndi_kill_page *page);
 /* The process that visits the point called claim counts, once one does. It is
  * a descendant of this one; images it executes are told by the environment. */
 void ndi_kill_install_claim(struct ndi_kill_page *page, const char *claim);
+/* fn is called at every kill point of this process, from any thread; NULL
+ * stops it. So a test can do there what a neighbour might do just then. */
+void ndi_kill_visit_with(void (*fn)(const char *name));
 
 /* The nth use (from 1) of the named call fails with err, once; nth 0: every
  * use. Counting starts now. call NULL forgets all. */

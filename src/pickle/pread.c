@@ -673,9 +673,12 @@ ndi_pickle_read(nds_value **out, const void *data, size_t nbytes)
 
     *out = NULL;
     rc = run(&r, out);
-    // Knots cannot free themselves: empty every container first.
-    for (size_t i = 0; rc < 0 && i < r.all.count; i++) {
-        ndi_value_clear(r.all.items[i]);
+    // Knots cannot free themselves: every container that is not in the result
+    // (which settle() has marked) is emptied first.
+    for (size_t i = 0; i < r.all.count; i++) {
+        if (rc < 0 || r.all.items[i]->mark != 2) {
+            ndi_value_clear(r.all.items[i]);
+        }
     }
     for (size_t i = 0; i < r.all.count; i++) {
         nds_value *v = r.all.items[i];

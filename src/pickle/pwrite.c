@@ -304,11 +304,13 @@ put_scalar(struct writer *w, nds_array *a)
     nds_scalar_view(&to, &s);
     rc = nds_assign(&to, v);
     nds_view_fini(&to);
-    rc = rc < 0 ? rc : nds_dtype_name(v->dtype, &name);
+    // A scalar is in this machine's order whatever its array was.
+    rc = rc < 0 ? rc
+                : nds_dtype_name(nds_dtype_builtin(nds_dtype_type(v->dtype)),
+                                 &name);
     if (rc < 0) {
         return rc;
     }
-    // A scalar is in this machine's order whatever its array was.
     put_global(w, "numpy", kind == 'b' ? "bool_" : name);
     free(name);
     if (kind == 'b') {

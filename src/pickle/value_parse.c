@@ -19,7 +19,7 @@
 
 struct parser {
     const char *text;
-    const char *at;
+    const char *at; /* never beyond the text's NUL, also after a failure */
     int depth;
 };
 
@@ -166,12 +166,13 @@ escaped(struct parser *p, struct ndi_buf *b, bool bytes)
 {
     static const char names[] = "abfnrtv\\'\"0";
     static const char means[] = "\a\b\f\n\r\t\v\\'\"";
-    char c = *p->at++;
+    char c = *p->at;
     const char *known = c != '\0' ? strchr(names, c) : NULL;
     int digits = c == 'x' ? 2 : c == 'u' && !bytes ? 4
                  : c == 'U' && !bytes ? 8 : 0;
     unsigned long code = 0;
 
+    p->at += c != '\0';
     if (known != NULL) {
         ndi_buf_add_char(b, means[known - names]);
         return 0;
@@ -215,11 +216,11 @@ quoted(struct parser *p, bool bytes, bool raw, nds_value **out)
             ndi_buf_add_char(&b, *p->at++);
         }
     }
-    p->at++;
     rc = rc < 0 ? rc : ndi_buf_ok(&b);
     if (rc == 0) {
         const void *data = b.data != NULL ? (const void *)b.data : "";
 
+        p->at++; // the quote
         rc = bytes ? made(nds_value_bytes(data, b.nbytes), out)
                    : made(nds_value_strn(data, b.nbytes), out);
         if (rc < 0) {

@@ -121,6 +121,7 @@ exchange(int fd, const struct nds_proc *p, const struct ndi_start *s,
          const struct ndi_parcel *parcel, struct ndi_reply *r)
 {
     int sent = ndi_send_start(fd, NDI_ROLE_TASK, parcel, s->deadline);
+    int pushes = 0; // one an argument, or a child could keep us for ever
     int rc;
 
     NDI_KILL_POINT("start.sent");
@@ -130,7 +131,8 @@ exchange(int fd, const struct nds_proc *p, const struct ndi_start *s,
     }
     rc = ndi_await_reply(fd, p->pidfd, r, NULL, s->deadline);
     while (rc == 0 && r->kind == NDI_REPLY_ROOM) {
-        rc = ndi_push(fd, p->pid, s, r);
+        rc = pushes++ < nds_args_count(s->args) ? ndi_push(fd, p->pid, s, r)
+                                                : -EPROTO;
         if (rc == 0) {
             // Copying was work; what is left is a handshake again.
             rc = ndi_await_reply(fd, p->pidfd, r, NULL,

@@ -109,14 +109,20 @@ arrived(const struct ndi_party *p, uint32_t round, bool *dead)
     return total;
 }
 
-/* The lock; the holder's death leaves nothing to repair. A try waits a slice
- * for others that are arriving. */
+/* The lock is held for moments only, and its holder's death leaves nothing to
+ * repair. Who holds it longer than our patience is stopped, or is only said to
+ * hold it. A try waits a slice for others that are arriving. */
 static int
 enter(struct ndi_party *p, struct ndi_gate *g, int64_t deadline)
 {
-    int rc = ndi_lock_acquire(
-        p, &g->lock, deadline == 0 ? ndi_deadline(NDI_SLICE_NS) : deadline);
+    int64_t left = deadline == 0 ? NDI_SLICE_NS : ndi_deadline_left(deadline);
+    int rc = ndi_lock_acquire(p, &g->lock,
+                              ndi_deadline(left < ndi_patience_ns
+                                               ? left : ndi_patience_ns));
 
+    if (rc == NDS_EAGAIN) { // the deadline was over before we asked
+        rc = NDS_ETIMEDOUT;
+    }
     return rc == NDS_EOWNERDEAD ? 0 : rc;
 }
 
@@ -145,8 +151,12 @@ sleep_round(struct ndi_party *p, struct ndi_gate *g, uint32_t round,
 
         arrived(p, round, &dead);
         if (left == 0 || dead) {
-            decide(g, round, true);
+            // The verdict itself: words that others turn cannot keep us.
+            rc = decide(g, round, true);
             wake_all(g);
+            if (rc != NDS_EAGAIN) {
+                break;
+            }
             continue;
         }
         NDI_KILL_POINT("barrier.will_sleep");

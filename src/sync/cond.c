@@ -9,9 +9,10 @@
  *
  * The deadline bounds the wait for a notification. Coming back means holding
  * the lock again, in Python as in POSIX, so that last step waits for whoever
- * holds it, however long: a dead holder is inherited within a slice, a stopped
- * one is waited for. Returning without the lock would leave the caller unable
- * to tell whether to unlock.
+ * holds it: a dead holder is inherited within a slice, a stopped one is waited
+ * for. Who gave a deadline is not kept for ever even so: after our patience
+ * the answer is NDS_EBUSY, which no other way out of a wait gives, and which
+ * says that the lock is not held.
  */
 #include <sync/lock.h>
 
@@ -24,6 +25,23 @@ ndi_cond_init(struct ndi_condvar *c)
 {
     *c = (struct ndi_condvar){0};
     ndi_lock_init(&c->lock, 0);
+}
+
+/* Who waits with a deadline must come back even if the lock does not: a holder
+ * that lives, or a word that says so, gets our patience and no more. */
+static int
+reacquire(struct ndi_party *p, struct ndi_condvar *c, int64_t deadline)
+{
+    int rc;
+
+    if (deadline < 0) {
+        return ndi_lock_acquire(p, &c->lock, NDS_FOREVER);
+    }
+    rc = ndi_lock_acquire(p, &c->lock, ndi_deadline(ndi_patience_ns));
+    return rc == NDS_ETIMEDOUT
+               ? ndi_fail(NDS_EBUSY, "the condition's lock did not come back "
+                          "after the wait: it is not held now")
+               : rc;
 }
 
 int
@@ -53,7 +71,7 @@ ndi_cond_sleep(struct ndi_party *p, struct ndi_condvar *c, int64_t deadline)
     ndi_sub_seq(&c->sleepers, 1);
     NDI_KILL_POINT("cond.woken");
     if (rc == 0) {
-        rc = ndi_lock_acquire(p, &c->lock, NDS_FOREVER);
+        rc = reacquire(p, c, deadline);
     }
     return rc < 0 ? rc : waited;
 }

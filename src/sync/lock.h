@@ -13,6 +13,14 @@
 #include <ndshare/err.h>
 #include <sync/party.h>
 
+/* How long a lock that the library needs for itself may stay with a process
+ * that lives: it may be stopped, or somebody wrote its name there. 10 s; tests
+ * make it shorter, before they start. */
+extern int64_t ndi_patience_ns;
+/* A deadline for such a lock in a call that has one of its own: never before
+ * a tenth of our patience, for a try must survive others at work. */
+int64_t ndi_patient_deadline(int64_t deadline);
+
 void ndi_lock_init(struct ndi_lock *l, uint32_t kind);
 int ndi_lock_acquire(struct ndi_party *p, struct ndi_lock *l,
                      int64_t deadline);

@@ -34,8 +34,20 @@
 #define SPIN_LEAST_NS 1000
 #define FIRST_SLICE_NS 1000000
 
+int64_t ndi_patience_ns = NDS_SEC(10);
+
 /* What spinning has been worth to this thread lately. */
 static _Thread_local int64_t spin_budget = 10000;
+
+int64_t
+ndi_patient_deadline(int64_t deadline)
+{
+    int64_t left = ndi_deadline_left(deadline);
+    int64_t least = ndi_patience_ns / 10;
+
+    return ndi_deadline(left < least ? least
+                        : left > ndi_patience_ns ? ndi_patience_ns : left);
+}
 
 void
 ndi_lock_init(struct ndi_lock *l, uint32_t kind)

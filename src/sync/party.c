@@ -324,12 +324,19 @@ int
 ndi_party_sweep(struct ndi_party *p)
 {
     uint64_t self = ndi_party_self(p);
+    int64_t start = ndi_now_ns();
     int buried = 0;
     int fd = -1;
     int rc;
 
     for (uint32_t i = 0; i < p->count; i++) {
         struct ndi_party_slot *slot = &p->slots[i];
+
+        // A table full of the dead must not eat a waiter's deadline; who is
+        // buried stays so, and the next sweep goes on behind them.
+        if (buried > 0 && ndi_now_ns() - start > NDI_SLICE_NS) {
+            break;
+        }
 
         if (ndi_load_acq(&slot->state) == NDI_PARTY_EMPTY ||
             (self != 0 && ndi_owner_index(self) == i) || !fd_is_ours(p) ||

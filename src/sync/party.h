@@ -48,7 +48,8 @@ int ndi_party_join(struct ndi_party *p, uint64_t *owner);
 uint64_t ndi_party_self(const struct ndi_party *p);
 /* True only if certain. */
 bool ndi_party_is_dead(const struct ndi_party *p, uint64_t owner);
-/* Buries all dead participants; returns how many, or NDS_E.... */
+/* Buries the dead, for about one slice: the rest is left to the next sweep.
+ * Returns how many, or NDS_E.... */
 int ndi_party_sweep(struct ndi_party *p);
 /* Live participants now (probes each; 1.5 us an entry in use). */
 int ndi_party_alive(const struct ndi_party *p);

@@ -48,6 +48,7 @@ ndi_sem_init_owned(struct ndi_semaphore *s, uint32_t permits)
 uint32_t
 ndi_sem_free(const struct ndi_party *p, const struct ndi_semaphore *s)
 {
+    uint32_t bound = s->bound; // once: others may write there
     uint64_t held = 0;
 
     for (uint32_t i = 0; i < p->count; i++) {
@@ -60,7 +61,7 @@ ndi_sem_free(const struct ndi_party *p, const struct ndi_semaphore *s)
             held += permits;
         }
     }
-    return held < s->bound ? s->bound - (uint32_t)held : 0;
+    return held < bound ? bound - (uint32_t)held : 0;
 }
 
 /* Holding the guard: true if a permit was free. */
