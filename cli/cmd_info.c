@@ -122,7 +122,6 @@ to_json(const nds_name_info *i)
                             json_integer((json_int_t)i->shape_gen));
         json_object_set_new(o, "data_gen",
                             json_integer((json_int_t)i->data_gen));
-        json_object_set_new(o, "superseded", json_boolean(i->superseded));
     }
     json_object_set_new(o, "file_nbytes", json_integer(i->file_nbytes));
     json_object_set_new(o, "mode", json_integer(i->mode_bits));
@@ -155,9 +154,6 @@ to_text(const nds_name_info *i)
         printf("shape_gen   %llu\ndata_gen    %llu\n",
                (unsigned long long)i->shape_gen,
                (unsigned long long)i->data_gen);
-        if (i->superseded) {
-            printf("superseded  yes: a larger one took the name\n");
-        }
     }
     printf("file        %lld bytes\nmode        %03o\nuid         %u\n",
            (long long)i->file_nbytes, i->mode_bits, i->uid);

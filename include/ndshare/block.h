@@ -97,7 +97,6 @@ typedef struct nds_name_info {
     uint64_t shape_gen;
     uint64_t data_gen;
     char lock_state[64]; /* "free", "held by pid 12", "owner died" */
-    bool superseded;     /* a larger one took the name */
 } nds_name_info;
 NDS_API int nds_name_info_get(const char *name, nds_name_info *out);
 NDS_API int nds_names_walk(bool all, int (*fn)(const nds_name_info *, void *),

@@ -514,7 +514,9 @@ nds_array_wait_changed(nds_array *a, uint64_t after, int64_t timeout_ns)
         int64_t left = ndi_deadline_left(deadline);
         int64_t slice = counted ? NDI_SLICE_NS : NDI_SLICE_NS / 5;
 
-        if (ndi_load_seq(&gens->data_gen) > after) {
+        // Who replaced it may have been killed before it could say so.
+        if (ndi_load_seq(&gens->data_gen) > after ||
+            ndi_segment_is_superseded(a->segment)) {
             rc = 0;
             break;
         }
@@ -566,8 +568,8 @@ nds_array_refresh(nds_array *a)
     if (rc < 0 || a->segment->name[0] == '\0') {
         return rc; // nameless arrays have no header and never change shape
     }
-    if (ndi_load_acq(&a->segment->ctl->gens.superseded) != 0) {
-        return ndi_fail(NDS_ESTALE, "array '%s': a larger one took the name; "
+    if (ndi_segment_is_superseded(a->segment)) {
+        return ndi_fail(NDS_ESTALE, "array '%s': another one took the name; "
                         "attach again", a->segment->name);
     }
     return ndi_load_acq(&a->segment->ctl->gens.shape_gen) == a->shape_gen

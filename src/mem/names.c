@@ -50,7 +50,6 @@ describe_control(const struct ndi_control_copy *copy, int fd,
     out->users = ndi_party_alive(&party);
     out->shape_gen = ndi_load_rlx(&ctl->gens.shape_gen);
     out->data_gen = ndi_load_rlx(&ctl->gens.data_gen);
-    out->superseded = ndi_load_rlx(&ctl->gens.superseded) != 0;
     ndi_lock_describe(&party,
                       copy->header.kind == NDI_KIND_MUTEX
                           ? &ctl->object.mutex

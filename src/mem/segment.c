@@ -337,26 +337,60 @@ own_descriptor(const struct ndi_segment *s, const char *name)
     return 0;
 }
 
-/* Tells those who still have the file that had the name. */
+/*
+ * Those who still have the file that had the name are told in two steps, since
+ * we may be killed beside the rename: before it, that the name may be going
+ * (they look themselves then: ndi_segment_is_superseded); after it, by waking.
+ */
+struct successor {
+    void *map; /* of the old control area; NULL: there is none of ours */
+};
+
+static struct ndi_ctl_gens *
+old_gens(const struct successor *t)
+{
+    return &((struct ndi_control *)t->map)->gens;
+}
+
 static void
-supersede(int fd, const char *name)
+announce(struct successor *t, int fd, const char *name)
 {
     struct ndi_control_copy copy;
-    struct ndi_ctl_gens *gens;
-    struct ndi_control *ctl;
-    void *p = NULL;
 
-    if (ndi_control_read(&copy, fd, 0, name) < 0 ||
-        ndi_map(&p, fd, copy.ctl_off, NDI_CTL_NBYTES, NDI_MAP_WRITE) < 0) {
+    if (ndi_control_read(&copy, fd, 0, name) == 0 &&
+        ndi_map(&t->map, fd, copy.ctl_off, NDI_CTL_NBYTES,
+                NDI_MAP_WRITE) == 0) {
+        ndi_store_seq(&old_gens(t)->superseded, 1);
+        NDI_KILL_POINT("publish.announced");
+    }
+}
+
+static void
+tell(struct successor *t, bool done)
+{
+    struct ndi_ctl_gens *gens;
+
+    if (t->map == NULL) {
         return;
     }
-    ctl = p;
-    gens = &ctl->gens;
-    ndi_store_seq(&gens->superseded, 1);
-    ndi_store_seq(&gens->futex, (uint32_t)(ndi_add_seq(&gens->data_gen, 1) +
-                                           1));
-    ndi_futex_wake(&gens->futex, INT32_MAX);
-    ndi_unmap(p, NDI_CTL_NBYTES);
+    gens = old_gens(t);
+    if (!done) {
+        ndi_store_seq(&gens->superseded, 0);
+    } else {
+        ndi_store_seq(&gens->futex,
+                      (uint32_t)(ndi_add_seq(&gens->data_gen, 1) + 1));
+        ndi_futex_wake(&gens->futex, INT32_MAX);
+    }
+    ndi_unmap(t->map, NDI_CTL_NBYTES);
+}
+
+bool
+ndi_segment_is_superseded(const struct ndi_segment *s)
+{
+    struct stat st = {.st_dev = s->dev, .st_ino = s->ino};
+
+    return ndi_load_acq(&s->ctl->gens.superseded) != 0 &&
+           ndi_name_is(s->name, &st) != 1;
 }
 
 static int
@@ -384,15 +418,16 @@ link_new(struct ndi_segment *s, const char *name)
 static int
 link_replace(struct ndi_segment *s, const char *name)
 {
+    struct successor told = {NULL};
     int old = -1;
     int rc;
 
-    (void)ndi_shm_open(&old, name, O_RDWR);
+    if (ndi_shm_open(&old, name, O_RDWR) == 0) {
+        announce(&told, old, name);
+    }
     rc = ndi_shm_link_replace(s->fd, name);
     NDI_KILL_POINT("publish.replaced");
-    if (rc == 0 && old >= 0) {
-        supersede(old, name);
-    }
+    tell(&told, rc == 0);
     ndi_os_close(old);
     return rc < 0 ? ndi_fail_errno(-rc, "replace '%s' in %s", name,
                                    ndi_shm_dir())

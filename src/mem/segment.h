@@ -71,6 +71,8 @@ int ndi_segment_adopt(struct ndi_segment **out, int fd, enum ndi_kind kind,
 /* Gives a nameless one (not a memfd) a name; hidden names begin ".nds-". */
 int ndi_segment_publish(struct ndi_segment *s, const char *name,
                         bool replace);
+/* Another file has taken the name, or was about to and the name went. */
+bool ndi_segment_is_superseded(const struct ndi_segment *s);
 /* Unlinks `name` if it still is this file. */
 int ndi_segment_unpublish(struct ndi_segment *s, const char *name);
 /* Attach by hidden name: O_NOFOLLOW, owner uid checked, no waiting. */

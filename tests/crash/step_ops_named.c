@@ -19,6 +19,7 @@
 
 static nds_array *array;
 static nds_array *old; /* of the driver, over a file that is replaced */
+static uint64_t generation; /* of its data */
 
 static int
 make(nds_array **out, int64_t extent, bool replace, enum nds_lifetime life)
@@ -63,6 +64,7 @@ one_there_and_open(void)
 {
     one_there();
     must(nds_array_attach(&old, NAME, NDS_READWRITE, 0));
+    must(nds_array_generation(old, &generation));
 }
 
 static void
@@ -271,14 +273,14 @@ replace_finish(const struct step_now *now)
     need(n == EXTENT || n == GROWN, "an extent of %d", (int)n);
     need(!now->ended || n == GROWN, "it had replaced the array");
     rc = nds_array_refresh(old);
-    need(rc == 0 || (rc == NDS_ESTALE && n == GROWN), "the old one: %d", rc);
-    need(!now->ended || rc == NDS_ESTALE, "the old one was told");
+    need(rc == (n == GROWN ? NDS_ESTALE : 0), "the old one: %d", rc);
+    rc = nds_array_wait_changed(old, generation, 0);
+    need(rc == (n == GROWN ? 0 : NDS_EAGAIN), "its waiters: %d", rc);
     need(nds_sweep(false, NULL, NULL) >= 0, "sweep");
     need(step_world_names() == 1, "other names");
     rc = make(&a, GROWN, true, NDS_UNTIL_UNLINKED);
     need(rc == 0, "replace: %d %s", rc, nds_last_error()->message);
-    need(nds_array_refresh(old) == NDS_ESTALE || n == GROWN,
-         "the old one was told by us");
+    need(nds_array_refresh(old) == NDS_ESTALE, "the old one was told by us");
     nds_array_close(a);
     need_whole(GROWN, GROWN, 0);
 }
