@@ -280,7 +280,9 @@ def do_self():
     try:
         if not isinstance(eval("a" + d), np.ndarray):
             return None  # one element: Python's setitem has its own rules
-        src = eval("a" + s)
+        # A copy: NumPy itself takes overlapping one-dimensional views of
+        # different strides (a[2] = a[:, 5]) for safe to assign in place.
+        src = eval("a" + s).copy()
         exec("a%s = src" % d)
     except IndexError:
         return None

@@ -406,7 +406,8 @@ def reduce_room(op, a, want):
         return None
     if op == "prod":
         return 4 * eps * max(1, a.size) * np.abs(want)
-    top = np.max(np.abs(a.astype(want.dtype)), initial=0)
+    finite = a[np.isfinite(a)].astype("c16" if a.dtype.kind == "c" else "f8")
+    top = np.max(np.abs(finite), initial=0)
     return 4 * eps * max(1, a.size) * (top * top if op == "var" else top)
 
 
