@@ -5,12 +5,15 @@
 #   make test       the same, then every test
 #   make crash      kill every operation in each of its distinct states
 #   make crash-nightly  the five hottest after every single instruction
+#   make model      search the protocols' models, killed at every step
+#   make soak       random murder of a queue's users, SOAK_SECONDS=1800
 #   make install    PREFIX=/usr/local [DESTDIR=]
 #   make bench      what each way costs here, beside stock Python
 #   make clean
 
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
+SOAK_SECONDS ?= 1800
 
 all: build
 
@@ -39,6 +42,14 @@ crash-nightly: bootstrap-test
 	@scripts/build release -DNDS_TESTS=ON -- step
 	@build/tests/step --every
 
+# Builds nothing; needs spin and a C compiler.
+model:
+	@for m in chan mutex sweep; do tests/model/run.sh $$m || exit; done
+
+soak: bootstrap-test
+	@scripts/build release -DNDS_TESTS=ON -- soak_chan
+	@build/tests/soak_chan --seconds $(SOAK_SECONDS)
+
 install: build
 	@cmake -DCMAKE_INSTALL_PREFIX=$(PREFIX) build >/dev/null
 	@cmake --install build
@@ -50,4 +61,4 @@ clean:
 	rm -rf build
 
 .PHONY: all bootstrap-run bootstrap-test build run test crash \
-        crash-nightly install bench clean
+        crash-nightly model soak install bench clean
