@@ -57,10 +57,11 @@ sweep)
     holds -DRUN=0
     holds -DRUN=1
     holds -DRUN=2
+    holds -DRUN=3
     fails 'no look whether the name is still that file' -DRUN=1 -DMUTANT=1
-    fails 'attaching without a look at the link count' -DMUTANT=2
+    fails 'attaching without a look at the link count' -DRUN=3 -DMUTANT=2
     fails 'no lease' -DMUTANT=3
-    fails 'no exclusive in-use byte' -DMUTANT=4
+    fails 'no exclusive in-use byte' -DRUN=3 -DMUTANT=4
     fails 'no lock of names' -DRUN=1 -DMUTANT=5
     fails 'limit: mapped after the lease' -DLIMIT=1
     fails 'limit: renamed after the last look, without the lock' \

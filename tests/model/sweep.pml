@@ -11,8 +11,10 @@
  * process has nothing open and holds nothing.
  * Modelled: what the name means, link counts, descriptors, the in-use byte
  * (shared by users, exclusive for a sweeper), the lease (refused while anybody
- * else has the file open), the lock of names. RUN 0: with the mapper. RUN 1:
- * with the third party, holding the lock of names. RUN 2: without that lock.
+ * else has the file open), the lock of names. Four at a time, beside the
+ * publisher and a sweeper: RUN 0 the user and the mapper; RUN 3 the user and a
+ * second sweeper; RUN 1 a second sweeper and the third party, holding the lock
+ * of names; RUN 2 the same without that lock. Whoever closes sweeps as well.
  *
  * Checked: what a sweeper unlinks is no file that one of us uses, none that a
  * stranger had open when the lease was asked for, and no stranger's; who
@@ -104,7 +106,7 @@ byte kills, ended;
 /* sweep.c: remove_dead(), with the lock of names */
 inline remove_dead()
 {
-    STEP(sweep.held, t = NOT_SHARED; ex[me] = t);
+    STEP(sweep.held, t = NOT_SHARED; ex[me] = t && MUTANT != 4);
     if
     :: t ->
         STEP(sweep.locked,
@@ -297,7 +299,7 @@ proctype Last(byte me)
     bool t;
     byte was;
 
-    ended == 5;
+    ended == 4;
     was = name;
     sweep(false);
     assert(name == (was == RAW -> RAW : 0));
@@ -313,12 +315,11 @@ init
         :: name = OLD; linked[OLD] = true /* its publisher was killed */
         fi;
         run Publisher(PUBLISHER);
-        run User(USER);
         run Sweeper(SWEEPER);
-        run Sweeper(SWEEPER + 1);
         if
-        :: RUN == 0 -> run Mapper(OTHER)
-        :: else -> run Third(OTHER)
+        :: RUN == 0 -> run User(USER); run Mapper(OTHER)
+        :: RUN == 3 -> run User(USER); run Sweeper(SWEEPER + 1)
+        :: else -> run Sweeper(SWEEPER + 1); run Third(OTHER)
         fi;
         run Last(LAST)
     }
