@@ -5,6 +5,8 @@
 #   make test       the same, then every test
 #   make crash      kill every operation in each of its distinct states
 #   make crash-nightly  the five hottest after every single instruction
+#   make model      search the protocols' models, killed at every step
+#   make soak       random murder of a queue's users, SOAK_SECONDS=1800
 #   make install    PREFIX=/usr/local [DESTDIR=]
 #   make bench      what each way costs here, beside stock Python
 #   make fuzz       each fuzz target for FUZZ_SECONDS=60
@@ -12,6 +14,7 @@
 
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
+SOAK_SECONDS ?= 1800
 
 all: build
 
@@ -43,6 +46,14 @@ crash-nightly: bootstrap-test
 	@scripts/build release -DNDS_TESTS=ON -- step
 	@build/tests/step --every
 
+# Builds nothing; needs spin and a C compiler.
+model:
+	@for m in chan mutex sweep; do tests/model/run.sh $$m || exit; done
+
+soak: bootstrap-test
+	@scripts/build release -DNDS_TESTS=ON -- soak_chan
+	@build/tests/soak_chan --seconds $(SOAK_SECONDS)
+
 install: build
 	@cmake -DCMAKE_INSTALL_PREFIX=$(PREFIX) build >/dev/null
 	@cmake --install build
@@ -57,4 +68,4 @@ clean:
 	rm -rf build
 
 .PHONY: all bootstrap-run bootstrap-test bootstrap-fuzz build run test \
-        crash crash-nightly install bench fuzz clean
+        crash crash-nightly model soak install bench fuzz clean

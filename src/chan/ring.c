@@ -83,7 +83,8 @@ ndi_chan_lock_by(struct ndi_chan *c, int64_t deadline)
             return rc;
         }
     }
-    ndi_store_seq(&c->h->dirty, 1); // before any change can be seen
+    ndi_store_seq(&c->h->dirty, 1); // before any change can be seen ...
+    atomic_signal_fence(memory_order_seq_cst); // ... also to the compiler
     NDI_KILL_POINT("chan.dirty");
     return 0;
 }

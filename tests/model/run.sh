@@ -3,7 +3,7 @@
 #
 # run.sh - checks a model exhaustively, then that broken protocols are caught
 #
-#     tests/model/run.sh chan|mutex
+#     tests/model/run.sh chan|mutex|sweep
 #
 # Exit 77 (skipped) without spin or a C compiler.
 set -eu
@@ -52,6 +52,20 @@ mutex)
     fails 'an heir that does not compare the word' -DMUTANT=1
     fails 'an heir that gives up and keeps the verdict' -DMUTANT=2
     fails 'asking the presence byte, not the generation' -DJOIN=1 -DMUTANT=3
+    ;;
+sweep)
+    holds -DRUN=0
+    holds -DRUN=1
+    holds -DRUN=2
+    holds -DRUN=3
+    fails 'no look whether the name is still that file' -DRUN=1 -DMUTANT=1
+    fails 'attaching without a look at the link count' -DRUN=3 -DMUTANT=2
+    fails 'no lease' -DMUTANT=3
+    fails 'no exclusive in-use byte' -DRUN=3 -DMUTANT=4
+    fails 'no lock of names' -DRUN=1 -DMUTANT=5
+    fails 'limit: mapped after the lease' -DLIMIT=1
+    fails 'limit: renamed after the last look, without the lock' \
+        -DRUN=2 -DLIMIT=2
     ;;
 *)
     echo "no model $name"
