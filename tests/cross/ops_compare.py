@@ -3,7 +3,7 @@
 """Random arithmetic, fills and reductions, each done by ops_driver and by
 the installed NumPy: dtype x layout x operation x axes.
 
-    ops_compare.py DRIVER [COUNT [SEED]]
+    ops_compare.py DRIVER [COUNT [SEED]]    (or NDSHARE_TEST_SEED)
     echo 'LINE' | NDSHARE_NUMPY_REDUCE=... DRIVER        one case again
 
 A case is a few views into one memory, so outputs can overlap inputs, and what
@@ -511,7 +511,8 @@ def shown(case):
 def main():
     driver = sys.argv[1]
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 10000
-    seed = int(sys.argv[3]) if len(sys.argv) > 3 else random.randrange(10**9)
+    seed = int(sys.argv[3] if len(sys.argv) > 3 else os.environ.get(
+        "NDSHARE_TEST_SEED", random.randrange(10**9)))
     order = "1.24" if VERSION < (2, 3) else "2.4"
     makers = [do_binary] * 6 + [do_overlap] * 3 + [do_scalar] * 3 + [
         do_reduce] * 10 + [do_fill, do_count]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Random arrays printed by us and by the NumPy of this interpreter.
 
-    python3 print_compare.py DRIVER [COUNT [SEED]]
+    python3 print_compare.py DRIVER [COUNT [SEED]]    (or NDSHARE_TEST_SEED)
 
 Every dtype, 0 to 4 dimensions, any strides, summarised ones too; str, repr and
 (for every third array) str(a.tolist()). One driver process answers all. Fails
@@ -220,7 +220,8 @@ def random_array(rng):
 def main():
     driver_path = sys.argv[1]
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 10000
-    seed = int(sys.argv[3]) if len(sys.argv) > 3 else random.getrandbits(32)
+    seed = int(sys.argv[3] if len(sys.argv) > 3 else os.environ.get(
+        "NDSHARE_TEST_SEED", random.getrandbits(32)))
     numpy = print_class()
     if numpy is None:
         print("print_compare: skipped, NumPy", np.__version__, "has no class")
