@@ -10,6 +10,7 @@
 #include <base/fail.h>
 #include <pickle/pickle.h>
 
+#include <float.h>
 #include <sys/uio.h>
 
 #define DATA(name) NDS_TEST_DATA "/pickle/" name
@@ -142,11 +143,14 @@ check_scalar(const char *id, const nds_value *v, const char *shown)
     struct ndi_pickle p = {0};
     nds_value *back;
     char *text, *again;
+    // The vectors' long double is x87's; arm64 has another one.
+    bool foreign = LDBL_MANT_DIG != 64 && strstr(id, "float128") != NULL;
 
     ck_assert_msg(nds_value_kind(v) == NDS_VALUE_SCALAR, "%s: kind", id);
     ck_assert_int_eq(nds_value_repr(v, &text), 0);
-    if (strchr("-0123456789TF", shown[0]) != NULL ||
-        (shown[0] == '(' && strchr(shown, 'j') != NULL)) {
+    if (!foreign &&
+        (strchr("-0123456789TF", shown[0]) != NULL ||
+         (shown[0] == '(' && strchr(shown, 'j') != NULL))) {
         ck_assert_msg(strcmp(text, shown) == 0, "%s: %s, not %s", id, text,
                       shown);
     }

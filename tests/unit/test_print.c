@@ -108,6 +108,7 @@ START_TEST(every_vector)
     unsigned char *data = NULL;
     size_t room = 0;
     nds_view v = {0};
+    bool foreign = false;
     int texts = 0;
 
     ck_assert_ptr_nonnull(f);
@@ -117,6 +118,11 @@ START_TEST(every_vector)
             nds_dtype_put(v.dtype);
             free(data);
             load_array(&v, &data, field);
+            // The vectors' long double is x87's; arm64 has another one.
+            foreign = LDBL_MANT_DIG != 64 && strstr(field[2], "f16") != NULL;
+            continue;
+        }
+        if (foreign) {
             continue;
         }
         unescape(field[2]);
