@@ -8,9 +8,14 @@ For each program: N runs of each side, A B A B ..., wall-clock medians and the
 median of the pairwise ratios. Each timed run follows an untimed one of the same
 program: a host may take free memory back from a virtual machine, and whoever
 comes next would pay for its return. Then one more run of each side with its
-process tree's proportional set size sampled, every 2 ms at the latest. Output of the programs goes to
-/dev/null. Standard library only; the programs on Python's side need
-NumPy.
+process tree's proportional set size sampled, every 2 ms at the latest. Output
+of the programs goes to /dev/null. Standard library only; the programs on
+Python's side need NumPy.
+
+If BUILD/tests/bench_floor is there (cmake --build build --target bench_floor),
+it runs between them where it has the way: the column `floor s` is what the same
+passes over memory take by calls of the kernel alone, and `most` how many times
+faster than Python that is: about the most that can be had.
 """
 import argparse
 import os
@@ -25,6 +30,7 @@ ROOT = pathlib.Path(__file__).resolve().parent
 NAMES = {1: "01_argument", 2: "02_inherit", 3: "03_queue", 4: "04_pipe",
          5: "05_locked_array", 6: "06_raw_array", 7: "07_shared_memory",
          8: "08_mapped_file", 9: "09_manager"}
+FLOOR = {(1, "spawn"): "spawn", (6, "fork"): "raw"}
 # program, start method, what the child fills
 CASES = [(1, "fork", "0"), (1, "fork", "3"), (1, "spawn", "0"),
          (2, "fork", "0"), (2, "fork", "3"), (3, "fork", "0"),
@@ -83,7 +89,7 @@ def main():
     args = ap.parse_args()
     only = {int(n) for n in args.only.split(",") if n}
     print("way  start  fill   ours s  python s   times  ours MiB  python MiB"
-          "   of it")
+          "   of it  floor s    most")
     for way, start, fill in CASES:
         if only and way not in only:
             continue
@@ -93,19 +99,26 @@ def main():
         theirs = [args.python, str(ROOT / "python" / f"{NAMES[way]}.py")]
         if way in (1, 2):
             ours += ["10000", fill]
-        a, b = [], []
+        a, b, c = [], [], []
+        sides = [(ours, a), (theirs, b)]
+        floor = pathlib.Path(args.build, "tests/bench_floor")
+        if (way, start) in FLOOR and floor.exists():
+            sides.append(([str(floor), FLOOR[way, start]], c))
         with tempfile.TemporaryDirectory() as cwd:
             for _ in range(args.runs):
-                for command, times in ((ours, a), (theirs, b)):
+                for command, times in sides:
                     run(command, env, cwd)
                     times.append(run(command, env, cwd)[0])
             mine = run(ours, env, cwd, True)[1]
             other = run(theirs, env, cwd, True)[1]
         ratio = statistics.median(y / x for x, y in zip(a, b))
+        least = (f"  {statistics.median(c):7.3f}  "
+                 f"{statistics.median(y / x for x, y in zip(c, b)):6.1f}"
+                 if c else "")
         print(f"{way:3}  {start:5}  {fill:>4}  {statistics.median(a):7.3f}"
               f"  {statistics.median(b):8.3f}  {ratio:6.1f}"
               f"  {mine / 2**20:8.0f}  {other / 2**20:10.0f}"
-              f"  {mine / max(other, 1):6.2f}", flush=True)
+              f"  {mine / max(other, 1):6.2f}{least}", flush=True)
 
 
 if __name__ == "__main__":

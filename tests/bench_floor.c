@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bench_floor.c - two of the nine ways by calls of the kernel alone
+ *
+ *     bench_floor spawn    way 1 by spawn, 10000 x 10000 float64, fill(0)
+ *     bench_floor raw      way 6, 10000000 float64
+ *
+ * The same processes make the same passes over the same memory, each the
+ * quickest way we know: two threads, 2 MiB pages, one copy, no library and no
+ * text. What ndshare takes above it is ndshare's; what Python takes divided by
+ * it is about the most that can be had. bench/reference.py runs it beside ours.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+#define HUGE ((size_t)2 << 20)
+#define PIECE ((size_t)4 << 20)
+
+static char *memory;
+static size_t nbytes;
+static _Atomic size_t next;
+static int file = -1;
+static pid_t child;
+static char *remote;
+static double block[2048];
+
+static void
+must(bool ok, const char *what)
+{
+    if (!ok) {
+        perror(what);
+        exit(1);
+    }
+}
+
+/* From a block that stays in the first cache: memcpy knows this machine's best
+ * stores. */
+static void
+ones(char *at, size_t n)
+{
+    for (size_t i = 0; i < n; i += sizeof block) {
+        memcpy(at + i, block, n - i < sizeof block ? n - i : sizeof block);
+    }
+}
+
+static void
+zeros(char *at, size_t n)
+{
+    memset(at, 0, n);
+}
+
+static void
+add_one(char *at, size_t n)
+{
+    double *x = (double *)(void *)at;
+
+    for (size_t i = 0; i < n / sizeof *x; i++) {
+        x[i] += 1;
+    }
+}
+
+static void
+push(char *at, size_t n)
+{
+    struct iovec from = {at, n}, to = {remote + (at - memory), n};
+
+    must(process_vm_writev(child, &from, 1, &to, 1, 0) == (ssize_t)n, "push");
+}
+
+static void
+back_with_ones(char *at, size_t n)
+{
+    for (size_t i = 0; i < n; i += HUGE) {
+        must(pwrite(file, "", 1, at - memory + (off_t)i) == 1, "pwrite");
+    }
+    // Where it cannot, small pages are the floor.
+    (void)madvise(at, n, MADV_COLLAPSE);
+    ones(at, n);
+}
+
+static void *
+work(void *arg)
+{
+    void (*pass)(char *at, size_t n) = *(void (**)(char *, size_t))arg;
+    size_t at;
+
+    while ((at = atomic_fetch_add(&next, PIECE)) < nbytes) {
+        pass(memory + at,
+             nbytes - at < PIECE ? nbytes - at : PIECE);
+    }
+    return NULL;
+}
+
+static void
+by_two(void (*pass)(char *at, size_t n))
+{
+    pthread_t other;
+
+    next = 0;
+    must(pthread_create(&other, NULL, work, &pass) == 0, "thread");
+    work(&pass);
+    pthread_join(other, NULL);
+}
+
+static void
+map(int flags)
+{
+    size_t room = nbytes + HUGE;
+    char *p = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    must(p != MAP_FAILED, "mmap");
+    p += HUGE - (uintptr_t)p % HUGE;
+    memory = mmap(p, nbytes, PROT_READ | PROT_WRITE, flags | MAP_FIXED, file,
+                  0);
+    must(memory == p, "mmap");
+    madvise(memory, nbytes, MADV_HUGEPAGE);
+}
+
+static void
+reap(void)
+{
+    int status;
+
+    must(waitpid(child, &status, 0) == child && status == 0, "child");
+}
+
+static int
+in_spawned(void)
+{
+    char byte;
+
+    map(MAP_PRIVATE | MAP_ANONYMOUS);
+    must(write(1, &memory, sizeof memory) == sizeof memory, "write");
+    must(read(0, &byte, 1) == 1, "read");
+    by_two(zeros);
+    return memory[0] != 0;
+}
+
+static int
+by_spawn(void)
+{
+    int to[2], from[2];
+
+    map(MAP_PRIVATE | MAP_ANONYMOUS);
+    by_two(ones);
+    must(pipe(to) == 0 && pipe(from) == 0, "pipe");
+    child = vfork();
+    if (child == 0) {
+        dup2(to[0], 0);
+        dup2(from[1], 1);
+        execl("/proc/self/exe", "bench_floor", "spawned", (char *)NULL);
+        _exit(1);
+    }
+    must(read(from[0], &remote, sizeof remote) == sizeof remote, "read");
+    by_two(push);
+    must(write(to[1], "", 1) == 1, "write");
+    reap();
+    return memory[0] == 0 && memory[7] == 0;
+}
+
+static int
+raw(void)
+{
+    file = memfd_create("floor", MFD_CLOEXEC);
+    must(file >= 0 && ftruncate(file, (off_t)nbytes) == 0, "memfd");
+    map(MAP_SHARED);
+    by_two(back_with_ones);
+    child = fork();
+    if (child == 0) {
+        by_two(add_one);
+        _exit(0);
+    }
+    reap();
+    return *(double *)(void *)memory != 2;
+}
+
+int
+main(int argc, char **argv)
+{
+    const char *what = argc > 1 ? argv[1] : "";
+
+    for (size_t i = 0; i < sizeof block / sizeof *block; i++) {
+        block[i] = 1;
+    }
+    nbytes = strcmp(what, "raw") == 0 ? 80000000 : 800000000;
+    if (strcmp(what, "spawned") == 0) {
+        return in_spawned();
+    }
+    if (strcmp(what, "spawn") == 0) {
+        return by_spawn();
+    }
+    if (strcmp(what, "raw") == 0) {
+        return raw();
+    }
+    fprintf(stderr, "usage: bench_floor spawn|raw\n");
+    return 2;
+}
