@@ -409,15 +409,13 @@ nds_barrier_wait(nds_barrier *b, int64_t timeout_ns, unsigned *index)
 int
 nds_barrier_abort(nds_barrier *b)
 {
-    ndi_gate_abort(&OBJECT(b).barrier);
-    return 0;
+    return ndi_gate_abort(&OBJECT(b).barrier);
 }
 
 int
 nds_barrier_reset(nds_barrier *b)
 {
-    ndi_gate_reset(&OBJECT(b).barrier);
-    return 0;
+    return ndi_gate_reset(&OBJECT(b).barrier);
 }
 
 /* ---- rwlock --------------------------------------------------------------- */

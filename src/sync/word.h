@@ -28,6 +28,10 @@
     atomic_compare_exchange_strong_explicit((p), (expected), (v),             \
                                             memory_order_seq_cst,             \
                                             memory_order_seq_cst)
+/* Tries of a loop around a CAS that waits for nothing. Each try that fails is
+ * somebody else's that went through, so the honest never get near; who rewrites
+ * the word without end is an error then, after a tenth of a second or so. */
+#define NDI_CAS_TRIES (1 << 20)
 #define ndi_fence_seq() atomic_thread_fence(memory_order_seq_cst)
 
 static inline void
