@@ -64,7 +64,7 @@ fill(struct ndi_segment *s, void *ctx)
 
 /* Takes over the segment, also on failure. */
 static int
-handle_over(struct handle **out, struct ndi_segment *s)
+handle_over(struct handle **out, struct ndi_segment *s, enum ndi_kind kind)
 {
     struct handle *h = malloc(sizeof *h);
 
@@ -74,6 +74,10 @@ handle_over(struct handle **out, struct ndi_segment *s)
         return ndi_fail_nomem(sizeof *h, "a lock handle");
     }
     h->segment = s;
+    if (kind == NDI_KIND_BARRIER) {
+        s->party.mourned = &s->ctl->object.barrier;
+        s->party.mourn = ndi_gate_mourn;
+    }
     return 0;
 }
 
@@ -94,7 +98,7 @@ handle_make(struct handle **out, const char *name, struct birth b)
     if (rc == 0) {
         rc = ndi_segment_create(&s, &spec);
     }
-    return rc < 0 ? rc : handle_over(out, s);
+    return rc < 0 ? rc : handle_over(out, s, b.kind);
 }
 
 static int
@@ -105,7 +109,7 @@ handle_attach(struct handle **out, const char *name, enum ndi_kind kind,
     int rc = ndi_segment_attach(&s, name, kind, mode, 0);
 
     *out = NULL;
-    return rc < 0 ? rc : handle_over(out, s);
+    return rc < 0 ? rc : handle_over(out, s, kind);
 }
 
 static void
@@ -143,7 +147,7 @@ handle_unpack(struct ndi_parcel *p, void **handle, enum ndi_kind kind)
         rc = ndi_segment_adopt(&s, fd, kind, NDS_READWRITE);
     }
     if (rc == 0) {
-        rc = handle_over(&h, s);
+        rc = handle_over(&h, s, kind);
     }
     *handle = h;
     return rc;

@@ -12,6 +12,11 @@
  * nobody past a deadline. `round` follows the verdict; whoever finds it behind
  * moves it. A broken round stays until a reset moves it.
  *
+ * A member's death shows in its entry, until that is buried or taken anew: then
+ * whoever does so breaks the round first, as those who wait would have at their
+ * next look. Killed after it, the entry says the same still; the next one finds
+ * the round broken.
+ *
  * The lock only orders arrivals, which makes indices unique. Killed in it, a
  * member has arrived and is dead, or has not arrived; both show in its entry.
  */
@@ -93,6 +98,19 @@ move_on(struct ndi_gate *g, uint32_t round)
     ndi_cas_seq(&g->round, &round, round + 1);
     NDI_KILL_POINT("barrier.moved");
     wake_all(g);
+}
+
+void
+ndi_gate_mourn(void *mourned, const struct ndi_party_slot *slot)
+{
+    struct ndi_gate *g = mourned;
+    uint32_t round = ndi_load_seq(&g->round);
+
+    if (ndi_load_seq(&slot->arrivals) != 0 &&
+        ndi_load_seq(&slot->round) == round) {
+        (void)decide(g, round, true); // one that is over stays as it ended
+        wake_all(g);
+    }
 }
 
 /* Threads that have arrived in this round; *dead: one of them is gone. */

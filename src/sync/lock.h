@@ -91,5 +91,7 @@ int ndi_gate_wait(struct ndi_party *p, struct ndi_gate *g, int64_t deadline,
 /* Both wait for nobody. NDS_ECORRUPT: words that others turn all the time. */
 int ndi_gate_abort(struct ndi_gate *g);
 int ndi_gate_reset(struct ndi_gate *g);
+/* The `mourn` of a barrier's participants; mourned: the gate. */
+void ndi_gate_mourn(void *mourned, const struct ndi_party_slot *slot);
 
 #endif
