@@ -280,3 +280,31 @@ fuzz_patch(const struct fuzz_target *t, struct fuzz_in *in, bool wait)
     }
     memcpy(t->bytes + off, bytes, nbytes);
 }
+
+/* ---- scripts ---- */
+
+bool
+fuzz_script_run(const struct fuzz_script *s, void *ctx, struct fuzz_in *in)
+{
+    bool attached = false;
+
+    for (int n = 0; in->left > 0 && n < FUZZ_STEPS; n++) {
+        uint8_t op = fuzz_u8(in);
+
+        if (op < FUZZ_CALLS) {
+            fuzz_patch(s->target, in, op >= s->later_from);
+        } else if (s->aside != NULL && s->aside(ctx, op, in)) {
+            continue;
+        } else if (!attached) {
+            fuzz_begin("attach", 0);
+            attached = s->attach(ctx) == 0;
+            fuzz_done();
+        } else if (op >= s->close_first && op <= s->close_last) {
+            FUZZ_TIMED(s->close(ctx), 0);
+            attached = false;
+        } else {
+            s->use(ctx, op, in);
+        }
+    }
+    return attached;
+}
