@@ -39,7 +39,7 @@ __asan_default_options(void)
            "detect_leaks=1";
 }
 
-/* ---- input ---------------------------------------------------------------- */
+/* ---- input -------------------------------------------------------------- */
 
 uint8_t
 fuzz_u8(struct fuzz_in *in)
@@ -88,7 +88,7 @@ fuzz_text(struct fuzz_in *in)
     return text;
 }
 
-/* ---- surroundings --------------------------------------------------------- */
+/* ---- surroundings ------------------------------------------------------- */
 
 static void
 remove_dir(const char *path)
@@ -183,7 +183,7 @@ fuzz_check(bool ok, const char *what)
     }
 }
 
-/* ---- clocks ----------------------------------------------------------------- */
+/* ---- clocks ------------------------------------------------------------- */
 
 static struct {
     const char *what;
@@ -220,7 +220,7 @@ fuzz_timeout(struct fuzz_in *in)
     return ns[fuzz_u8(in) & 3];
 }
 
-/* ---- patches ---------------------------------------------------------------- */
+/* ---- patches ------------------------------------------------------------ */
 
 static struct later {
     unsigned due; /* kill points from now; 0: done */

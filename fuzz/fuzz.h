@@ -5,8 +5,9 @@
  * A target is LLVMFuzzerTestOneInput over the library's test build, linked
  * with libFuzzer, or with replay.c to run its corpus without one. Targets of
  * shared files read their input as a script: patches of the file's bytes and
- * calls of the library in turn (fuzz_script_run). A patch may wait for a kill point, so that it
- * falls into the middle of a call, where a neighbour's write might fall.
+ * calls of the library in turn (fuzz_script_run). A patch may wait for a kill
+ * point, so that it falls into the middle of a call, where a neighbour's write
+ * might fall.
  */
 #ifndef NDS_FUZZ_H
 #define NDS_FUZZ_H

@@ -46,7 +46,7 @@ union handle {
     void *any;
 };
 
-/* ---- the subjects --------------------------------------------------------- */
+/* ---- the subjects ------------------------------------------------------- */
 
 static int
 make(int kind, const char *name, union handle *h)
@@ -152,7 +152,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
     return 0;
 }
 
-/* ---- calls ------------------------------------------------------------------ */
+/* ---- calls -------------------------------------------------------------- */
 
 static int
 attach(int kind, const char *name, enum nds_mode mode, union handle *h)

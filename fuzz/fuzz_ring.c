@@ -44,7 +44,7 @@ static unsigned char *bytes;  /* the file, mapped */
 static unsigned char *before; /* as each input finds it */
 static size_t nbytes_all;
 
-/* ---- the segment ------------------------------------------------------------ */
+/* ---- the segment -------------------------------------------------------- */
 
 static int
 fill(struct ndi_segment *s, void *ctx)
@@ -140,7 +140,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
     return 0;
 }
 
-/* ---- calls ------------------------------------------------------------------ */
+/* ---- calls -------------------------------------------------------------- */
 
 struct state {
     nds_queue *q;

@@ -35,7 +35,7 @@ int ndi_array_new_shareable(nds_array **out, const nds_dtype *dtype, int ndim,
                             const int64_t *shape,
                             const nds_array_options *opts);
 
-/* ---- pattern.c: one element, all over fresh zero memory ------------------- */
+/* ---- pattern.c: one element, all over fresh zero memory ----------------- */
 struct ndi_pattern {
     unsigned char *bytes; /* of one element; owned */
     size_t item;

@@ -391,7 +391,7 @@ nds_array_unlink(const char *name)
     return nds_name_unlink(name);
 }
 
-/* ---- the lock and the generations ------------------------------------------- */
+/* ---- the lock and the generations --------------------------------------- */
 
 static int
 need_segment(const nds_array *a, const char *what)
@@ -532,7 +532,7 @@ nds_array_wait_changed(nds_array *a, uint64_t after, int64_t timeout_ns)
     return rc;
 }
 
-/* ---- growing ---------------------------------------------------------------- */
+/* ---- growing ------------------------------------------------------------ */
 
 /* Takes over what the header says now. Keeps the handle on failure. */
 static int
@@ -660,7 +660,7 @@ nds_array_resize(nds_array *a, int64_t extent)
     return rc;
 }
 
-/* ---- for the list of names ----------------------------------------------------- */
+/* ---- for the list of names ---------------------------------------------- */
 
 static int
 describe(const unsigned char *head, size_t nbytes, nds_name_info *out)

@@ -52,7 +52,7 @@ struct ndi_chan {
     _Atomic int64_t spin_put_ns;
     _Atomic int64_t alive_ns;    /* when not all consumers had died */
     _Atomic uint32_t lock_stuck; /* the last wait for the lock was in vain */
-    struct ndi_bell *_Atomic bell; /* the pollable descriptor; NULL: never asked */
+    struct ndi_bell *_Atomic bell; /* pollable descriptor; NULL: never asked */
 };
 
 struct ndi_hub {
@@ -246,7 +246,7 @@ int ndi_held_done_oldest(struct ndi_chan *c);
 /* What was got and never acknowledged goes back to the queue. */
 void ndi_held_abandon(struct ndi_hub *hub);
 
-/* ---- item.c, item_get.c ---------------------------------------------------- */
+/* ---- item.c, item_get.c ------------------------------------------------- */
 int ndi_item_put(struct ndi_chan *c, const nds_array *a, const nds_tag *tag,
                  int64_t deadline);
 int ndi_item_put_move(struct ndi_chan *c, nds_array **a, const nds_tag *tag,

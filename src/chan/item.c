@@ -463,7 +463,7 @@ ndi_item_put_none(struct ndi_chan *c, int64_t deadline)
     return rc;
 }
 
-/* ---- many at once ---------------------------------------------------------- */
+/* ---- many at once ------------------------------------------------------- */
 
 /* Items that go together: loaned in one section, filled without the lock,
  * published by one store of the lane's tail. */
@@ -581,7 +581,7 @@ ndi_item_put_many(struct ndi_chan *c, int count, nds_array *const *arrays,
     return rc;
 }
 
-/* ---- in place ------------------------------------------------------------- */
+/* ---- in place ----------------------------------------------------------- */
 
 static int
 loan_array(struct ndi_chan *c, uint32_t slot, const struct plan *p,

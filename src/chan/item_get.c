@@ -130,7 +130,7 @@ item_fini(struct item *it)
     ndi_parcel_fini(&it->blob);
 }
 
-/* ---- the three ways to hand it over ------------------------------------------ */
+/* ---- the three ways to hand it over ------------------------------------- */
 
 static int
 open_copy(const struct item *it, nds_array **out)

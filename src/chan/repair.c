@@ -277,7 +277,7 @@ ndi_chan_bury(struct ndi_chan *c, uint32_t index, uint32_t died_gen)
     return 0;
 }
 
-/* ---- looking ---------------------------------------------------------------- */
+/* ---- looking ------------------------------------------------------------ */
 
 /* Got without acknowledge and not yet done. `done` is read first: what happens
  * meanwhile makes the sum too large, never too small. */

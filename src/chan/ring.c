@@ -210,7 +210,7 @@ ndi_list_remove(struct ndi_chan *c, uint32_t slot)
     ndi_store_rlx(&c->h->list_count, count > 0 ? count - 1 : 0);
 }
 
-/* ---- lanes ---------------------------------------------------------------- */
+/* ---- lanes -------------------------------------------------------------- */
 
 /* Under the lock: a lane for this image, once. */
 static void
@@ -348,7 +348,7 @@ ndi_chan_size(const struct ndi_chan *c)
     return (int64_t)(sum <= c->nslots ? sum : c->nslots);
 }
 
-/* ---- loan, publish ---------------------------------------------------------- */
+/* ---- loan, publish ------------------------------------------------------ */
 
 /* Under the lock. A slot number off the stack is believed if its word is
  * FREE; the stack is as good as the last section that ended well. */

@@ -233,7 +233,7 @@ nds_mutex_poison(nds_mutex *m)
     return ndi_lock_poison(PARTY(m), &OBJECT(m).mutex);
 }
 
-/* ---- condition ------------------------------------------------------------ */
+/* ---- condition ---------------------------------------------------------- */
 
 int
 nds_cond_create(nds_cond **out, const char *name)
@@ -274,7 +274,7 @@ nds_cond_notify(nds_cond *c, int count)
     return ndi_cond_wake(&OBJECT(c).cond, count);
 }
 
-/* ---- semaphore ------------------------------------------------------------ */
+/* ---- semaphore ---------------------------------------------------------- */
 
 int
 nds_sem_create(nds_sem **out, const char *name, unsigned value,
@@ -342,7 +342,7 @@ nds_sem_value(const nds_sem *s)
                : ndi_load_acq(&OBJECT(s).sem.count);
 }
 
-/* ---- event ---------------------------------------------------------------- */
+/* ---- event -------------------------------------------------------------- */
 
 int
 nds_event_create(nds_event **out, const char *name)
@@ -383,7 +383,7 @@ nds_event_wait(nds_event *e, int64_t timeout_ns)
     return ndi_flag_wait(&OBJECT(e).event, ndi_deadline(timeout_ns));
 }
 
-/* ---- barrier -------------------------------------------------------------- */
+/* ---- barrier ------------------------------------------------------------ */
 
 int
 nds_barrier_create(nds_barrier **out, const char *name, unsigned parties)
@@ -422,7 +422,7 @@ nds_barrier_reset(nds_barrier *b)
     return ndi_gate_reset(&OBJECT(b).barrier);
 }
 
-/* ---- rwlock --------------------------------------------------------------- */
+/* ---- rwlock ------------------------------------------------------------- */
 
 int
 nds_rwlock_create(nds_rwlock **out, const char *name)
@@ -457,7 +457,7 @@ nds_rwlock_unlock(nds_rwlock *l)
     return ndi_rwlock_release(PARTY(l), &OBJECT(l).rwlock);
 }
 
-/* ---- sequence lock -------------------------------------------------------- */
+/* ---- sequence lock ------------------------------------------------------ */
 
 int
 nds_seqlock_create(nds_seqlock **out, const char *name)

@@ -10,9 +10,12 @@
 #define ndi_load_rlx(p) atomic_load_explicit((p), memory_order_relaxed)
 #define ndi_load_acq(p) atomic_load_explicit((p), memory_order_acquire)
 #define ndi_load_seq(p) atomic_load_explicit((p), memory_order_seq_cst)
-#define ndi_store_rlx(p, v) atomic_store_explicit((p), (v), memory_order_relaxed)
-#define ndi_store_rel(p, v) atomic_store_explicit((p), (v), memory_order_release)
-#define ndi_store_seq(p, v) atomic_store_explicit((p), (v), memory_order_seq_cst)
+#define ndi_store_rlx(p, v)                                                   \
+    atomic_store_explicit((p), (v), memory_order_relaxed)
+#define ndi_store_rel(p, v)                                                   \
+    atomic_store_explicit((p), (v), memory_order_release)
+#define ndi_store_seq(p, v)                                                   \
+    atomic_store_explicit((p), (v), memory_order_seq_cst)
 #define ndi_swap_seq(p, v)                                                    \
     atomic_exchange_explicit((p), (v), memory_order_seq_cst)
 #define ndi_add_rlx(p, v)                                                     \

@@ -26,7 +26,7 @@ accompany(int (*act)(void), const _Atomic uint32_t *sleepers)
     }
 }
 
-/* ---- condition ------------------------------------------------------------- */
+/* ---- condition ---------------------------------------------------------- */
 
 static int
 wait_for_the_counter(void)
@@ -98,7 +98,7 @@ START_TEST(waiting_on_a_condition)
 }
 END_TEST
 
-/* ---- semaphores ------------------------------------------------------------- */
+/* ---- semaphores --------------------------------------------------------- */
 
 static int
 take_and_give(void *ctx)
@@ -249,7 +249,7 @@ START_TEST(burying_a_holder_of_permits)
 }
 END_TEST
 
-/* ---- event -------------------------------------------------------------------- */
+/* ---- event -------------------------------------------------------------- */
 
 static int
 wait_for_the_event(void)
@@ -315,7 +315,7 @@ START_TEST(waiting_for_an_event)
 }
 END_TEST
 
-/* ---- barrier ------------------------------------------------------------------ */
+/* ---- barrier ------------------------------------------------------------ */
 
 static int
 pass(void)
@@ -459,7 +459,7 @@ START_TEST(resetting_a_barrier)
 }
 END_TEST
 
-/* ---- sequence lock -------------------------------------------------------------- */
+/* ---- sequence lock ------------------------------------------------------ */
 
 static void
 write_pair(uint64_t value)

@@ -79,7 +79,7 @@ in_time(void)
     ck_assert_int_lt(ndi_now_ns() - started, NDS_SEC(4));
 }
 
-/* ---- channels ------------------------------------------------------------- */
+/* ---- channels ----------------------------------------------------------- */
 
 static void
 move_the_extent(const char *point)
@@ -296,7 +296,7 @@ START_TEST(payloads_that_no_producer_makes)
 }
 END_TEST
 
-/* ---- locks that only seem to be held -------------------------------------- */
+/* ---- locks that only seem to be held ------------------------------------ */
 
 /* The word of a participant that lives: the process that forked us. */
 static uint64_t
@@ -598,7 +598,7 @@ START_TEST(a_burial_on_the_way_does_not_wait_for_ever)
 }
 END_TEST
 
-/* ---- control areas -------------------------------------------------------- */
+/* ---- control areas ------------------------------------------------------ */
 
 START_TEST(an_array_keeps_its_participants_in_the_control_area)
 {
