@@ -22,16 +22,16 @@ struct cli_command {
 };
 
 extern const struct cli_command cli_create, cli_print, cli_info, cli_ls,
-    cli_tour, cli_rm, cli_gc, cli_load, cli_save, cli_fill, cli_add, cli_mul, cli_sum,
-    cli_prod, cli_min, cli_max, cli_mean, cli_std, cli_var, cli_argmin,
-    cli_argmax, cli_any, cli_wait, cli_doctor, cli_serve, cli_call;
+    cli_tour, cli_rm, cli_gc, cli_load, cli_save, cli_fill, cli_add, cli_mul,
+    cli_sum, cli_prod, cli_min, cli_max, cli_mean, cli_std, cli_var,
+    cli_argmin, cli_argmax, cli_any, cli_wait, cli_doctor, cli_serve, cli_call;
 
-/* ---- key.c ----------------------------------------------------------------- */
+/* ---- key.c -------------------------------------------------------------- */
 /* The manager's key, from `file` or where serve's help says [caller frees]. */
 int cli_key(const struct cli_command *self, const char *file, char **key,
             size_t *nbytes);
 
-/* ---- say.c ---------------------------------------------------------------- */
+/* ---- say.c -------------------------------------------------------------- */
 /* "ndshare NAME: <the library's last error>" and a remedy if one is known. */
 int cli_fail(const struct cli_command *self, const char *what);
 int cli_usage(const struct cli_command *self, const char *fmt, ...)
@@ -42,7 +42,7 @@ int cli_print_json(json_t *value);
 /* Bytes for people: "80.0 KB". */
 const char *cli_bytes(char *out, size_t room, double nbytes);
 
-/* ---- opts.c ---------------------------------------------------------------- */
+/* ---- opts.c ------------------------------------------------------------- */
 struct option;
 /*
  * getopt_long with --help and errors taken care of. Returns an option's val,
@@ -60,7 +60,7 @@ bool cli_parse_scalar(const char *text, nds_scalar *out);
 /* Seconds to a time-out; negative or "forever" waits. */
 bool cli_parse_timeout(const char *text, int64_t *timeout_ns);
 
-/* ---- target.c --------------------------------------------------------------- */
+/* ---- target.c ----------------------------------------------------------- */
 /*
  * NAME[SLICE]: a name in shared memory, or a path if it contains a slash.
  * `out` is the slice as an array of its own, `whole` the array it came from;

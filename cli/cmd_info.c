@@ -258,9 +258,11 @@ const struct cli_command cli_info = {
     "usage: ndshare info NAME [--json]\n\n"
     "users counts registered participants; others says whether anybody else,\n"
     "stock NumPy for one, has it open or mapped.\n\n"
-    "Of a queue also: items that wait, taken, loaned (being filled, or got and\n"
+    "Of a queue also: items that wait, taken, loaned (being filled, or got "
+    "and\n"
     "still open), parked; how often items were delivered, delivered again and\n"
-    "dropped; consumers alive, and dead without a successor; participants that\n"
+    "dropped; consumers alive, and dead without a successor; participants "
+    "that\n"
     "died and nobody has buried yet.\n\n"
     "example: ndshare info frames\n",
     run_info};

@@ -3,7 +3,8 @@
  * Way 1: an array as an argument. By value: neither side sees what the other
  * writes later. Works the same by fork and by spawn (NDSHARE_START_METHOD).
  *
- *     cc 01_argument.c $(pkg-config --cflags --libs ndshare) && ./a.out [N [FILL]]
+ *     cc 01_argument.c $(pkg-config --cflags --libs ndshare)
+ *     ./a.out [N [FILL]]
  */
 #include <ndshare/ndshare.h>
 #include <stdio.h>

@@ -3,7 +3,8 @@
  * Way 2: inheritance. A global made before fork is the child's too, copied
  * only where one side writes. By its nature this is a way of fork alone.
  *
- *     cc 02_inherit.c $(pkg-config --cflags --libs ndshare) && ./a.out [N [FILL]]
+ *     cc 02_inherit.c $(pkg-config --cflags --libs ndshare)
+ *     ./a.out [N [FILL]]
  */
 #include <ndshare/ndshare.h>
 #include <stdio.h>

@@ -39,7 +39,7 @@ __asan_default_options(void)
            "detect_leaks=1";
 }
 
-/* ---- input ---------------------------------------------------------------- */
+/* ---- input -------------------------------------------------------------- */
 
 uint8_t
 fuzz_u8(struct fuzz_in *in)
@@ -88,7 +88,7 @@ fuzz_text(struct fuzz_in *in)
     return text;
 }
 
-/* ---- surroundings --------------------------------------------------------- */
+/* ---- surroundings ------------------------------------------------------- */
 
 static void
 remove_dir(const char *path)
@@ -183,7 +183,7 @@ fuzz_check(bool ok, const char *what)
     }
 }
 
-/* ---- clocks ----------------------------------------------------------------- */
+/* ---- clocks ------------------------------------------------------------- */
 
 static struct {
     const char *what;
@@ -220,7 +220,7 @@ fuzz_timeout(struct fuzz_in *in)
     return ns[fuzz_u8(in) & 3];
 }
 
-/* ---- patches ---------------------------------------------------------------- */
+/* ---- patches ------------------------------------------------------------ */
 
 static struct later {
     unsigned due; /* kill points from now; 0: done */
@@ -279,4 +279,32 @@ fuzz_patch(const struct fuzz_target *t, struct fuzz_in *in, bool wait)
         }
     }
     memcpy(t->bytes + off, bytes, nbytes);
+}
+
+/* ---- scripts ---- */
+
+bool
+fuzz_script_run(const struct fuzz_script *s, void *ctx, struct fuzz_in *in)
+{
+    bool attached = false;
+
+    for (int n = 0; in->left > 0 && n < FUZZ_STEPS; n++) {
+        uint8_t op = fuzz_u8(in);
+
+        if (op < FUZZ_CALLS) {
+            fuzz_patch(s->target, in, op >= s->later_from);
+        } else if (s->aside != NULL && s->aside(ctx, op, in)) {
+            continue;
+        } else if (!attached) {
+            fuzz_begin("attach", 0);
+            attached = s->attach(ctx) == 0;
+            fuzz_done();
+        } else if (op >= s->close_first && op <= s->close_last) {
+            FUZZ_TIMED(s->close(ctx), 0);
+            attached = false;
+        } else {
+            s->use(ctx, op, in);
+        }
+    }
+    return attached;
 }

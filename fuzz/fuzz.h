@@ -5,8 +5,9 @@
  * A target is LLVMFuzzerTestOneInput over the library's test build, linked
  * with libFuzzer, or with replay.c to run its corpus without one. Targets of
  * shared files read their input as a script: patches of the file's bytes and
- * calls of the library in turn. A patch may wait for a kill point, so that it
- * falls into the middle of a call, where a neighbour's write might fall.
+ * calls of the library in turn (fuzz_script_run). A patch may wait for a kill
+ * point, so that it falls into the middle of a call, where a neighbour's write
+ * might fall.
  */
 #ifndef NDS_FUZZ_H
 #define NDS_FUZZ_H
@@ -39,6 +40,13 @@ void fuzz_check(bool ok, const char *what);
  * NDS_FUZZ_SLACK says where the fuzzer runs at the lowest priority. */
 void fuzz_begin(const char *what, int64_t timeout_ns);
 void fuzz_done(void);
+#define FUZZ_TIMED(call, ns)                                                  \
+    do {                                                                      \
+        int64_t timeout = (ns);                                               \
+        fuzz_begin(#call, timeout);                                           \
+        (void)(call);                                                         \
+        fuzz_done();                                                          \
+    } while (0)
 /* Mostly 0, or 0.2 ms, by the input. */
 int64_t fuzz_timeout(struct fuzz_in *in);
 
@@ -58,5 +66,26 @@ struct fuzz_target {
 void fuzz_patch(const struct fuzz_target *t, struct fuzz_in *in, bool later);
 /* Patches that never fell due are dropped. */
 void fuzz_patch_forget(void);
+
+/* ---- scripts ---- */
+#define FUZZ_CALLS 96 /* the first op that is no patch */
+#define FUZZ_STEPS 64 /* what comes behind them is not read */
+
+/* Each step is one byte, the op, and what it reads of the input: below
+ * FUZZ_CALLS a patch, which waits for a kill point from later_from on. Without
+ * a handle any other op attaches. */
+struct fuzz_script {
+    const struct fuzz_target *target;
+    uint8_t later_from;
+    uint8_t close_first, close_last; /* the ops that close */
+    int (*attach)(void *ctx);
+    void (*close)(void *ctx);
+    void (*use)(void *ctx, uint8_t op, struct fuzz_in *in);
+    /* True: the op was one that needs no handle, and is done. May be NULL. */
+    bool (*aside)(void *ctx, uint8_t op, struct fuzz_in *in);
+};
+/* True: a handle is open still. The caller ends, then forgets the patches. */
+bool fuzz_script_run(const struct fuzz_script *s, void *ctx,
+                     struct fuzz_in *in);
 
 #endif

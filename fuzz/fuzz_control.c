@@ -46,7 +46,7 @@ union handle {
     void *any;
 };
 
-/* ---- the subjects --------------------------------------------------------- */
+/* ---- the subjects ------------------------------------------------------- */
 
 static int
 make(int kind, const char *name, union handle *h)
@@ -152,15 +152,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
     return 0;
 }
 
-/* ---- calls ------------------------------------------------------------------ */
-
-#define TIMED(call, ns)                                                       \
-    do {                                                                      \
-        int64_t timeout = (ns);                                               \
-        fuzz_begin(#call, timeout);                                           \
-        (void)(call);                                                         \
-        fuzz_done();                                                          \
-    } while (0)
+/* ---- calls -------------------------------------------------------------- */
 
 static int
 attach(int kind, const char *name, enum nds_mode mode, union handle *h)
@@ -246,32 +238,32 @@ use_array(nds_array *a, uint8_t op, struct fuzz_in *in)
 
     switch (op % 10) {
     case 0:
-        TIMED(nds_array_lock(a, ns), ns);
+        FUZZ_TIMED(nds_array_lock(a, ns), ns);
         break;
     case 1:
-        TIMED(nds_array_unlock(a), 0);
+        FUZZ_TIMED(nds_array_unlock(a), 0);
         break;
     case 2:
-        TIMED(nds_array_poison(a), 0);
+        FUZZ_TIMED(nds_array_poison(a), 0);
         break;
     case 3:
-        TIMED(nds_array_resize(a, fuzz_u8(in)), 0);
+        FUZZ_TIMED(nds_array_resize(a, fuzz_u8(in)), 0);
         break;
     case 4:
-        TIMED(nds_array_refresh(a), 0);
+        FUZZ_TIMED(nds_array_refresh(a), 0);
         break;
     case 5:
         (void)nds_array_generation(a, &gen);
-        TIMED(nds_array_wait_changed(a, gen + fuzz_u8(in) % 2, ns), ns);
+        FUZZ_TIMED(nds_array_wait_changed(a, gen + fuzz_u8(in) % 2, ns), ns);
         break;
     case 6:
-        TIMED(nds_array_changed(a), 0);
+        FUZZ_TIMED(nds_array_changed(a), 0);
         break;
     case 7:
-        TIMED(nds_array_freeze(a), 0);
+        FUZZ_TIMED(nds_array_freeze(a), 0);
         break;
     default:
-        TIMED(touch(a), 0);
+        FUZZ_TIMED(touch(a), 0);
         break;
     }
 }
@@ -285,22 +277,22 @@ use_new(int kind, union handle *h, uint8_t op, struct fuzz_in *in)
     switch (kind * 4 + op % 4) {
     case 28:
     case 29:
-        TIMED(nds_sem_acquire(h->sem, ns), ns);
+        FUZZ_TIMED(nds_sem_acquire(h->sem, ns), ns);
         break;
     case 30:
-        TIMED(nds_sem_release(h->sem, fuzz_u8(in)), 0);
+        FUZZ_TIMED(nds_sem_release(h->sem, fuzz_u8(in)), 0);
         break;
     case 31:
-        TIMED(nds_sem_value(h->sem), 0);
+        FUZZ_TIMED(nds_sem_value(h->sem), 0);
         break;
     case 32:
-        TIMED(nds_seqlock_write_begin(h->seqlock, ns), ns);
+        FUZZ_TIMED(nds_seqlock_write_begin(h->seqlock, ns), ns);
         break;
     case 33:
-        TIMED(nds_seqlock_write_end(h->seqlock), 0);
+        FUZZ_TIMED(nds_seqlock_write_end(h->seqlock), 0);
         break;
     default:
-        TIMED(nds_seqlock_read_begin(h->seqlock, &seen, ns), ns);
+        FUZZ_TIMED(nds_seqlock_read_begin(h->seqlock, &seen, ns), ns);
         (void)nds_seqlock_read_retry(h->seqlock, seen);
         break;
     }
@@ -315,64 +307,64 @@ use_lock(int kind, union handle *h, uint8_t op, struct fuzz_in *in)
     switch (kind * 4 + op % 4) {
     case 4:
     case 5:
-        TIMED(nds_mutex_lock(h->mutex, ns), ns);
+        FUZZ_TIMED(nds_mutex_lock(h->mutex, ns), ns);
         break;
     case 6:
-        TIMED(nds_mutex_unlock(h->mutex), 0);
+        FUZZ_TIMED(nds_mutex_unlock(h->mutex), 0);
         break;
     case 7:
-        TIMED(nds_mutex_poison(h->mutex), 0);
+        FUZZ_TIMED(nds_mutex_poison(h->mutex), 0);
         break;
     case 8:
-        TIMED(nds_cond_lock(h->cond, ns), ns);
+        FUZZ_TIMED(nds_cond_lock(h->cond, ns), ns);
         break;
     case 9:
-        TIMED(nds_cond_wait(h->cond, ns), ns);
+        FUZZ_TIMED(nds_cond_wait(h->cond, ns), ns);
         break;
     case 10:
-        TIMED(nds_cond_notify(h->cond, fuzz_u8(in)), 0);
+        FUZZ_TIMED(nds_cond_notify(h->cond, fuzz_u8(in)), 0);
         break;
     case 11:
-        TIMED(nds_cond_unlock(h->cond), 0);
+        FUZZ_TIMED(nds_cond_unlock(h->cond), 0);
         break;
     case 12:
     case 13:
-        TIMED(nds_sem_acquire(h->sem, ns), ns);
+        FUZZ_TIMED(nds_sem_acquire(h->sem, ns), ns);
         break;
     case 14:
-        TIMED(nds_sem_release(h->sem, fuzz_u8(in)), 0);
+        FUZZ_TIMED(nds_sem_release(h->sem, fuzz_u8(in)), 0);
         break;
     case 15:
         (void)nds_sem_value(h->sem);
         break;
     case 16:
     case 17:
-        TIMED(nds_event_wait(h->event, ns), ns);
+        FUZZ_TIMED(nds_event_wait(h->event, ns), ns);
         break;
     case 18:
-        TIMED(nds_event_set(h->event), 0);
+        FUZZ_TIMED(nds_event_set(h->event), 0);
         break;
     case 19:
-        TIMED(nds_event_clear(h->event), 0);
+        FUZZ_TIMED(nds_event_clear(h->event), 0);
         break;
     case 20:
     case 21:
-        TIMED(nds_barrier_wait(h->barrier, ns, &index), ns);
+        FUZZ_TIMED(nds_barrier_wait(h->barrier, ns, &index), ns);
         break;
     case 22:
-        TIMED(nds_barrier_abort(h->barrier), 0);
+        FUZZ_TIMED(nds_barrier_abort(h->barrier), 0);
         break;
     case 23:
-        TIMED(nds_barrier_reset(h->barrier), 0);
+        FUZZ_TIMED(nds_barrier_reset(h->barrier), 0);
         break;
     case 24:
-        TIMED(nds_rwlock_rdlock(h->rwlock, ns), ns);
+        FUZZ_TIMED(nds_rwlock_rdlock(h->rwlock, ns), ns);
         break;
     case 25:
-        TIMED(nds_rwlock_wrlock(h->rwlock, ns), ns);
+        FUZZ_TIMED(nds_rwlock_wrlock(h->rwlock, ns), ns);
         break;
     default:
-        TIMED(nds_rwlock_unlock(h->rwlock), 0);
+        FUZZ_TIMED(nds_rwlock_unlock(h->rwlock), 0);
         break;
     }
 }
@@ -383,9 +375,9 @@ look(const struct subject *s, uint8_t op)
     nds_name_info info = {.size = sizeof info};
 
     if (op != 96) { // a sweep looks at every name: rarely
-        TIMED(nds_name_info_get(s->name, &info), 0);
+        FUZZ_TIMED(nds_name_info_get(s->name, &info), 0);
     } else {
-        TIMED(nds_sweep(false, NULL, NULL), 0);
+        FUZZ_TIMED(nds_sweep(false, NULL, NULL), 0);
     }
 }
 
@@ -400,41 +392,56 @@ resize_file(const struct subject *s, struct fuzz_target *t, size_t nbytes)
     }
 }
 
-/* ---- the script --------------------------------------------------------------- */
+/* ---- the script ---- */
+
+struct state {
+    struct subject *subject;
+    struct fuzz_target target;
+    enum nds_mode mode;
+    int kind;
+    union handle h;
+};
+
+static bool
+aside(void *ctx, uint8_t op, struct fuzz_in *in)
+{
+    struct state *st = ctx;
+
+    if (op < FUZZ_CALLS + 8) {
+        look(st->subject, op);
+    } else if (op < FUZZ_CALLS + 12) {
+        resize_file(st->subject, &st->target, (size_t)fuzz_u8(in) * 4096);
+    }
+    return op < FUZZ_CALLS + 12;
+}
+
+static int
+attach_one(void *ctx)
+{
+    struct state *st = ctx;
+
+    return attach(st->kind, st->subject->name, st->mode, &st->h);
+}
 
 static void
-run(struct subject *s, int kind, struct fuzz_target *t, struct fuzz_in *in,
-    enum nds_mode mode)
+close_one(void *ctx)
 {
-    union handle h = {0};
-    bool attached = false;
+    struct state *st = ctx;
 
-    for (int n = 0; in->left > 0 && n < 64; n++) {
-        uint8_t op = fuzz_u8(in);
+    close_handle(st->kind, &st->h);
+}
 
-        if (op < 96) {
-            fuzz_patch(t, in, op >= 64);
-        } else if (op < 104) {
-            look(s, op);
-        } else if (op < 108) {
-            resize_file(s, t, (size_t)fuzz_u8(in) * 4096);
-        } else if (!attached) {
-            fuzz_begin("attach", 0);
-            attached = attach(kind, s->name, mode, &h) == 0;
-            fuzz_done();
-        } else if (op < 112) {
-            TIMED(close_handle(kind, &h), 0);
-            attached = false;
-        } else if (kind == 0) {
-            use_array(h.array, op, in);
-        } else if (kind >= EARLY) {
-            use_new(kind, &h, op, in);
-        } else {
-            use_lock(kind, &h, op, in);
-        }
-    }
-    if (attached) {
-        TIMED(close_handle(kind, &h), 0);
+static void
+use(void *ctx, uint8_t op, struct fuzz_in *in)
+{
+    struct state *st = ctx;
+
+    if (st->kind == 0) {
+        use_array(st->h.array, op, in);
+    } else if (st->kind >= EARLY) {
+        use_new(st->kind, &st->h, op, in);
+    } else {
+        use_lock(st->kind, &st->h, op, in);
     }
 }
 
@@ -458,12 +465,25 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t nbytes)
         {0, 1},           // the .npy header (of a sync object: as above)
         {0, 256},
     };
-    struct fuzz_target t = {s->bytes, s->nbytes, regions,
-                            NDI_ARRAY_LEN(regions)};
+    struct state st = {
+        .subject = s,
+        .target = {s->bytes, s->nbytes, regions, NDI_ARRAY_LEN(regions)},
+        .mode = modes[first / EARLY % 4],
+        .kind = kind};
+    const struct fuzz_script script = {.target = &st.target,
+                                       .later_from = 64,
+                                       .close_first = FUZZ_CALLS + 12,
+                                       .close_last = FUZZ_CALLS + 15,
+                                       .attach = attach_one,
+                                       .close = close_one,
+                                       .use = use,
+                                       .aside = aside};
 
     fuzz_check(ndi_os_truncate(s->fd, s->nbytes) == 0, "no room");
     memcpy(s->bytes, s->before, s->nbytes);
-    run(s, kind, &t, &in, modes[first / EARLY % 4]);
+    if (fuzz_script_run(&script, &st, &in)) {
+        FUZZ_TIMED(close_one(&st), 0);
+    }
     fuzz_patch_forget();
     return 0;
 }

@@ -44,7 +44,7 @@ static unsigned char *bytes;  /* the file, mapped */
 static unsigned char *before; /* as each input finds it */
 static size_t nbytes_all;
 
-/* ---- the segment ------------------------------------------------------------ */
+/* ---- the segment -------------------------------------------------------- */
 
 static int
 fill(struct ndi_segment *s, void *ctx)
@@ -140,15 +140,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
     return 0;
 }
 
-/* ---- calls ------------------------------------------------------------------ */
-
-#define TIMED(call, ns)                                                       \
-    do {                                                                      \
-        int64_t timeout = (ns);                                               \
-        fuzz_begin(#call, timeout);                                           \
-        (void)(call);                                                         \
-        fuzz_done();                                                          \
-    } while (0)
+/* ---- calls -------------------------------------------------------------- */
 
 struct state {
     nds_queue *q;
@@ -167,7 +159,7 @@ place(struct state *st, struct fuzz_in *in)
 {
     nds_array **at = &st->held[fuzz_u8(in) % HELD];
 
-    TIMED(nds_array_close(*at), 0);
+    FUZZ_TIMED(nds_array_close(*at), 0);
     *at = NULL;
     return at;
 }
@@ -203,9 +195,9 @@ put(struct state *st, uint8_t how, struct fuzz_in *in)
     if (nds_array_new(&a, dt != NULL ? dt : NDS_INT64, how % 3 == 0 ? 2 : 1,
                       shape, &opts) == 0) {
         if (how % 4 == 3) {
-            TIMED(nds_queue_put_move(st->q, &a, &tag, ns), ns);
+            FUZZ_TIMED(nds_queue_put_move(st->q, &a, &tag, ns), ns);
         } else {
-            TIMED(nds_queue_put(st->q, a, &tag, ns), ns);
+            FUZZ_TIMED(nds_queue_put(st->q, a, &tag, ns), ns);
         }
     }
     nds_array_close(a);
@@ -219,7 +211,7 @@ loan(struct state *st, struct fuzz_in *in)
     int64_t count = fuzz_u8(in) * 40;
     int64_t ns = fuzz_timeout(in);
 
-    TIMED(nds_queue_loan(st->q, at, NDS_INT16, 1, &count, ns), ns);
+    FUZZ_TIMED(nds_queue_loan(st->q, at, NDS_INT16, 1, &count, ns), ns);
     touch(*at);
 }
 
@@ -231,9 +223,9 @@ fetch(struct state *st, uint8_t how, struct fuzz_in *in)
     nds_tag tag;
 
     if (how % 2 == 0) {
-        TIMED(nds_queue_get(st->q, at, &tag, ns), ns);
+        FUZZ_TIMED(nds_queue_get(st->q, at, &tag, ns), ns);
     } else {
-        TIMED(nds_queue_take(st->q, at, &tag, ns), ns);
+        FUZZ_TIMED(nds_queue_take(st->q, at, &tag, ns), ns);
     }
     touch(*at);
 }
@@ -248,16 +240,16 @@ finish(struct state *st, uint8_t how, struct fuzz_in *in)
     }
     switch (how % 4) {
     case 0:
-        TIMED(nds_queue_release(st->q, at), 0);
+        FUZZ_TIMED(nds_queue_release(st->q, at), 0);
         break;
     case 1:
-        TIMED(nds_queue_publish(st->q, at, NULL), 0);
+        FUZZ_TIMED(nds_queue_publish(st->q, at, NULL), 0);
         break;
     case 2:
-        TIMED(nds_queue_discard(st->q, at), 0);
+        FUZZ_TIMED(nds_queue_discard(st->q, at), 0);
         break;
     default:
-        TIMED(nds_array_close(*at), 0);
+        FUZZ_TIMED(nds_array_close(*at), 0);
         *at = NULL;
         break;
     }
@@ -279,7 +271,7 @@ put_many(struct state *st, struct fuzz_in *in)
                                       NULL) == 0);
     }
     if (made) {
-        TIMED(nds_queue_put_many(st->q, (int)NDI_ARRAY_LEN(counts) - from,
+        FUZZ_TIMED(nds_queue_put_many(st->q, (int)NDI_ARRAY_LEN(counts) - from,
                                  a + from, NULL, ns, &done), ns);
     }
     for (size_t i = 0; i < NDI_ARRAY_LEN(counts); i++) {
@@ -295,10 +287,10 @@ get_many(struct state *st, struct fuzz_in *in)
     nds_tag tags[HELD];
 
     for (int i = 0; i < room; i++) {
-        TIMED(nds_array_close(st->held[i]), 0);
+        FUZZ_TIMED(nds_array_close(st->held[i]), 0);
         st->held[i] = NULL;
     }
-    TIMED(nds_queue_get_many(st->q, room, st->held, tags, ns, &count), ns);
+    FUZZ_TIMED(nds_queue_get_many(st->q, room, st->held, tags, ns, &count), ns);
     fuzz_check(count >= 0 && count <= room, "more than there is room for");
     for (int i = 0; i < room; i++) {
         fuzz_check(i < count || st->held[i] == NULL, "an array beyond count");
@@ -318,19 +310,19 @@ parked(struct state *st, uint8_t how, struct fuzz_in *in)
     switch (how) {
     case 0:
         at = place(st, in);
-        TIMED(nds_queue_take_parked(st->q, at, &tag), 0);
+        FUZZ_TIMED(nds_queue_take_parked(st->q, at, &tag), 0);
         touch(*at);
         break;
     case 1:
-        TIMED(nds_queue_requeue_parked(st->q, &moved), 0);
+        FUZZ_TIMED(nds_queue_requeue_parked(st->q, &moved), 0);
         break;
     case 2:
-        TIMED(nds_queue_list_parked(st->q, 1 + fuzz_u8(in) % NSLOTS, list,
+        FUZZ_TIMED(nds_queue_list_parked(st->q, 1 + fuzz_u8(in) % NSLOTS, list,
                                     &count), 0);
         fuzz_check(count >= 0 && count <= NSLOTS, "a list too long");
         break;
     default:
-        TIMED(nds_queue_discard_parked(st->q, &moved), 0);
+        FUZZ_TIMED(nds_queue_discard_parked(st->q, &moved), 0);
         break;
     }
 }
@@ -345,36 +337,36 @@ other(struct state *st, uint8_t how, struct fuzz_in *in)
 
     switch (how % 16) {
     case 0:
-        TIMED(nds_queue_put_none(st->q, ns), ns);
+        FUZZ_TIMED(nds_queue_put_none(st->q, ns), ns);
         break;
     case 1:
-        TIMED(nds_queue_info_get(st->q, &info), 0);
+        FUZZ_TIMED(nds_queue_info_get(st->q, &info), 0);
         break;
     case 2:
-        TIMED(nds_queue_size(st->q), 0);
+        FUZZ_TIMED(nds_queue_size(st->q), 0);
         break;
     case 3:
-        TIMED(nds_queue_task_done(st->q), 0);
+        FUZZ_TIMED(nds_queue_task_done(st->q), 0);
         break;
     case 4:
-        TIMED(nds_queue_join(st->q, ns), ns);
+        FUZZ_TIMED(nds_queue_join(st->q, ns), ns);
         break;
     case 5:
-        TIMED(nds_queue_shutdown(st->q), 0);
+        FUZZ_TIMED(nds_queue_shutdown(st->q), 0);
         break;
     case 6: // burial of whoever is not there
-        TIMED(ndi_party_sweep(&c->hub->segment->party), 0);
+        FUZZ_TIMED(ndi_party_sweep(&c->hub->segment->party), 0);
         break;
     case 7: // the peer's, while it lives: what a wrong verdict would do
         who = fuzz_u8(in);
-        TIMED(ndi_chan_bury(c, who % PARTIES, who / PARTIES), 0);
+        FUZZ_TIMED(ndi_chan_bury(c, who % PARTIES, who / PARTIES), 0);
         break;
     case 8:
-        TIMED(ndi_chan_valid(c), 0);
+        FUZZ_TIMED(ndi_chan_valid(c), 0);
         break;
     case 9:
         if (ndi_chan_lock(c) == 0) {
-            TIMED(ndi_chan_rebuild(c), 0);
+            FUZZ_TIMED(ndi_chan_rebuild(c), 0);
             ndi_chan_unlock(c);
         }
         break;
@@ -390,12 +382,32 @@ other(struct state *st, uint8_t how, struct fuzz_in *in)
     }
 }
 
-static void
-step(struct state *st, uint8_t op, struct fuzz_in *in)
-{
-    uint8_t how = op / 5;
+/* ---- the script ---- */
 
-    switch (op % 5) {
+static int
+attach(void *ctx)
+{
+    struct state *st = ctx;
+
+    return nds_queue_attach(&st->q, NAME, 0);
+}
+
+static void
+close_queue(void *ctx)
+{
+    struct state *st = ctx;
+
+    nds_queue_close(st->q); // arrays that are open outlive the handle
+    st->q = NULL;
+}
+
+static void
+use(void *ctx, uint8_t op, struct fuzz_in *in)
+{
+    struct state *st = ctx;
+    uint8_t way = (uint8_t)(op - FUZZ_CALLS), how = way / 5;
+
+    switch (way % 5) {
     case 0:
         put(st, how, in);
         break;
@@ -413,8 +425,6 @@ step(struct state *st, uint8_t op, struct fuzz_in *in)
         break;
     }
 }
-
-/* ---- the script --------------------------------------------------------------- */
 
 static const struct fuzz_region regions[] = {
     {CHAN_OFF + 128, 1},              // what is under the lock
@@ -437,6 +447,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t nbytes)
 {
     const struct fuzz_target t = {bytes, nbytes_all, regions,
                                   NDI_ARRAY_LEN(regions)};
+    const struct fuzz_script script = {.target = &t,
+                                       .later_from = 48,
+                                       .close_first = 255,
+                                       .close_last = 255,
+                                       .attach = attach,
+                                       .close = close_queue,
+                                       .use = use};
     struct ndi_chan_header *h = (struct ndi_chan_header *)(bytes + CHAN_OFF);
     struct fuzz_in in = {data, nbytes};
     struct state st = {0};
@@ -446,26 +463,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t nbytes)
     h->policy = first % 3;
     h->acknowledge = first / 3 % 2;
     h->max_deliveries = first / 6 % 3;
-    for (int n = 0; in.left > 0 && n < 64; n++) {
-        uint8_t op = fuzz_u8(&in);
-
-        if (op < 96) {
-            fuzz_patch(&t, &in, op >= 48);
-        } else if (st.q == NULL) {
-            fuzz_begin("attach", 0);
-            (void)nds_queue_attach(&st.q, NAME, 0);
-            fuzz_done();
-        } else if (op == 255) {
-            TIMED(nds_queue_close(st.q), 0);
-            st.q = NULL; // arrays that are open outlive the handle
-        } else {
-            step(&st, (uint8_t)(op - 96), &in);
-        }
-    }
+    (void)fuzz_script_run(&script, &st, &in);
     for (int i = 0; i < HELD; i++) {
-        TIMED(nds_array_close(st.held[i]), 0);
+        FUZZ_TIMED(nds_array_close(st.held[i]), 0);
     }
-    TIMED(nds_queue_close(st.q), 0);
+    FUZZ_TIMED(nds_queue_close(st.q), 0);
     fuzz_patch_forget();
     return 0;
 }

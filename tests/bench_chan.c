@@ -5,8 +5,9 @@
  *     bench_chan [big bytes, default 800000000]
  *
  * Round trip of 1 KiB through a two-way pipe and through two queues, messages
- * a second of 1 KiB through a queue, singly and by the many, and the time from send_move until a process that waits has
- * read the first and last byte. Medians; not part of the test run.
+ * a second of 1 KiB through a queue, singly and by the many, and the time from
+ * send_move until a process that waits has read the first and last byte.
+ * Medians; not part of the test run.
  */
 #include <ndshare/ndshare.h>
 

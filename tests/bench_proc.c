@@ -112,7 +112,7 @@ make(enum nds_reach reach)
 }
 
 /* keep: the memory of a moved array stays with another handle of ours, or each
- * would have to be made anew. Without it the parent unmaps it after the move. */
+ * would have to be made anew. Without it the parent unmaps it after that. */
 static void
 pairs(const char *title, enum nds_pass pass, bool freeze, bool keep,
       enum nds_start how, int count)

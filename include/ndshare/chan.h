@@ -17,6 +17,14 @@
  * once); a producer that dies half way leaves nothing visible. First in, first
  * out holds for each producer. Handles are MT-safe. A child of fork uses the
  * same handle and is a participant of its own.
+ *
+ * NDS_EBUSY: the channel's lock, which others hold for moments, did not come,
+ * for its holder is stopped or is only said to hold it. Calls with a time-out
+ * wait for it so long, but a second at least and 10 s at the most, also when
+ * the time-out is 0 or NDS_FOREVER; those without one (publish, discard,
+ * release, task_done, shutdown, close, what concerns parked items) for 10 s.
+ * Once it was waited for in vain, a second each, until it is to be had again.
+ * An item whose get ends so comes back when the handle closes.
  */
 #ifndef NDSHARE_CHAN_H
 #define NDSHARE_CHAN_H
@@ -92,7 +100,8 @@ NDS_API int nds_queue_get(nds_queue *q, nds_array **out, nds_tag *tag,
 NDS_API int nds_queue_get_many(nds_queue *q, int room, nds_array **out,
                                nds_tag *tags, int64_t timeout_ns, int *count);
 
-/* Write in place: loan, fill, publish or discard. *loan becomes NULL. */
+/* Write in place: loan, fill, publish or discard. *loan becomes NULL, unless
+ * publish fails: then it is one still, to be tried again or discarded. */
 NDS_API int nds_queue_loan(nds_queue *q, nds_array **loan,
                            const nds_dtype *dtype, int ndim,
                            const int64_t *shape, int64_t timeout_ns);

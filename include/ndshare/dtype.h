@@ -112,7 +112,7 @@ NDS_API const nds_dtype *nds_dtype_base(const nds_dtype *dt, int *ndim,
  */
 NDS_API int nds_dtype_str(const nds_dtype *dt, char **text);
 
-/* "float64", "int32", "bool", "<U3" ...: as NumPy's str(dtype) [caller frees] */
+/* "float64", "int32", "bool", "<U3", as NumPy's str(dtype) [caller frees] */
 NDS_API int nds_dtype_name(const nds_dtype *dt, char **text);
 
 /* The same dtype in the given order, '<' or '>' (or '=' for native). */

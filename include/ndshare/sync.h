@@ -77,7 +77,8 @@ NDS_API unsigned nds_sem_value(const nds_sem *s);
  * alike: those of a dead process, or of a closed handle, are free again, to a
  * waiter within 50 ms. Only who holds some can release: NDS_ENOTOWNER. A
  * forked child holds none. Attach, acquire, release, value and close as
- * above. */
+ * above; acquire with NDS_EBUSY besides: another process is stopped in it, for
+ * 10 s at the least. */
 NDS_API int nds_sem_new_owned(nds_sem **out, unsigned permits);
 NDS_API int nds_sem_create_owned(nds_sem **out, const char *name,
                                  unsigned permits);

@@ -70,7 +70,8 @@ NDS_API nds_value *nds_value_dict(void);
 /* slice(start, stop, step); NDS_INDEX_MISSING stands for None */
 NDS_API nds_value *nds_value_slice(int64_t start, int64_t stop, int64_t step);
 NDS_API nds_value *nds_value_ellipsis(void);
-NDS_API nds_value *nds_value_array(nds_array *a); /* takes a handle of its own */
+/* takes a handle of its own */
+NDS_API nds_value *nds_value_array(nds_array *a);
 NDS_API nds_value *nds_value_scalar(const nds_scalar *s);
 NDS_API nds_value *nds_value_dtype(const nds_dtype *dt);
 /* A built-in Python exception, e.g. "ValueError"; another name becomes

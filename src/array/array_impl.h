@@ -30,12 +30,12 @@ struct nds_array {
 int ndi_array_over(nds_array **out, nds_block *b, const nds_view *v);
 
 /* A nameless shareable array, of segment kind array, without a .npy header
- * (nds_array_publish writes one). */
+ * (nds_array_publish writes one). opts: a copy, all of it there. */
 int ndi_array_new_shareable(nds_array **out, const nds_dtype *dtype, int ndim,
                             const int64_t *shape,
                             const nds_array_options *opts);
 
-/* ---- pattern.c: one element, all over fresh zero memory ------------------- */
+/* ---- pattern.c: one element, all over fresh zero memory ----------------- */
 struct ndi_pattern {
     unsigned char *bytes; /* of one element; owned */
     size_t item;

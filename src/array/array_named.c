@@ -63,11 +63,11 @@ capacity_nbytes(const nds_dtype *dtype, int ndim, const int64_t *shape,
 {
     int64_t most[NDS_MAX_NDIM];
     int64_t grown;
-    int axis = opts != NULL && opts->order == 'F' ? ndim - 1 : 0;
+    int axis = opts->order == 'F' ? ndim - 1 : 0;
     int rc;
 
     *capacity = (uint64_t)nbytes;
-    if (opts == NULL || opts->capacity == 0) {
+    if (opts->capacity == 0) {
         return 0;
     }
     if (ndim == 0 || opts->capacity < shape[axis]) {
@@ -139,14 +139,19 @@ fill_data(struct ndi_segment *s, uint64_t from, uint64_t to, void *ctx)
     }
 }
 
+/* opts: a copy of the caller's, all of it there. */
 static int
 create(nds_array **out, const char *name, const nds_dtype *dtype, int ndim,
        const int64_t *shape, const nds_array_options *opts)
 {
-    struct ndi_segment_spec spec = {.kind = NDI_KIND_ARRAY, .name = name};
+    struct ndi_segment_spec spec = {.kind = NDI_KIND_ARRAY,
+                                    .name = name,
+                                    .mode_bits = opts->mode_bits,
+                                    .lifetime = opts->lifetime,
+                                    .replace = opts->replace};
     struct begin b = {.data_off = NDI_DATA_OFF};
     struct ndi_segment *s = NULL;
-    char order = opts != NULL && opts->order == 'F' ? 'F' : 'C';
+    char order = opts->order == 'F' ? 'F' : 'C';
     int64_t nbytes;
     int rc;
 
@@ -166,14 +171,9 @@ create(nds_array **out, const char *name, const nds_dtype *dtype, int ndim,
         spec.fill = fill_header;
     }
     spec.data_off = b.data_off;
-    if (rc == 0 && opts != NULL && opts->fill != NULL) {
+    if (rc == 0 && opts->fill != NULL) {
         rc = ndi_pattern_init(&b.pattern, dtype, opts->fill);
         spec.backed = b.pattern.any ? fill_data : NULL;
-    }
-    if (opts != NULL) {
-        spec.mode_bits = opts->mode_bits;
-        spec.lifetime = opts->lifetime;
-        spec.replace = opts->replace;
     }
     if (rc == 0 &&
         !ndi_add_u64(spec.data_off, spec.capacity, &spec.body_nbytes)) {
@@ -391,7 +391,7 @@ nds_array_unlink(const char *name)
     return nds_name_unlink(name);
 }
 
-/* ---- the lock and the generations ------------------------------------------- */
+/* ---- the lock and the generations --------------------------------------- */
 
 static int
 need_segment(const nds_array *a, const char *what)
@@ -532,7 +532,7 @@ nds_array_wait_changed(nds_array *a, uint64_t after, int64_t timeout_ns)
     return rc;
 }
 
-/* ---- growing ---------------------------------------------------------------- */
+/* ---- growing ------------------------------------------------------------ */
 
 /* Takes over what the header says now. Keeps the handle on failure. */
 static int
@@ -660,7 +660,7 @@ nds_array_resize(nds_array *a, int64_t extent)
     return rc;
 }
 
-/* ---- for the list of names ----------------------------------------------------- */
+/* ---- for the list of names ---------------------------------------------- */
 
 static int
 describe(const unsigned char *head, size_t nbytes, nds_name_info *out)

@@ -8,12 +8,9 @@
 #include <array/array_impl.h>
 
 #include <base/fail.h>
-#include <os/os.h>
+#include <nd/spread.h>
 
 #include <stdlib.h>
-#include <string.h>
-
-#define BURST 16384 /* bytes that are copied over and over: they stay in L1 */
 
 int
 ndi_pattern_init(struct ndi_pattern *p, const nds_dtype *dtype,
@@ -56,22 +53,7 @@ void
 ndi_pattern_write(const struct ndi_pattern *p, void *data, uint64_t from,
                   uint64_t to)
 {
-    unsigned char *at = (unsigned char *)data + from;
-    size_t n = (size_t)(to - from);
-    size_t burst = p->item * (p->item < BURST ? BURST / p->item : 1);
-    size_t done = 0;
-
-    if (!p->any) {
-        return; // fresh memory is zero already
-    }
-    for (; done < n && done < p->item; done++) {
-        at[done] = p->bytes[(from + done) % p->item];
-    }
-    while (done < n) {
-        size_t most = done < burst ? done : burst;
-        size_t k = n - done < most ? n - done : most;
-
-        memcpy(at + done, at, k); // whole elements so far: in step
-        done += k;
+    if (p->any) { // else: fresh memory is zero already
+        ndi_spread(data, from, to, p->bytes, p->item);
     }
 }

@@ -287,7 +287,7 @@ ndi_ticket_unpack(struct ndi_parcel *p, nds_array **out)
     }
 }
 
-/* ---- the carrier -------------------------------------------------------------- */
+/* ---- the carrier -------------------------------------------------------- */
 
 static int
 carry_pack(void *handle, struct ndi_parcel *p)

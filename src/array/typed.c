@@ -275,7 +275,7 @@ nds_typed_str(nds_typed *t, int64_t start, int64_t stop, char **text)
     return rc;
 }
 
-/* ---- the carrier -------------------------------------------------------------- */
+/* ---- the carrier -------------------------------------------------------- */
 
 static int
 carry_pack(void *handle, struct ndi_parcel *p)

@@ -25,7 +25,8 @@ static const struct err_row {
     const char *python;
 } err_rows[] = {
     {NDS_OK, "NDS_OK", "no error", ""},
-#define ERR_ROW(name, number, text, python) {number, "NDS_" #name, text, python},
+#define ERR_ROW(name, number, text, python)                                   \
+    {number, "NDS_" #name, text, python},
     NDS_ERROR_LIST(ERR_ROW)
 #undef ERR_ROW
 };

@@ -52,7 +52,7 @@ struct ndi_chan {
     _Atomic int64_t spin_put_ns;
     _Atomic int64_t alive_ns;    /* when not all consumers had died */
     _Atomic uint32_t lock_stuck; /* the last wait for the lock was in vain */
-    struct ndi_bell *_Atomic bell; /* the pollable descriptor; NULL: never asked */
+    struct ndi_bell *_Atomic bell; /* pollable descriptor; NULL: never asked */
 };
 
 struct ndi_hub {
@@ -154,7 +154,10 @@ int ndi_chan_me(struct ndi_chan *c, uint32_t *me);
 int ndi_chan_loan(struct ndi_chan *c, struct ndi_need *needs, int n,
                   uint32_t *slots, int *got, uint32_t *gen, int64_t deadline);
 /* The loans become items, in order: each READY store commits one. */
-int ndi_chan_publish(struct ndi_chan *c, const uint32_t *slots, int n);
+/* The lock is waited for only where the lane is full; NDS_EBUSY: then they are
+ * loans still. */
+int ndi_chan_publish(struct ndi_chan *c, const uint32_t *slots, int n,
+                     int64_t deadline);
 bool ndi_chan_has_items(const struct ndi_chan *c);
 int64_t ndi_chan_size(const struct ndi_chan *c);
 int ndi_chan_close(struct ndi_chan *c);
@@ -180,13 +183,16 @@ struct ndi_settled {
 };
 /* LOANED or TAKEN -> FREE, TAKEN -> LOANED with its seq: the items have left
  * the queue. One section; the first failure is returned, the rest done. */
-int ndi_chan_settle(struct ndi_chan *c, const struct ndi_settled *run, int n);
-int ndi_chan_free(struct ndi_chan *c, uint32_t slot); /* a run of one */
-int ndi_chan_own(struct ndi_chan *c, uint32_t slot);
+int ndi_chan_settle(struct ndi_chan *c, const struct ndi_settled *run, int n,
+                    int64_t deadline);
+/* Runs of one. */
+int ndi_chan_free(struct ndi_chan *c, uint32_t slot, int64_t deadline);
+int ndi_chan_own(struct ndi_chan *c, uint32_t slot, int64_t deadline);
 /* TAKEN that nobody has looked at -> BACK, as often delivered as before. */
-int ndi_chan_put_back(struct ndi_chan *c, const uint32_t *slots, int n);
+int ndi_chan_put_back(struct ndi_chan *c, const uint32_t *slots, int n,
+                      int64_t deadline);
 /* TAKEN -> back to the front, or parked or dropped by policy. */
-int ndi_chan_give_back(struct ndi_chan *c, uint32_t slot);
+int ndi_chan_give_back(struct ndi_chan *c, uint32_t slot, int64_t deadline);
 /* The word a returned item gets; FREE when it is dropped. */
 uint64_t ndi_word_returned(const struct ndi_chan *c, uint64_t word);
 /* Under the lock: what a slot held goes back to the caches. */
@@ -240,7 +246,7 @@ int ndi_held_done_oldest(struct ndi_chan *c);
 /* What was got and never acknowledged goes back to the queue. */
 void ndi_held_abandon(struct ndi_hub *hub);
 
-/* ---- item.c, item_get.c ---------------------------------------------------- */
+/* ---- item.c, item_get.c ------------------------------------------------- */
 int ndi_item_put(struct ndi_chan *c, const nds_array *a, const nds_tag *tag,
                  int64_t deadline);
 int ndi_item_put_move(struct ndi_chan *c, nds_array **a, const nds_tag *tag,
@@ -258,7 +264,8 @@ int ndi_item_get(struct ndi_chan *c, enum ndi_get_how how, nds_array **out,
                  nds_tag *tag, int64_t deadline);
 /* An item just claimed; on failure it is given back or parked. */
 int ndi_item_open(struct ndi_chan *c, enum ndi_get_how how, uint32_t slot,
-                  uint64_t word, nds_array **out, nds_tag *tag);
+                  uint64_t word, nds_array **out, nds_tag *tag,
+                  int64_t deadline);
 /* Waits for the first. What cannot be opened ends the run. */
 int ndi_item_get_many(struct ndi_chan *c, int room, nds_array **out,
                       nds_tag *tags, int64_t deadline, int *count);

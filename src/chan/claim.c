@@ -247,10 +247,11 @@ own_locked(struct ndi_chan *c, uint32_t slot)
 }
 
 int
-ndi_chan_settle(struct ndi_chan *c, const struct ndi_settled *run, int n)
+ndi_chan_settle(struct ndi_chan *c, const struct ndi_settled *run, int n,
+                int64_t deadline)
 {
     bool broken = false;
-    int rc = ndi_chan_lock(c), first = 0;
+    int rc = ndi_chan_lock_by(c, deadline), first = 0;
 
     if (rc < 0) {
         return rc;
@@ -266,21 +267,22 @@ ndi_chan_settle(struct ndi_chan *c, const struct ndi_settled *run, int n)
 }
 
 int
-ndi_chan_free(struct ndi_chan *c, uint32_t slot)
+ndi_chan_free(struct ndi_chan *c, uint32_t slot, int64_t deadline)
 {
-    return ndi_chan_settle(c, &(struct ndi_settled){slot, false}, 1);
+    return ndi_chan_settle(c, &(struct ndi_settled){slot, false}, 1, deadline);
 }
 
 int
-ndi_chan_own(struct ndi_chan *c, uint32_t slot)
+ndi_chan_own(struct ndi_chan *c, uint32_t slot, int64_t deadline)
 {
-    return ndi_chan_settle(c, &(struct ndi_settled){slot, true}, 1);
+    return ndi_chan_settle(c, &(struct ndi_settled){slot, true}, 1, deadline);
 }
 
 int
-ndi_chan_put_back(struct ndi_chan *c, const uint32_t *slots, int n)
+ndi_chan_put_back(struct ndi_chan *c, const uint32_t *slots, int n,
+                  int64_t deadline)
 {
-    int rc = ndi_chan_lock(c);
+    int rc = ndi_chan_lock_by(c, deadline);
 
     if (rc < 0) {
         return rc;
@@ -323,7 +325,7 @@ ndi_word_returned(const struct ndi_chan *c, uint64_t word)
 }
 
 int
-ndi_chan_give_back(struct ndi_chan *c, uint32_t slot)
+ndi_chan_give_back(struct ndi_chan *c, uint32_t slot, int64_t deadline)
 {
     struct ndi_slot *s = ndi_slot_at(c, slot);
     uint64_t word, now;
@@ -334,14 +336,14 @@ ndi_chan_give_back(struct ndi_chan *c, uint32_t slot)
 
         rc = ndi_chan_me(c, &me);
         if (rc == 0) {
-            rc = ndi_chan_free(c, slot);
+            rc = ndi_chan_free(c, slot, deadline);
         }
         if (rc == 0) {
             ndi_add_rlx(&c->counters[me - 1].dropped, 1);
         }
         return rc;
     }
-    rc = ndi_chan_lock(c);
+    rc = ndi_chan_lock_by(c, deadline);
     if (rc < 0) {
         return rc;
     }

@@ -114,9 +114,9 @@ ndi_held_closed(void *ctx)
         }
         pthread_mutex_unlock(&hub->mutex);
         if (state == NDI_HELD_LOAN || state == NDI_HELD_ADOPTED) {
-            (void)ndi_chan_free(held->chan, held->slot);
+            (void)ndi_chan_free(held->chan, held->slot, NDS_FOREVER);
         } else if (state == NDI_HELD_TAKEN) {
-            (void)ndi_chan_give_back(held->chan, held->slot);
+            (void)ndi_chan_give_back(held->chan, held->slot, NDS_FOREVER);
         }
     }
     ndi_held_put(held);
@@ -154,9 +154,9 @@ acknowledge(struct ndi_held *held, enum ndi_held_state from)
                         "taken");
     }
     if (!open) {
-        return ndi_chan_free(held->chan, held->slot);
+        return ndi_chan_free(held->chan, held->slot, NDS_FOREVER);
     }
-    rc = ndi_chan_own(held->chan, held->slot);
+    rc = ndi_chan_own(held->chan, held->slot, NDS_FOREVER);
     if (rc < 0) {
         return rc;
     }
@@ -166,7 +166,7 @@ acknowledge(struct ndi_held *held, enum ndi_held_state from)
         held->state = NDI_HELD_ADOPTED;
     }
     pthread_mutex_unlock(&hub->mutex);
-    return open ? 0 : ndi_chan_free(held->chan, held->slot);
+    return open ? 0 : ndi_chan_free(held->chan, held->slot, NDS_FOREVER);
 }
 
 int
@@ -195,7 +195,7 @@ ndi_held_release(struct ndi_held *held, nds_array **item)
     held->state = open ? NDI_HELD_TAKEN : NDI_HELD_OVER;
     pthread_mutex_unlock(&hub->mutex);
     rc = open ? acknowledge(held, NDI_HELD_TAKEN)
-              : ndi_chan_free(held->chan, held->slot);
+              : ndi_chan_free(held->chan, held->slot, NDS_FOREVER);
     ndi_held_put(held);
     return rc;
 }
@@ -242,7 +242,7 @@ ndi_held_abandon(struct ndi_hub *hub)
             return;
         }
         if (!open) { // an open one goes back when its array closes
-            (void)ndi_chan_give_back(held->chan, held->slot);
+            (void)ndi_chan_give_back(held->chan, held->slot, NDS_FOREVER);
         }
         ndi_held_put(held);
     }

@@ -214,7 +214,11 @@ warm_up(struct ndi_chan *c, uint64_t off, uint64_t nbytes)
     if (end <= warm) {
         return;
     }
-    while (warm < end && !ndi_cas_seq(&c->h->warm, &warm, end)) {
+    for (int tries = 0; warm < end && tries < NDI_CAS_TRIES; tries++) {
+        NDI_KILL_POINT("warm.will_raise");
+        if (ndi_cas_seq(&c->h->warm, &warm, end)) {
+            break;
+        }
     }
     if (nbytes < 2 * BIG) {
         return;
@@ -325,11 +329,12 @@ put_value(struct ndi_chan *c, const nds_array *a, const nds_tag *tag,
         goto out;
     }
     rc = fill_slot(c, slot, &p, a, tag);
-    if (rc < 0) {
-        (void)ndi_chan_free(c, slot);
-        goto out;
+    if (rc == 0) {
+        rc = ndi_chan_publish(c, &slot, 1, deadline);
     }
-    rc = ndi_chan_publish(c, &slot, 1);
+    if (rc < 0) {
+        (void)ndi_chan_free(c, slot, deadline);
+    }
 out:
     ndi_parcel_fini(&p.blob);
     return rc;
@@ -389,11 +394,13 @@ put_ticket(struct ndi_chan *c, const nds_array *a, const nds_tag *tag,
     rc = name_it(c, slot, s);
     NDI_KILL_POINT("ticket.named");
     if (rc < 0) {
-        (void)ndi_chan_free(c, slot);
         rc = NDS_ENOTSUP;
-        goto out;
+    } else {
+        rc = ndi_chan_publish(c, &slot, 1, deadline);
     }
-    rc = ndi_chan_publish(c, &slot, 1);
+    if (rc < 0) {
+        (void)ndi_chan_free(c, slot, deadline);
+    }
 out:
     ndi_parcel_fini(&p.blob);
     return rc;
@@ -448,12 +455,15 @@ ndi_item_put_none(struct ndi_chan *c, int64_t deadline)
 
     if (rc == 0) {
         describe(c, slot, &p);
-        rc = ndi_chan_publish(c, &slot, 1);
+        rc = ndi_chan_publish(c, &slot, 1, deadline);
+        if (rc < 0) {
+            (void)ndi_chan_free(c, slot, deadline);
+        }
     }
     return rc;
 }
 
-/* ---- many at once ---------------------------------------------------------- */
+/* ---- many at once ------------------------------------------------------- */
 
 /* Items that go together: loaned in one section, filled without the lock,
  * published by one store of the lane's tail. */
@@ -500,14 +510,14 @@ run_gather(struct ndi_chan *c, struct run *r, int count,
 
 /* What is left of a run's loans goes back, in one section. */
 static void
-run_free(struct ndi_chan *c, const uint32_t *slots, int n)
+run_free(struct ndi_chan *c, const uint32_t *slots, int n, int64_t deadline)
 {
     struct ndi_settled back[NDI_RUN];
 
     for (int i = 0; i < n; i++) {
         back[i] = (struct ndi_settled){slots[i], false};
     }
-    (void)ndi_chan_settle(c, back, n);
+    (void)ndi_chan_settle(c, back, n, deadline);
 }
 
 /* *done: how many are in the queue. */
@@ -527,12 +537,15 @@ run_put(struct ndi_chan *c, struct run *r, int64_t deadline, int *done)
             full += rc == 0;
         }
         if (full < got) {
-            run_free(c, r->slot + full, got - full);
+            run_free(c, r->slot + full, got - full, deadline);
         }
         if (full > 0) {
-            out = ndi_chan_publish(c, r->slot, full);
+            out = ndi_chan_publish(c, r->slot, full, deadline);
             rc = rc < 0 ? rc : out;
             *done += out == 0 ? full : 0;
+            if (out < 0) {
+                run_free(c, r->slot, full, deadline);
+            }
         }
     }
     return rc;
@@ -568,7 +581,7 @@ ndi_item_put_many(struct ndi_chan *c, int count, nds_array *const *arrays,
     return rc;
 }
 
-/* ---- in place ------------------------------------------------------------- */
+/* ---- in place ----------------------------------------------------------- */
 
 static int
 loan_array(struct ndi_chan *c, uint32_t slot, const struct plan *p,
@@ -621,7 +634,7 @@ ndi_item_loan(struct ndi_chan *c, nds_array **out, const nds_dtype *dtype,
     held->slot = slot;
     rc = loan_array(c, slot, &p, dtype, held, out);
     if (rc < 0) {
-        (void)ndi_chan_free(c, slot);
+        (void)ndi_chan_free(c, slot, deadline);
         goto out;
     }
     held->open = true;
@@ -655,9 +668,15 @@ ndi_item_publish(struct ndi_hub *hub, nds_array **a, const nds_tag *tag)
         return ndi_fail(NDS_EINVAL, "publish: the array is no loan");
     }
     set_tag(ndi_slot_at(c, held->slot), tag);
-    rc = ndi_chan_publish(c, &held->slot, 1);
+    rc = ndi_chan_publish(c, &held->slot, 1, NDS_FOREVER);
+    if (rc < 0) { // nothing is committed: the caller's loan still
+        pthread_mutex_lock(&hub->mutex);
+        held->state = NDI_HELD_LOAN;
+        pthread_mutex_unlock(&hub->mutex);
+        return rc;
+    }
     nds_array_close(ndi_steal(a));
-    return rc;
+    return 0;
 }
 
 void

@@ -130,7 +130,7 @@ item_fini(struct item *it)
     ndi_parcel_fini(&it->blob);
 }
 
-/* ---- the three ways to hand it over ------------------------------------------ */
+/* ---- the three ways to hand it over ------------------------------------- */
 
 static int
 open_copy(const struct item *it, nds_array **out)
@@ -280,13 +280,14 @@ open_array(struct ndi_chan *c, struct item *it, enum ndi_get_how how,
 
 /* What cannot be handed over goes back or, if it is nonsense, aside. */
 static void
-refuse(struct ndi_chan *c, uint32_t slot, uint64_t word, int rc)
+refuse(struct ndi_chan *c, uint32_t slot, uint64_t word, int rc,
+       int64_t deadline)
 {
     if (rc != NDS_ECORRUPT && rc != NDS_ENOENT && rc != NDS_EPROTO) {
-        (void)ndi_chan_give_back(c, slot);
+        (void)ndi_chan_give_back(c, slot, deadline);
         return;
     }
-    if (ndi_chan_lock(c) == 0) {
+    if (ndi_chan_lock_by(c, deadline) == 0) {
         if (ndi_load_acq(&ndi_slot_at(c, slot)->word) == word) {
             ndi_store_rel(&ndi_slot_at(c, slot)->word,
                           ndi_word_make(NDI_PARKED, ndi_word_deliveries(word),
@@ -332,7 +333,7 @@ open_item(struct ndi_chan *c, uint32_t slot, uint64_t word,
 /* An item that was claimed and cannot be had. */
 static int
 fail_item(struct ndi_chan *c, uint32_t slot, uint64_t word, int rc,
-          nds_array **out, struct opened *o)
+          nds_array **out, struct opened *o, int64_t deadline)
 {
     const nds_error saved = *nds_last_error();
     char text[256];
@@ -343,7 +344,7 @@ fail_item(struct ndi_chan *c, uint32_t slot, uint64_t word, int rc,
         o->held->state = NDI_HELD_OVER;
     }
     nds_array_close(ndi_steal(out));
-    refuse(c, slot, word, rc);
+    refuse(c, slot, word, rc, deadline);
     ndi_held_put(ndi_steal(&o->held));
     return ndi_fail(rc, "%s", text);
 }
@@ -351,7 +352,7 @@ fail_item(struct ndi_chan *c, uint32_t slot, uint64_t word, int rc,
 /* A run of items leaves the queue, or waits for task_done. */
 static int
 settle(struct ndi_chan *c, enum ndi_get_how how, struct opened *o, int n,
-       nds_array **out)
+       nds_array **out, int64_t deadline)
 {
     struct ndi_settled run[NDI_RUN];
     uint32_t me = 0;
@@ -373,7 +374,7 @@ settle(struct ndi_chan *c, enum ndi_get_how how, struct opened *o, int n,
         NDI_KILL_POINT("get.counted");
     }
     if (count > 0) {
-        rc = ndi_chan_settle(c, run, count);
+        rc = ndi_chan_settle(c, run, count, deadline);
         NDI_KILL_POINT("get.settled");
     }
     for (int i = 0; i < n; i++) {
@@ -394,7 +395,7 @@ settle(struct ndi_chan *c, enum ndi_get_how how, struct opened *o, int n,
 static int
 open_run(struct ndi_chan *c, enum ndi_get_how how, const uint32_t *slots,
          const uint64_t *words, int n, nds_array **out, nds_tag *tags,
-         int *count)
+         int64_t deadline, int *count)
 {
     struct opened o[NDI_RUN];
     int rc = 0, settled;
@@ -406,14 +407,16 @@ open_run(struct ndi_chan *c, enum ndi_get_how how, const uint32_t *slots,
         rc = open_item(c, slots[i], words[i], how, &out[i],
                        tags != NULL ? &tags[i] : NULL, &o[i]);
         if (rc < 0) {
-            rc = fail_item(c, slots[i], words[i], rc, &out[i], &o[i]);
+            rc = fail_item(c, slots[i], words[i], rc, &out[i], &o[i],
+                           deadline);
         }
         *count += rc == 0;
     }
     if (*count + 1 < n) {
-        (void)ndi_chan_put_back(c, slots + *count + 1, n - *count - 1);
+        (void)ndi_chan_put_back(c, slots + *count + 1, n - *count - 1,
+                                deadline);
     }
-    settled = settle(c, how, o, *count, out);
+    settled = settle(c, how, o, *count, out, deadline);
     for (int i = 0; i < *count; i++) {
         ndi_held_put(o[i].held);
     }
@@ -426,11 +429,11 @@ open_run(struct ndi_chan *c, enum ndi_get_how how, const uint32_t *slots,
 
 int
 ndi_item_open(struct ndi_chan *c, enum ndi_get_how how, uint32_t slot,
-              uint64_t word, nds_array **out, nds_tag *tag)
+              uint64_t word, nds_array **out, nds_tag *tag, int64_t deadline)
 {
     int count;
 
-    return open_run(c, how, &slot, &word, 1, out, tag, &count);
+    return open_run(c, how, &slot, &word, 1, out, tag, deadline, &count);
 }
 
 static int
@@ -453,7 +456,8 @@ get_run(struct ndi_chan *c, enum ndi_get_how how, int room, nds_array **out,
         }
     }
     return rc < 0 ? rc
-                  : open_run(c, how, slots, words, got, out, tags, count);
+                  : open_run(c, how, slots, words, got, out, tags, deadline,
+                             count);
 }
 
 int

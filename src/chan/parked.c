@@ -108,7 +108,8 @@ ndi_parked_take(struct ndi_chan *c, nds_array **out, nds_tag *tag)
 
         rc = claim_parked(c, &e[i], &word);
         if (rc == 0) {
-            rc = ndi_item_open(c, NDI_TAKE, e[i].slot, word, out, tag);
+            rc = ndi_item_open(c, NDI_TAKE, e[i].slot, word, out, tag,
+                               NDS_FOREVER);
             bad = rc;
         }
         if (rc != NDS_EAGAIN && rc != NDS_ECORRUPT && rc != NDS_ENOENT &&

@@ -374,7 +374,7 @@ nds_pipe_fd(nds_pipe *p, int *fd)
                      : ndi_bell_fd(c, peer_gone, p, fd);
 }
 
-/* ---- to another process ------------------------------------------------------ */
+/* ---- to another process ------------------------------------------------- */
 
 static int
 pack(void *handle, struct ndi_parcel *parcel)

@@ -287,7 +287,7 @@ nds_queue_size(nds_queue *q)
     return ndi_chan_size(chan_of(q));
 }
 
-/* ---- to another process ------------------------------------------------------ */
+/* ---- to another process ------------------------------------------------- */
 
 static int
 pack(void *handle, struct ndi_parcel *p)

@@ -65,9 +65,12 @@ raise_seq(struct ndi_chan *c, uint64_t newest)
 {
     uint64_t now = ndi_load_seq(&c->h->next_seq);
 
-    while (newest != 0 && !ndi_seq_before(newest, now & NDI_SEQ_MASK)) {
+    // Who keeps lowering it spoils the order of his queue, not our time.
+    for (int tries = 0; tries < NDI_CAS_TRIES && newest != 0 &&
+                        !ndi_seq_before(newest, now & NDI_SEQ_MASK); tries++) {
         uint64_t want = (now & ~NDI_SEQ_MASK) | ((newest + 1) & NDI_SEQ_MASK);
 
+        NDI_KILL_POINT("repair.will_raise");
         if (ndi_cas_seq(&c->h->next_seq, &now, want)) {
             return;
         }
@@ -215,11 +218,23 @@ settle_debts(struct ndi_chan *c, uint32_t index, uint32_t gen)
     }
 }
 
+/* Leaving and joining end with this burial, and wait with all our patience. A
+ * sweep buries on the way to something else, whose deadline it does not know:
+ * it waits the least there is, and leaves the grave to the next one. */
+static int
+lock_to_bury(struct ndi_chan *c, uint32_t index)
+{
+    uint64_t self = ndi_party_self(&c->hub->segment->party);
+    bool sweeps = self == 0 || ndi_owner_index(self) != index;
+
+    return ndi_chan_lock_by(c, sweeps ? 0 : NDS_FOREVER);
+}
+
 int
 ndi_chan_bury(struct ndi_chan *c, uint32_t index, uint32_t died_gen)
 {
     uint32_t top;
-    int rc = ndi_chan_lock(c);
+    int rc = lock_to_bury(c, index);
 
     if (rc < 0) {
         return rc;
@@ -262,7 +277,7 @@ ndi_chan_bury(struct ndi_chan *c, uint32_t index, uint32_t died_gen)
     return 0;
 }
 
-/* ---- looking ---------------------------------------------------------------- */
+/* ---- looking ------------------------------------------------------------ */
 
 /* Got without acknowledge and not yet done. `done` is read first: what happens
  * meanwhile makes the sum too large, never too small. */

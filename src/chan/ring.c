@@ -210,7 +210,7 @@ ndi_list_remove(struct ndi_chan *c, uint32_t slot)
     ndi_store_rlx(&c->h->list_count, count > 0 ? count - 1 : 0);
 }
 
-/* ---- lanes ---------------------------------------------------------------- */
+/* ---- lanes -------------------------------------------------------------- */
 
 /* Under the lock: a lane for this image, once. */
 static void
@@ -243,23 +243,34 @@ ndi_lanes_used(const struct ndi_chan *c)
     return n < c->nlanes ? n : c->nlanes;
 }
 
-/* The publisher's side: how many of the run went in, none without a lane. The
- * tail moves once. */
+/* Under publish_mutex: how many entries go into our lane, 0 without one; read
+ * once, for a neighbour may write there. Consumers only make it more. */
 static int
-lane_push(struct ndi_chan *c, const uint32_t *slots, int n, uint64_t seq)
+lane_room(const struct ndi_chan *c, uint64_t *tail)
 {
-    struct ndi_lane *l;
-    uint64_t tail, room;
+    uint64_t used;
 
+    *tail = 0;
     if (c->lane < 0) {
         return 0;
     }
+    *tail = ndi_load_rlx(&c->lanes[c->lane].tail);
+    used = *tail - ndi_load_acq(&c->lanes[c->lane].head);
+    return used < c->lane_entries ? (int)(c->lane_entries - used) : 0;
+}
+
+/* The publisher's side. The tail moves once for the run. */
+static void
+lane_push(struct ndi_chan *c, const uint32_t *slots, int n, uint64_t seq,
+          uint64_t tail)
+{
+    struct ndi_lane *l;
+
+    if (n == 0) {
+        return;
+    }
     l = &c->lanes[c->lane];
     ndi_store_rlx(&l->cpu, (uint32_t)ndi_cpu() + 1);
-    tail = ndi_load_rlx(&l->tail);
-    room = tail - ndi_load_acq(&l->head);
-    room = room < c->lane_entries ? c->lane_entries - room : 0;
-    n = (uint64_t)n < room ? n : (int)room;
     for (int i = 0; i < n; i++) {
         ndi_store_rlx(&c->rings[(uint64_t)c->lane * c->lane_entries +
                                 ((tail + (uint64_t)i) &
@@ -268,11 +279,8 @@ lane_push(struct ndi_chan *c, const uint32_t *slots, int n, uint64_t seq)
                           (seq + (uint64_t)i));
         NDI_KILL_POINT("publish.entry");
     }
-    if (n > 0) {
-        // Pairs with ndi_lane_head().
-        ndi_store_rel(&l->tail, tail + (uint64_t)n);
-    }
-    return n;
+    // Pairs with ndi_lane_head().
+    ndi_store_rel(&l->tail, tail + (uint64_t)n);
 }
 
 bool
@@ -340,7 +348,7 @@ ndi_chan_size(const struct ndi_chan *c)
     return (int64_t)(sum <= c->nslots ? sum : c->nslots);
 }
 
-/* ---- loan, publish ---------------------------------------------------------- */
+/* ---- loan, publish ------------------------------------------------------ */
 
 /* Under the lock. A slot number off the stack is believed if its word is
  * FREE; the stack is as good as the last section that ended well. */
@@ -459,44 +467,51 @@ ndi_chan_loan(struct ndi_chan *c, struct ndi_need *needs, int n,
 static uint64_t
 next_seqs(struct ndi_chan *c, int n)
 {
-    uint64_t seq;
+    for (int tries = 0; tries < NDI_CAS_TRIES; tries++) {
+        uint64_t seq =
+            ndi_add_seq(&c->h->next_seq, (uint64_t)n) & NDI_SEQ_MASK;
 
-    do {
-        seq = ndi_add_seq(&c->h->next_seq, (uint64_t)n) & NDI_SEQ_MASK;
-    } while (seq == 0 || seq + (uint64_t)n - 1 > NDI_SEQ_MASK);
-    return seq;
-}
-
-/* What found no place in the lane. A repair in between may have listed an
- * item already, or it is gone. */
-static int
-publish_spilled(struct ndi_chan *c, const uint32_t *slots, int n,
-                uint32_t me, uint64_t seq)
-{
-    int rc = n > 0 ? ndi_chan_lock(c) : 0;
-
-    if (rc < 0 || n == 0) {
-        return rc;
-    }
-    for (int i = 0; i < n; i++) {
-        struct ndi_slot *s = ndi_slot_at(c, slots[i]);
-        uint64_t at = seq + (uint64_t)i;
-
-        if (ndi_load_rlx(&s->listed) == 0 &&
-            ndi_load_rlx(&s->word) == ndi_word_make(NDI_READY, 0, me, at)) {
-            ndi_list_insert(c, slots[i], at);
+        NDI_KILL_POINT("publish.seq");
+        if (seq != 0 && seq + (uint64_t)n - 1 <= NDI_SEQ_MASK) {
+            return seq;
         }
     }
-    ndi_chan_unlock(c);
-    return 0;
+    return 1; // who moves it to the end all the time spoils his own order
+}
+
+/* Under publish_mutex: the run's commit. What the lane has no room for goes
+ * into the list; then the lock is held. */
+static void
+commit(struct ndi_chan *c, const uint32_t *slots, int n, uint32_t me,
+       uint64_t tail, int room)
+{
+    uint64_t seq = next_seqs(c, n);
+    int pushed = n < room ? n : room;
+
+    for (int i = 0; i < n; i++) {
+        ndi_store_rel(&ndi_slot_at(c, slots[i])->word,
+                      ndi_word_make(NDI_READY, 0, me, seq + (uint64_t)i));
+        NDI_KILL_POINT("publish.ready");
+    }
+    lane_push(c, slots, pushed, seq, tail);
+    NDI_KILL_POINT("publish.tail");
+    for (int i = pushed; i < n; i++) {
+        // Not twice, whatever a stranger made of our slot.
+        if (ndi_load_rlx(&ndi_slot_at(c, slots[i])->listed) == 0) {
+            ndi_list_insert(c, slots[i], seq + (uint64_t)i);
+            NDI_KILL_POINT("publish.listed");
+        }
+    }
 }
 
 int
-ndi_chan_publish(struct ndi_chan *c, const uint32_t *slots, int n)
+ndi_chan_publish(struct ndi_chan *c, const uint32_t *slots, int n,
+                 int64_t deadline)
 {
     uint32_t me;
-    uint64_t seq;
-    int pushed;
+    uint64_t tail;
+    int room;
+    bool spills;
     int rc = ndi_chan_me(c, &me);
 
     if (rc < 0) {
@@ -510,20 +525,27 @@ ndi_chan_publish(struct ndi_chan *c, const uint32_t *slots, int n)
         }
     }
     pthread_mutex_lock(&c->publish_mutex);
-    seq = next_seqs(c, n);
-    NDI_KILL_POINT("publish.seq");
-    for (int i = 0; i < n; i++) {
-        ndi_store_rel(&ndi_slot_at(c, slots[i])->word,
-                      ndi_word_make(NDI_READY, 0, me, seq + (uint64_t)i));
-        NDI_KILL_POINT("publish.ready");
+    room = lane_room(c, &tail);
+    spills = room < n;
+    if (NDI_UNLIKELY(spills)) {
+        // Before anything is committed, so that a lock that does not come
+        // leaves loans; and without the mutex, or other threads of ours would
+        // wait for two.
+        pthread_mutex_unlock(&c->publish_mutex);
+        rc = ndi_chan_lock_by(c, deadline);
+        if (rc < 0) {
+            return rc;
+        }
+        pthread_mutex_lock(&c->publish_mutex);
+        room = lane_room(c, &tail);
     }
-    pushed = lane_push(c, slots, n, seq);
-    NDI_KILL_POINT("publish.tail");
-    rc = publish_spilled(c, slots + pushed, n - pushed, me,
-                         seq + (uint64_t)pushed);
+    commit(c, slots, n, me, tail, room);
     pthread_mutex_unlock(&c->publish_mutex);
+    if (spills) {
+        ndi_chan_unlock(c);
+    }
     ndi_event_signal(&c->h->items, n);
-    return rc;
+    return 0;
 }
 
 int

@@ -123,7 +123,7 @@ nds_block_flush(nds_block *b)
     return rc < 0 ? ndi_fail_errno(-rc, "flush '%s'", b->path) : 0;
 }
 
-/* ---- over a segment ----------------------------------------------------------- */
+/* ---- over a segment ----------------------------------------------------- */
 
 static void
 segment_fini(nds_block *b)
@@ -147,7 +147,7 @@ ndi_block_of_segment(nds_block **out, struct ndi_segment *s)
     return 0;
 }
 
-/* ---- over the caller's memory --------------------------------------------------- */
+/* ---- over the caller's memory ------------------------------------------- */
 
 int
 ndi_block_of_memory(nds_block **out, void *data, size_t nbytes, bool readonly,

@@ -18,7 +18,7 @@ int ndi_name_hold(int *fd, const char *name, uid_t owner, int64_t deadline);
 int ndi_name_is(const char *name, const struct stat *st);
 bool ndi_name_is_hidden(const char *name); /* ".nds-..." */
 
-/* ---- control.c ------------------------------------------------------------ */
+/* ---- control.c ---------------------------------------------------------- */
 struct ndi_control_copy {
     struct ndi_ctl_header header;
     struct ndi_ctl_geometry geometry;
@@ -36,21 +36,21 @@ int ndi_control_fill(struct ndi_control *ctl,
                      uint64_t file_nbytes);
 const char *ndi_kind_text(uint32_t kind);
 
-/* ---- segment.c ---------------------------------------------------------------- */
+/* ---- segment.c ---------------------------------------------------------- */
 /* Maps body and control area of s->fd by s->mode. */
 int ndi_segment_map(struct ndi_segment *s, uint64_t ctl_off, bool ctl_readonly,
                     const char *name);
 int ndi_segment_party(struct ndi_segment *s, const struct ndi_ctl_geometry *g,
                       uint64_t ctl_off, bool ctl_readonly);
 
-/* ---- segment_attach.c ---------------------------------------------------------- */
+/* ---- segment_attach.c --------------------------------------------------- */
 void ndi_nap(int64_t ns);
 
-/* ---- room.c ------------------------------------------------------------------ */
+/* ---- room.c ------------------------------------------------------------- */
 /* NDS_ENOSPC with bytes wanted and free when nbytes will not fit. */
 int ndi_room_check(const char *name, uint64_t nbytes, bool memfd);
 
-/* ---- sweep.c ------------------------------------------------------------------ */
+/* ---- sweep.c ------------------------------------------------------------ */
 /* Removes `name` if it may go and nobody uses it: 1 removed (or would be),
  * 0 stays, with the reason. `held`: the caller holds the name. */
 int ndi_sweep_name(const char *name, bool held, bool dry_run,
@@ -60,12 +60,12 @@ extern const char ndi_why_foreign[];
 /* A sweep now and then, on the way to something else. */
 void ndi_sweep_sometimes(void);
 
-/* ---- guard.c ---------------------------------------------------------------------- */
+/* ---- guard.c ------------------------------------------------------------ */
 /* Marks *hit when the file under [addr, addr + nbytes) turns out shorter. */
 void ndi_guard_add(void *addr, size_t nbytes, _Atomic uint32_t *hit);
 void ndi_guard_remove(void *addr);
 
-/* ---- block.c: a handle and what stands behind it --------------------------------- */
+/* ---- block.c: a handle and what stands behind it ------------------------ */
 struct nds_block {
     _Atomic uint32_t refs;
     enum nds_reach reach;

@@ -156,7 +156,7 @@ nds_block_attach_raw(nds_block **out, const char *name, enum nds_mode mode)
     return rc;
 }
 
-/* ---- travelling ------------------------------------------------------------- */
+/* ---- travelling --------------------------------------------------------- */
 
 
 static int

@@ -32,7 +32,7 @@ called(const char *name)
     return name != NULL && name[0] != '\0' ? name : "(no name)";
 }
 
-/* ---- create --------------------------------------------------------------- */
+/* ---- create ------------------------------------------------------------- */
 
 static int
 no_room(int err, const char *name, uint64_t nbytes)
@@ -321,7 +321,7 @@ ndi_segment_create(struct ndi_segment **out,
     return 0;
 }
 
-/* ---- names ------------------------------------------------------------------- */
+/* ---- names -------------------------------------------------------------- */
 
 /* The program may have closed our descriptor under us. */
 static int
@@ -550,7 +550,7 @@ nds_name_unlink(const char *name)
     return rc;
 }
 
-/* ---- sharing the handle and letting go ------------------------------------------- */
+/* ---- sharing the handle and letting go ---------------------------------- */
 
 int
 ndi_segment_freeze(struct ndi_segment *s)

@@ -172,7 +172,7 @@ out:
     return 0;
 }
 
-/* ---- the walk over the directory ----------------------------------------------- */
+/* ---- the walk over the directory ---------------------------------------- */
 
 struct names {
     char (*list)[256];

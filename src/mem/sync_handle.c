@@ -64,7 +64,7 @@ fill(struct ndi_segment *s, void *ctx)
 
 /* Takes over the segment, also on failure. */
 static int
-handle_over(struct handle **out, struct ndi_segment *s)
+handle_over(struct handle **out, struct ndi_segment *s, enum ndi_kind kind)
 {
     struct handle *h = malloc(sizeof *h);
 
@@ -74,6 +74,10 @@ handle_over(struct handle **out, struct ndi_segment *s)
         return ndi_fail_nomem(sizeof *h, "a lock handle");
     }
     h->segment = s;
+    if (kind == NDI_KIND_BARRIER) {
+        s->party.mourned = &s->ctl->object.barrier;
+        s->party.mourn = ndi_gate_mourn;
+    }
     return 0;
 }
 
@@ -94,7 +98,7 @@ handle_make(struct handle **out, const char *name, struct birth b)
     if (rc == 0) {
         rc = ndi_segment_create(&s, &spec);
     }
-    return rc < 0 ? rc : handle_over(out, s);
+    return rc < 0 ? rc : handle_over(out, s, b.kind);
 }
 
 static int
@@ -105,7 +109,7 @@ handle_attach(struct handle **out, const char *name, enum ndi_kind kind,
     int rc = ndi_segment_attach(&s, name, kind, mode, 0);
 
     *out = NULL;
-    return rc < 0 ? rc : handle_over(out, s);
+    return rc < 0 ? rc : handle_over(out, s, kind);
 }
 
 static void
@@ -143,7 +147,7 @@ handle_unpack(struct ndi_parcel *p, void **handle, enum ndi_kind kind)
         rc = ndi_segment_adopt(&s, fd, kind, NDS_READWRITE);
     }
     if (rc == 0) {
-        rc = handle_over(&h, s);
+        rc = handle_over(&h, s, kind);
     }
     *handle = h;
     return rc;
@@ -229,7 +233,7 @@ nds_mutex_poison(nds_mutex *m)
     return ndi_lock_poison(PARTY(m), &OBJECT(m).mutex);
 }
 
-/* ---- condition ------------------------------------------------------------ */
+/* ---- condition ---------------------------------------------------------- */
 
 int
 nds_cond_create(nds_cond **out, const char *name)
@@ -270,7 +274,7 @@ nds_cond_notify(nds_cond *c, int count)
     return ndi_cond_wake(&OBJECT(c).cond, count);
 }
 
-/* ---- semaphore ------------------------------------------------------------ */
+/* ---- semaphore ---------------------------------------------------------- */
 
 int
 nds_sem_create(nds_sem **out, const char *name, unsigned value,
@@ -338,7 +342,7 @@ nds_sem_value(const nds_sem *s)
                : ndi_load_acq(&OBJECT(s).sem.count);
 }
 
-/* ---- event ---------------------------------------------------------------- */
+/* ---- event -------------------------------------------------------------- */
 
 int
 nds_event_create(nds_event **out, const char *name)
@@ -379,7 +383,7 @@ nds_event_wait(nds_event *e, int64_t timeout_ns)
     return ndi_flag_wait(&OBJECT(e).event, ndi_deadline(timeout_ns));
 }
 
-/* ---- barrier -------------------------------------------------------------- */
+/* ---- barrier ------------------------------------------------------------ */
 
 int
 nds_barrier_create(nds_barrier **out, const char *name, unsigned parties)
@@ -409,18 +413,16 @@ nds_barrier_wait(nds_barrier *b, int64_t timeout_ns, unsigned *index)
 int
 nds_barrier_abort(nds_barrier *b)
 {
-    ndi_gate_abort(&OBJECT(b).barrier);
-    return 0;
+    return ndi_gate_abort(&OBJECT(b).barrier);
 }
 
 int
 nds_barrier_reset(nds_barrier *b)
 {
-    ndi_gate_reset(&OBJECT(b).barrier);
-    return 0;
+    return ndi_gate_reset(&OBJECT(b).barrier);
 }
 
-/* ---- rwlock --------------------------------------------------------------- */
+/* ---- rwlock ------------------------------------------------------------- */
 
 int
 nds_rwlock_create(nds_rwlock **out, const char *name)
@@ -455,7 +457,7 @@ nds_rwlock_unlock(nds_rwlock *l)
     return ndi_rwlock_release(PARTY(l), &OBJECT(l).rwlock);
 }
 
-/* ---- sequence lock -------------------------------------------------------- */
+/* ---- sequence lock ------------------------------------------------------ */
 
 int
 nds_seqlock_create(nds_seqlock **out, const char *name)

@@ -86,7 +86,7 @@ ndi_manager_open(nds_manager *m, struct ndi_conn *c)
                          ndi_deadline(m->timeout_ns));
 }
 
-/* ---- requests and replies -------------------------------------------------- */
+/* ---- requests and replies ----------------------------------------------- */
 
 nds_value *
 ndi_request(nds_value *first, const char *name, nds_value *args,
@@ -312,7 +312,7 @@ ndi_manager_call(nds_manager *m, const char *id, const char *method,
     return rc;
 }
 
-/* ---- connect, start, end ------------------------------------------------------ */
+/* ---- connect, start, end ------------------------------------------------ */
 
 int
 nds_manager_connect(nds_manager **out, const nds_manager_options *opts)

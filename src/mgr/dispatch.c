@@ -147,7 +147,7 @@ peer_of(const struct ndi_conn *c)
     return c->local ? c->pid : 0;
 }
 
-/* ---- what `create` answers ------------------------------------------------- */
+/* ---- what `create` answers ---------------------------------------------- */
 
 /* (ident, exposed), and for clients of our own what we can do beside. */
 static nds_value *
@@ -301,7 +301,7 @@ static const struct {
     {"shutdown", fn_none},
 };
 
-/* ---- the array itself, for a client of ours on this machine ----------------- */
+/* ---- the array itself, for a client of ours on this machine ------------- */
 
 /* An open file description of the client's own (locks belong to it) that can
  * do no more than the mode asks for. */
@@ -365,7 +365,7 @@ serve_map(struct ndi_service *s, struct ndi_conn *c, const struct request *r)
     return rc;
 }
 
-/* ---- method calls ---------------------------------------------------------------- */
+/* ---- method calls ------------------------------------------------------- */
 
 static int
 reply_not_exposed(struct ndi_service *s, struct ndi_conn *c,

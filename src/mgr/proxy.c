@@ -308,7 +308,7 @@ nds_proxy_store(nds_proxy *p, const char *slice, nds_array *value)
     return rc;
 }
 
-/* ---- the array itself --------------------------------------------------------- */
+/* ---- the array itself --------------------------------------------------- */
 
 /* What came: geometry and a descriptor (taken over). Nothing of either is
  * believed before it is checked. */
@@ -415,7 +415,7 @@ nds_proxy_map(nds_proxy *p, nds_array **out, enum nds_mode mode)
     return rc;
 }
 
-/* ---- to another process ----------------------------------------------------------- */
+/* ---- to another process ------------------------------------------------- */
 
 static int
 carry_pack(void *handle, struct ndi_parcel *parcel)

@@ -38,7 +38,7 @@ int ndi_cast_numbers(const struct ndi_cast *c, char *dst, int64_t dst_stride,
 
 /* ---- cast_time.c: units of datetime64 and timedelta64 -------------------- */
 int ndi_cast_time_init(struct ndi_cast *c);
-/* ---- cast_text.c: S and U ------------------------------------------------- */
+/* ---- cast_text.c: S and U ----------------------------------------------- */
 int ndi_cast_text(const struct ndi_cast *c, char *dst, int64_t dst_stride,
                   const char *src, int64_t src_stride, int64_t count);
 

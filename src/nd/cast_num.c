@@ -47,7 +47,7 @@ wide_class(const struct ndi_cast *c)
     return from->type == NDS_TYPE_UINT64 ? WIDE_U64 : WIDE_I64;
 }
 
-/* ---- loads -------------------------------------------------------------------- */
+/* ---- loads -------------------------------------------------------------- */
 
 /* n elements, packed and in this machine's order. */
 static void
@@ -157,7 +157,7 @@ widen_nat(union chunk *w, const void *in, int64_t n)
     }
 }
 
-/* ---- stores --------------------------------------------------------------------- */
+/* ---- stores ------------------------------------------------------------- */
 
 /* cvttsd2si and fistp: what does not fit becomes the lowest. */
 static int32_t

@@ -93,7 +93,7 @@ gcd(__int128 a, __int128 b)
     return a;
 }
 
-/* ---- the calendar ----------------------------------------------------------------- */
+/* ---- the calendar ------------------------------------------------------- */
 
 /* Days since 1970-01-01 of the first of a month counted from 1970-01. */
 static int64_t

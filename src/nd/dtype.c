@@ -219,7 +219,7 @@ ndi_dtype_swap_unit(const nds_dtype *dt)
     }
 }
 
-/* ---- makers --------------------------------------------------------------- */
+/* ---- makers ------------------------------------------------------------- */
 
 static int
 dtype_new(nds_dtype **out)
@@ -514,7 +514,7 @@ ndi_dtype_new_subarray(const nds_dtype **out, const nds_dtype *base, int ndim,
     return 0;
 }
 
-/* ---- another byte order ------------------------------------------------------ */
+/* ---- another byte order ------------------------------------------------- */
 
 static int
 record_with_order(const nds_dtype **out, const nds_dtype *dt, char order)

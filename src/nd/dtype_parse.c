@@ -136,7 +136,7 @@ from_type_and_shape(const nds_dtype **out, const struct ndi_lit *type,
     return rc;
 }
 
-/* ---- [('a', '<i4'), ('', '|V4'), ('b', '<f8', (2, 3))] ---------------------------- */
+/* ---- [('a', '<i4'), ('', '|V4'), ('b', '<f8', (2, 3))] ------------------ */
 
 static bool
 is_gap(const struct ndi_lit *item, const nds_dtype *dt)
@@ -211,7 +211,7 @@ from_list(const nds_dtype **out, const struct ndi_lit *lit, bool align,
     return rc;
 }
 
-/* ---- {'names': ..., 'formats': ..., 'offsets': ..., 'itemsize': ...} ---------------- */
+/* ---- {'names': ..., 'formats': ..., 'offsets': ..., 'itemsize': ...} ---- */
 
 struct dict_form {
     const struct ndi_lit *names, *formats, *offsets, *itemsize, *aligned;
@@ -344,7 +344,7 @@ from_names(const nds_dtype **out, const struct ndi_lit *lit, bool align,
     return rc;
 }
 
-/* ---- {'a': ('<i4', 0), 'b': ('<f8', 8)} ------------------------------------------------ */
+/* ---- {'a': ('<i4', 0), 'b': ('<f8', 8)} --------------------------------- */
 
 static int
 compare_offsets(const void *a, const void *b)

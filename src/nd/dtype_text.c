@@ -13,7 +13,7 @@
 
 #include <string.h>
 
-/* ---- Python's repr of a str --------------------------------------------------- */
+/* ---- Python's repr of a str --------------------------------------------- */
 
 /* Length of the UTF-8 character at s, and its value. Names are valid UTF-8. */
 static size_t
@@ -75,7 +75,7 @@ ndi_add_quoted(struct ndi_buf *b, const char *text)
     ndi_buf_add_char(b, quote);
 }
 
-/* ---- parts ---------------------------------------------------------------------- */
+/* ---- parts -------------------------------------------------------------- */
 
 static char
 native_mark(void)
@@ -142,7 +142,7 @@ add_quoted_plain(struct ndi_buf *b, const nds_dtype *dt)
     ndi_buf_add_char(b, '\'');
 }
 
-/* ---- the canonical text ------------------------------------------------------------ */
+/* ---- the canonical text ------------------------------------------------- */
 
 bool
 ndi_dtype_has_descr(const nds_dtype *dt)
@@ -268,7 +268,7 @@ nds_dtype_str(const nds_dtype *dt, char **text)
     return ndi_buf_steal_text(&b, text);
 }
 
-/* ---- what repr and str show ----------------------------------------------------------- */
+/* ---- what repr and str show --------------------------------------------- */
 
 /* Fields one after another, with no more gaps than alignment asks for. */
 static bool

@@ -263,7 +263,7 @@ parse_word(const nds_dtype **out, const char *s, size_t n, int code)
                       n, code);
 }
 
-/* ---- comma texts: "i4, (2,3)f8, 5S3" --------------------------------------------- */
+/* ---- comma texts: "i4, (2,3)f8, 5S3" ------------------------------------ */
 
 /* (2,3) or 5 at the front; *used bytes of it, 0 if there is none. */
 static int

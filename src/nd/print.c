@@ -206,7 +206,7 @@ put_body(struct ndi_buf *b, const nds_view *v, int numpy, const char *sep,
     return rc;
 }
 
-/* ---- repr's tail ---------------------------------------------------------- */
+/* ---- repr's tail -------------------------------------------------------- */
 
 static void
 put_shape(struct ndi_buf *b, const nds_view *v)
@@ -305,7 +305,7 @@ put_tail(struct ndi_buf *b, const nds_view *v, int numpy)
     ndi_buf_fini(&extra);
 }
 
-/* ---- public --------------------------------------------------------------- */
+/* ---- public ------------------------------------------------------------- */
 
 int
 ndi_print_class(int *out, int numpy)

@@ -213,7 +213,7 @@ ndi_float_scalar(char *out, long double x, enum nds_type type, int numpy,
     }
 }
 
-/* ---- an array's floats ---------------------------------------------------- */
+/* ---- an array's floats -------------------------------------------------- */
 
 void
 ndi_float_fmt_feed(struct ndi_float_fmt *f, long double x)

@@ -124,7 +124,7 @@ ndi_scalar_write(struct ndi_buf *b, const nds_dtype *dt,
     }
 }
 
-/* ---- Python objects ------------------------------------------------------- */
+/* ---- Python objects ----------------------------------------------------- */
 
 static int
 add_tuple(struct ndi_buf *b, const nds_dtype *dt, const unsigned char *at,

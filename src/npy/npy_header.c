@@ -230,7 +230,7 @@ ndi_npy_info_fini(struct ndi_npy_info *info)
     *info = (struct ndi_npy_info){0};
 }
 
-/* ---- writing --------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------ */
 
 static void
 add_dict(struct ndi_buf *b, const nds_dtype *dtype, int ndim,

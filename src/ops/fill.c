@@ -3,11 +3,12 @@
  * fill.c - one value everywhere, or 0, 1, 2, ...
  *
  * The value becomes the bytes of one element; dense memory then takes them in
- * whatever order its axes have, zero-like bytes by memset.
+ * whatever order its axes have.
  */
 #include "ops_impl.h"
 
 #include <base/fail.h>
+#include <nd/spread.h>
 #include <os/os.h>
 
 #include <inttypes.h>
@@ -18,59 +19,14 @@ struct element {
     int64_t nbytes;
 };
 
-NDI_CLONES static void
-store_dense(char *data, const struct element *e, int64_t count)
-{
-    uint64_t pair[2];
-
-    if (e->nbytes == 8) {
-        uint64_t *restrict p = (uint64_t *)data;
-
-        memcpy(pair, e->bytes, 8);
-        for (int64_t i = 0; i < count; i++) {
-            p[i] = pair[0];
-        }
-        return;
-    }
-    if (e->nbytes == 4) {
-        uint32_t *restrict p = (uint32_t *)data;
-        uint32_t word;
-
-        memcpy(&word, e->bytes, 4);
-        for (int64_t i = 0; i < count; i++) {
-            p[i] = word;
-        }
-        return;
-    }
-    if (e->nbytes == 2) {
-        uint16_t *restrict p = (uint16_t *)data;
-        uint16_t word;
-
-        memcpy(&word, e->bytes, 2);
-        for (int64_t i = 0; i < count; i++) {
-            p[i] = word;
-        }
-        return;
-    }
-    for (int64_t i = 0; i < count; i++) {
-        memcpy(data + i * e->nbytes, e->bytes, (size_t)e->nbytes);
-    }
-}
-
 static void
 store_run(void *ctx, char *data, int64_t stride, int64_t count)
 {
     const struct element *e = ctx;
-    bool same = true;
 
-    for (int64_t i = 1; i < e->nbytes; i++) {
-        same &= e->bytes[i] == e->bytes[0];
-    }
-    if (stride == e->nbytes && same) {
-        memset(data, e->bytes[0], (size_t)(count * e->nbytes));
-    } else if (stride == e->nbytes &&
-               (e->nbytes > 8 || (uintptr_t)data % (size_t)e->nbytes == 0)) {
-        store_dense(data, e, count);
+    if (stride == e->nbytes) {
+        ndi_spread(data, 0, (uint64_t)(count * e->nbytes), e->bytes,
+                   (size_t)e->nbytes);
     } else {
         for (int64_t i = 0; i < count; i++, data += stride) {
             memcpy(data, e->bytes, (size_t)e->nbytes);

@@ -127,7 +127,7 @@ int64_t ndi_plan_piece(const struct ndi_plan *p, int64_t start,
                        int64_t *inner);
 bool ndi_reduce_is_old(void);
 
-/* ---- reduce_kernels.c ----------------------------------------------------- */
+/* ---- reduce_kernels.c --------------------------------------------------- */
 /* Folds x[0..count) into *acc, or x[i] into acc[i * step]. */
 typedef void ndi_fold_fn(void *acc, const void *x, int64_t count);
 typedef void ndi_fold_each_fn(void *acc, int64_t step, const void *x,
@@ -146,7 +146,7 @@ void ndi_pairwise(enum nds_type type, const void *x, int64_t count, void *sum);
 /* Where the tree of count elements parts: the left half's length. */
 int64_t ndi_pairwise_split(enum nds_type type, int64_t count);
 
-/* ---- reduce_pass.c --------------------------------------------------------- */
+/* ---- reduce_pass.c ------------------------------------------------------ */
 #define NDI_PASS_LEAF 1024
 #define NDI_NODE_NBYTES ((int64_t)4 << 20) /* worth a thread's while */
 struct ndi_pass {

@@ -157,10 +157,11 @@ divide(enum nds_type t, unsigned char *x, int64_t n, bool old_array,
         float f = *(float *)x;
 
         if (half) {
-            f = old_array
-                    ? ndi_half_round(f / ndi_half_load(
-                                             ndi_half_from_double((double)n)))
-                    : ndi_half_load(ndi_half_from_double((double)f / (double)n));
+            float by = ndi_half_load(ndi_half_from_double((double)n));
+
+            f = old_array ? ndi_half_round(f / by)
+                          : ndi_half_load(ndi_half_from_double(
+                                (double)f / (double)n));
         } else {
             f = old_array ? f / (float)n : (float)((double)f / (double)n);
         }

@@ -24,9 +24,9 @@
 
 #define HUGE ((size_t)2 << 20)
 #define COLLAPSE_FROM ((size_t)4 << 20)
-/* 0.2 GB/s, about what 4 KiB faults reach. Slow now and then is the host finding
- * memory, which small pages would wait for as well; slow for 64 MiB in a row is
- * the kernel moving pages out of the way. */
+/* 0.2 GB/s, about what 4 KiB faults reach. Slow now and then is the host
+ * finding memory, which small pages would wait for as well; slow for 64 MiB in
+ * a row is the kernel moving pages out of the way. */
 #define COLLAPSE_NS_PER_BYTE 5
 #define COLLAPSE_SLOW 16
 

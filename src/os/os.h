@@ -47,10 +47,11 @@ void ndi_at_fork(enum ndi_fork_rank rank, void (*before)(void),
 /* Never 0, unique among the threads of this process while they live. */
 uint32_t ndi_thread_token(void);
 
-/* ---- parallel.c: one large job on several processors ----------------------- */
-/* piece(ctx, i) for i in 0..count-1, each once, in any order, by this thread and
- * others (NDSHARE_THREADS, else as many as there are processors for it). The
- * pieces must not touch what another one writes. Returns when all are done. */
+/* ---- parallel.c: one large job on several processors -------------------- */
+/* piece(ctx, i) for i in 0..count-1, each once, in any order, by this thread
+ * and others (NDSHARE_THREADS, else as many as there are processors for it).
+ * The pieces must not touch what another one writes. Returns when all are
+ * done. */
 void ndi_parallel(int64_t count, void (*piece)(void *ctx, int64_t i),
                   void *ctx);
 /* range(ctx, from, to) over 0..count in pieces of 4 MiB, count * nbytes_each
@@ -110,7 +111,7 @@ int ndi_shm_unlink(const char *name);
 /* Sealed against shrinking; `what` shows in /proc/PID/maps. */
 int ndi_memfd(int *fd, const char *what, uint64_t nbytes);
 
-/* ---- map.c ---------------------------------------------------------------- */
+/* ---- map.c -------------------------------------------------------------- */
 enum ndi_map_flags {
     NDI_MAP_WRITE = 1,
     NDI_MAP_PRIVATE = 2,  /* copy-on-write */
@@ -140,7 +141,7 @@ int ndi_map_sync(void *addr, size_t nbytes);     /* msync MS_SYNC */
  * -errno with nothing changed. */
 int ndi_map_renew(void *addr, size_t nbytes);
 
-/* ---- private.c ------------------------------------------------------------ */
+/* ---- private.c ---------------------------------------------------------- */
 /* Which private mappings a whole-array write may replace after a fork: the heap
  * of the mem room reports its large blocks here. */
 void ndi_private_add(void *addr, size_t nbytes);
@@ -151,7 +152,7 @@ void ndi_private_remove(void *addr);
  * True if it did: every byte of the range is zero now. */
 bool ndi_map_renew_if_private(void *addr, size_t nbytes);
 
-/* ---- futex.c --------------------------------------------------------------- */
+/* ---- futex.c ------------------------------------------------------------ */
 /* Shared (cross-process) futex. 0 woken or changed, -ETIMEDOUT. Sleeps at most
  * the slice, so callers look again: NDI_SLICE_NS. */
 #define NDI_SLICE_NS 50000000
@@ -161,15 +162,15 @@ int ndi_futex_wake(_Atomic uint32_t *word, int count);
 /* The processor this thread runs on now. */
 int ndi_cpu(void);
 
-/* ---- eventfd.c: what a poll loop hears ---------------------------------------- */
+/* ---- eventfd.c: what a poll loop hears ---------------------------------- */
 int ndi_eventfd(int *fd);        /* does not block */
 int ndi_eventfd_ring(int fd);    /* readable from now on */
 int ndi_eventfd_still(int fd);   /* readable no more; -EAGAIN: it was not */
 
-/* ---- rand.c ------------------------------------------------------------------ */
+/* ---- rand.c ------------------------------------------------------------- */
 int ndi_random_bytes(void *out, size_t nbytes);
 
-/* ---- exec.c: processes ------------------------------------------------------- */
+/* ---- exec.c: processes -------------------------------------------------- */
 int ndi_pidfd_open(int *fd, pid_t pid);
 int ndi_pidfd_signal(int pidfd, int sig);
 /* Waits for a child by pidfd: *code is the exit code or minus the signal.
@@ -185,7 +186,7 @@ void ndi_child_wait(pid_t pid);
 int ndi_spawn_self(pid_t *pid, int *pidfd, char *const argv[], char *env[],
                    int keep);
 
-/* ---- sock.c, fdpass.c ---------------------------------------------------------- */
+/* ---- sock.c, fdpass.c --------------------------------------------------- */
 int ndi_sock_pair(int out[2]); /* Unix stream */
 /* Readable (1) or writable (2) before the deadline: -ETIMEDOUT. */
 int ndi_sock_wait(int fd, int events, int64_t deadline);
@@ -224,20 +225,20 @@ void ndi_sock_shutdown(int fd); /* both directions; wakes whoever waits */
 /* Sends one byte if there is room; async-signal-safe. */
 void ndi_sock_poke(int fd);
 
-/* ---- foreign.c: memory that others made ---------------------------------------- */
+/* ---- foreign.c: memory that others made --------------------------------- */
 bool ndi_os_is_readonly(int fd); /* opened without write access */
 bool ndi_os_is_memfd(int fd);    /* memory that can be sealed, not a file */
 /* Lays private zero pages over whole pages of a mapping; signal-safe. */
 int ndi_map_zero(void *addr, size_t nbytes, bool write);
 /* Writes into the memory of a child of ours, at the address it gave; by all
- * processors. -EPERM, -ENOSYS where the kernel does not let us; -EFAULT, -ESRCH.
- * On failure some of it may have been written. */
+ * processors. -EPERM, -ENOSYS where the kernel does not let us; -EFAULT,
+ * -ESRCH. On failure some of it may have been written. */
 int ndi_push_memory(pid_t pid, uint64_t to, const void *from, size_t nbytes);
 /* System V segments. */
 int ndi_sysv_attach(void **out, size_t *nbytes, int shmid, bool readonly);
 void ndi_sysv_detach(void *addr);
 
-/* ---- stats.c: counters of a process tree ------------------------------------------- */
+/* ---- stats.c: counters of a process tree -------------------------------- */
 void ndi_count_copied(uint64_t nbytes);
 /* The descriptor of the counters, or -1; it stays theirs. */
 int ndi_stats_fd(void);
@@ -246,7 +247,7 @@ int ndi_stats_fd(void);
 void ndi_stats_adopt(int fd);
 #define NDI_STATS_ENV "NDSHARE_STATS_FD"
 
-/* ---- kill points and faults: killpoint.c, test builds only -------------------------- */
+/* ---- kill points and faults: killpoint.c, test builds only -------------- */
 /*
  * NDI_KILL_POINT("claim.after_intent") is nothing in a release build. In test
  * builds (NDI_TESTING) each visit is numbered in a page shared with the

@@ -55,7 +55,7 @@ int ndi_args_check(const nds_args *args);
 /* After a start that worked: moved arrays leave this process. */
 void ndi_args_drop_moved(nds_args *args);
 
-/* ---- args_carry.c --------------------------------------------------------- */
+/* ---- args_carry.c ------------------------------------------------------- */
 /* push: heap arrays will be written into the child once it has made room. */
 int ndi_args_pack(const nds_args *args, struct ndi_parcel *p, bool push);
 int ndi_args_unpack(struct ndi_parcel *p, nds_args **out);
@@ -64,7 +64,7 @@ bool ndi_args_must_settle(const nds_args *args);
 /* In that child: copies it, and makes every handle the child's own. */
 int ndi_args_settle(nds_args *args);
 
-/* ---- push.c --------------------------------------------------------------- */
+/* ---- push.c ------------------------------------------------------------- */
 bool ndi_push_suits(const struct ndi_arg *arg);
 int ndi_push_pack(const struct ndi_arg *arg, struct ndi_parcel *p);
 int ndi_push_unpack(struct ndi_parcel *p, nds_array **out);
@@ -76,7 +76,7 @@ struct ndi_reply;
 int ndi_push(int fd, pid_t pid, const struct ndi_start *s,
              const struct ndi_reply *r);
 
-/* ---- child.c ---------------------------------------------------------------- */
+/* ---- child.c ------------------------------------------------------------ */
 /* What precedes a parcel on the socket. */
 struct ndi_start_head {
     uint64_t magic;
@@ -119,7 +119,7 @@ int ndi_child_run(int fd, struct ndi_parcel *p);
 /* Runs fn, frees args (may be NULL), flushes: the exit code. */
 int ndi_child_call(nds_task_fn fn, nds_args *args, bool flush_all);
 
-/* ---- proc.c ------------------------------------------------------------------- */
+/* ---- proc.c ------------------------------------------------------------- */
 struct nds_proc {
     pid_t pid;
     int pidfd;
@@ -157,7 +157,7 @@ const char *ndi_program_name(void);
  * could be holding one; says which it was. */
 bool ndi_flush_stdio(void);
 
-/* ---- start_spawn.c -------------------------------------------------------------- */
+/* ---- start_spawn.c ------------------------------------------------------ */
 /* Starts the executable anew, with the other end of *fd as its socket. */
 int ndi_spawn_peer(pid_t *pid, int *pidfd, int *fd, const char *name);
 /* Sends head, descriptors and bytes. */
@@ -166,7 +166,7 @@ int ndi_send_start(int fd, uint64_t role, const struct ndi_parcel *p,
 /* Task, name, forkserver and arguments as one parcel. */
 int ndi_pack_start(const struct ndi_start *s, struct ndi_parcel *p, bool push);
 
-/* ---- start_server.c, forkserver.c ------------------------------------------------- */
+/* ---- start_server.c, forkserver.c --------------------------------------- */
 /* A duplicate of this process's line to its forkserver, or -1. */
 int ndi_server_line(void);
 /* Makes `fd` this process's line (taken over). */
@@ -177,7 +177,7 @@ pid_t ndi_server_pid(void); /* 0: none of ours runs */
 /* Being the server: returns when the last client is gone. */
 void ndi_server_loop(int line);
 
-/* ---- reaper.c --------------------------------------------------------------------- */
+/* ---- reaper.c ----------------------------------------------------------- */
 /* Takes over pidfd and waits for that child's end, beside the program. */
 void ndi_reaper_add(int pidfd);
 

@@ -12,6 +12,11 @@
  * nobody past a deadline. `round` follows the verdict; whoever finds it behind
  * moves it. A broken round stays until a reset moves it.
  *
+ * A member's death shows in its entry, until that is buried or taken anew: then
+ * whoever does so breaks the round first, as those who wait would have at their
+ * next look. Killed after it, the entry says the same still; the next one finds
+ * the round broken.
+ *
  * The lock only orders arrivals, which makes indices unique. Killed in it, a
  * member has arrived and is dead, or has not arrived; both show in its entry.
  */
@@ -20,6 +25,11 @@
 #include <base/fail.h>
 #include <os/os.h>
 #include <sync/word.h>
+
+/* How often a step of a round is tried again when the words have changed
+ * meanwhile. Each such change ends a round, for which all its members had to
+ * come: nobody honest gets far in this number. */
+#define TURNS 1000
 
 void
 ndi_gate_init(struct ndi_gate *g, uint32_t parties)
@@ -55,13 +65,13 @@ outcome(const struct ndi_gate *g, uint32_t round)
 }
 
 /* Ends the round, unless somebody has: how it ended. NDS_EAGAIN: it is not
- * the current one. */
+ * the current one; NDS_ECORRUPT. */
 static int
 decide(struct ndi_gate *g, uint32_t round, bool broken)
 {
     uint64_t fresh = ((uint64_t)round + 1) << 1 | (broken ? 1 : 0);
 
-    for (;;) {
+    for (int turns = 0; turns < TURNS; turns++) {
         // In this order: while `round` is current no later one is decided, so
         // a CAS from what was read before comes too late for none.
         uint64_t verdict = ndi_load_seq(&g->verdict);
@@ -72,11 +82,13 @@ decide(struct ndi_gate *g, uint32_t round, bool broken)
         if (ndi_load_seq(&g->round) != round) {
             return NDS_EAGAIN;
         }
+        NDI_KILL_POINT("barrier.will_decide");
         if (ndi_cas_seq(&g->verdict, &verdict, fresh)) {
             NDI_KILL_POINT("barrier.decided");
             return broken ? NDS_EBROKEN : 0;
         }
     }
+    return ndi_restless("a barrier's verdict");
 }
 
 /* `round` follows its verdict. */
@@ -86,6 +98,19 @@ move_on(struct ndi_gate *g, uint32_t round)
     ndi_cas_seq(&g->round, &round, round + 1);
     NDI_KILL_POINT("barrier.moved");
     wake_all(g);
+}
+
+void
+ndi_gate_mourn(void *mourned, const struct ndi_party_slot *slot)
+{
+    struct ndi_gate *g = mourned;
+    uint32_t round = ndi_load_seq(&g->round);
+
+    if (ndi_load_seq(&slot->arrivals) != 0 &&
+        ndi_load_seq(&slot->round) == round) {
+        (void)decide(g, round, true); // one that is over stays as it ended
+        wake_all(g);
+    }
 }
 
 /* Threads that have arrived in this round; *dead: one of them is gone. */
@@ -142,7 +167,7 @@ static int
 sleep_round(struct ndi_party *p, struct ndi_gate *g, uint32_t round,
             int64_t deadline)
 {
-    int rc;
+    int rc, turns = 0;
 
     ndi_add_seq(&g->sleepers, 1);
     while ((rc = outcome(g, round)) == NDS_EAGAIN) {
@@ -154,6 +179,9 @@ sleep_round(struct ndi_party *p, struct ndi_gate *g, uint32_t round,
             // The verdict itself: words that others turn cannot keep us.
             rc = decide(g, round, true);
             wake_all(g);
+            if (rc == NDS_EAGAIN && ++turns > TURNS) {
+                rc = ndi_restless("a barrier's round");
+            }
             if (rc != NDS_EAGAIN) {
                 break;
             }
@@ -210,8 +238,8 @@ ndi_gate_wait(struct ndi_party *p, struct ndi_gate *g, int64_t deadline,
     }
     if (rc == NDS_ETIMEDOUT) {
         // Some member is stopped in the lock. The others count on us.
-        ndi_gate_abort(g);
-        return NDS_EBROKEN;
+        rc = ndi_gate_abort(g);
+        return rc < 0 ? rc : NDS_EBROKEN;
     }
     if (rc < 0) {
         return rc;
@@ -227,36 +255,47 @@ ndi_gate_wait(struct ndi_party *p, struct ndi_gate *g, int64_t deadline,
     return rc;
 }
 
-void
+int
 ndi_gate_abort(struct ndi_gate *g)
 {
-    for (;;) {
+    for (int turns = 0; turns < TURNS; turns++) {
         uint32_t round = ndi_load_seq(&g->round);
         int rc = decide(g, round, true);
 
         if (rc == NDS_EBROKEN) {
             wake_all(g);
-            return;
+            return 0;
+        }
+        if (rc == NDS_ECORRUPT) {
+            return rc;
         }
         if (rc == 0) { // has just opened: break the next one
             move_on(g, round);
         }
     }
+    return ndi_restless("a barrier's round");
 }
 
-void
+int
 ndi_gate_reset(struct ndi_gate *g)
 {
     uint32_t round;
-    int rc;
+    int rc, turns = 0;
 
     do {
+        if (++turns > TURNS) {
+            return ndi_restless("a barrier's round");
+        }
         round = ndi_load_seq(&g->round);
         rc = decide(g, round, true); // who waits in it is told
     } while (rc == NDS_EAGAIN);
+    if (rc == NDS_ECORRUPT) {
+        return rc;
+    }
     if (rc == NDS_EBROKEN) {
         ndi_store_seq(&g->reset_round, round + 1);
         NDI_KILL_POINT("barrier.reset");
     }
     move_on(g, round);
+    return 0;
 }

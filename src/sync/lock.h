@@ -21,6 +21,9 @@ extern int64_t ndi_patience_ns;
  * a tenth of our patience, for a try must survive others at work. */
 int64_t ndi_patient_deadline(int64_t deadline);
 
+/* NDS_ECORRUPT: what is rewritten whenever we look, for NDI_CAS_TRIES. */
+int ndi_restless(const char *what);
+
 void ndi_lock_init(struct ndi_lock *l, uint32_t kind);
 int ndi_lock_acquire(struct ndi_party *p, struct ndi_lock *l,
                      int64_t deadline);
@@ -85,7 +88,10 @@ int ndi_flag_wait(struct ndi_flag *f, int64_t deadline);
 void ndi_gate_init(struct ndi_gate *g, uint32_t parties);
 int ndi_gate_wait(struct ndi_party *p, struct ndi_gate *g, int64_t deadline,
                   uint32_t *index);
-void ndi_gate_abort(struct ndi_gate *g); /* wait for nobody, both */
-void ndi_gate_reset(struct ndi_gate *g);
+/* Both wait for nobody. NDS_ECORRUPT: words that others turn all the time. */
+int ndi_gate_abort(struct ndi_gate *g);
+int ndi_gate_reset(struct ndi_gate *g);
+/* The `mourn` of a barrier's participants; mourned: the gate. */
+void ndi_gate_mourn(void *mourned, const struct ndi_party_slot *slot);
 
 #endif

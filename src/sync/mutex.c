@@ -49,6 +49,12 @@ ndi_patient_deadline(int64_t deadline)
                         : left > ndi_patience_ns ? ndi_patience_ns : left);
 }
 
+int
+ndi_restless(const char *what)
+{
+    return ndi_fail(NDS_ECORRUPT, "%s: others rewrite it without end", what);
+}
+
 void
 ndi_lock_init(struct ndi_lock *l, uint32_t kind)
 {
@@ -190,9 +196,13 @@ acquire_slow(struct ndi_party *p, struct ndi_lock *l, uint64_t self,
             return 0;
         }
         if (owner == 0) {
+            NDI_KILL_POINT("mutex.will_take");
             if (ndi_cas_seq(&l->word, &word, self | word | keep)) {
                 note_holder(l);
                 return 0;
+            }
+            if (left == 0) { // free whenever we look, taken whenever we try
+                return wait_is_over(deadline);
             }
             continue;
         }

@@ -10,7 +10,8 @@
  * Killed while joining: the byte falls free, the entry is EMPTY still, or LIVE
  * with nobody behind it, which is what a dead participant looks like. Killed
  * while burying: the byte falls free, the entry stays DYING, and the next
- * burier does it again; burying is idempotent.
+ * burier does it again; burying is idempotent. What others conclude from a dead
+ * one's entry is concluded for them (`mourn`) before it changes.
  *
  * Not handled: more than one segment handle of a process on one file is two
  * participants, which is right but counts twice in `users`.
@@ -70,6 +71,8 @@ ndi_party_init(struct ndi_party *p, int fd, struct ndi_party_slot *slots,
     p->readonly = readonly;
     p->bury = NULL;
     p->ctx = NULL;
+    p->mourn = NULL;
+    p->mourned = NULL;
     ndi_store_rel(&p->epoch, 0);
     p->presence = NULL;
     ndi_store_rel(&p->owner, 0);
@@ -150,6 +153,9 @@ bury(struct ndi_party *p, uint32_t index)
         return 0;
     }
     NDI_KILL_POINT("party.bury_begin");
+    if (p->mourn != NULL) {
+        p->mourn(p->mourned, slot);
+    }
     ndi_store_seq(&slot->state, NDI_PARTY_DYING);
     NDI_KILL_POINT("party.bury_dying");
     if (p->bury != NULL) {
@@ -260,6 +266,9 @@ join(struct ndi_party *p)
         bool empty =
             ndi_load_acq(&p->slots[index].state) == NDI_PARTY_EMPTY;
 
+        if (!empty && p->mourn != NULL) {
+            p->mourn(p->mourned, &p->slots[index]);
+        }
         take_entry(&p->slots[index], &gen);
         // What a parent's mapping was, MADV_DONTFORK kept from us.
         p->presence = carrier;

@@ -30,6 +30,11 @@ struct ndi_party {
      * idempotent. 0, or NDS_E... which leaves the entry DYING. */
     int (*bury)(void *ctx, uint32_t index, uint32_t gen);
     void *ctx;
+    /* What the entry of a dead participant says is about to go, by burial or
+     * because we join in its place (may be NULL). Called with the presence byte
+     * held, before we are anybody: takes no lock, and must be idempotent. */
+    void (*mourn)(void *mourned, const struct ndi_party_slot *slot);
+    void *mourned;
     /* Ours, once joined: */
     _Atomic uint64_t epoch; /* ndi_fork_epoch() at the join; stored last */
     _Atomic uint64_t owner; /* what lock words say, 0 = not joined */

@@ -35,23 +35,28 @@ ndi_rwlock_init(struct ndi_rwlock *l)
     ndi_lock_init(&l->writer, 0);
 }
 
-/* One reader fewer; false if there was none. */
-static bool
+/* One reader fewer: 0, or NDS_ENOTOWNER without a word: there was none. */
+static int
 reader_left(struct ndi_rwlock *l, struct ndi_party_slot *slot)
 {
     uint32_t readers = ndi_load_seq(&slot->readers);
+    int tries = 0;
 
     do {
         if (readers == 0) {
-            return false;
+            return NDS_ENOTOWNER;
         }
+        if (++tries > NDI_CAS_TRIES) {
+            return ndi_restless("this process's count of readers");
+        }
+        NDI_KILL_POINT("rwlock.will_leave");
     } while (!ndi_cas_seq(&slot->readers, &readers, readers - 1));
     NDI_KILL_POINT("rwlock.reader_left");
     ndi_add_seq(&l->futex, 1);
     if (ndi_load_seq(&l->sleepers) != 0) {
         ndi_futex_wake(&l->futex, INT32_MAX);
     }
-    return true;
+    return 0;
 }
 
 /* The word was not free: 0 to look again, NDS_EOWNERDEAD, or an end. */
@@ -92,8 +97,10 @@ ndi_rwlock_read(struct ndi_party *p, struct ndi_rwlock *l, int64_t deadline)
         if (dead != 0 && (word & NDI_OWNER_MASK) == dead) {
             return NDS_EOWNERDEAD;
         }
-        reader_left(l, slot);
-        rc = queue_up(p, l, deadline, again);
+        rc = reader_left(l, slot);
+        if (rc == 0 || rc == NDS_ENOTOWNER) { // somebody else's nonsense
+            rc = queue_up(p, l, deadline, again);
+        }
         if (rc == NDS_EOWNERDEAD) {
             dead = ndi_load_seq(&l->writer.word) & NDI_OWNER_MASK;
             dead = ndi_party_is_dead(p, dead) ? dead : 0;
@@ -162,13 +169,17 @@ int
 ndi_rwlock_release(struct ndi_party *p, struct ndi_rwlock *l)
 {
     uint64_t self = ndi_party_self(p);
+    int rc = NDS_ENOTOWNER;
 
     if (ndi_lock_is_mine(p, &l->writer)) {
         return ndi_lock_unlock(p, &l->writer);
     }
-    if (self != 0 && reader_left(l, &p->slots[ndi_owner_index(self)])) {
-        return 0;
+    if (self != 0) {
+        rc = reader_left(l, &p->slots[ndi_owner_index(self)]);
     }
-    return ndi_fail(NDS_ENOTOWNER, "this process neither reads nor writes "
-                    "under the lock");
+    if (rc == NDS_ENOTOWNER) {
+        rc = ndi_fail(NDS_ENOTOWNER, "this process neither reads nor writes "
+                      "under the lock");
+    }
+    return rc;
 }

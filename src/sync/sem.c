@@ -24,7 +24,8 @@ try_take(struct ndi_semaphore *s)
 {
     uint32_t count = ndi_load_seq(&s->count);
 
-    while (count != 0) {
+    for (int tries = 0; count != 0 && tries < NDI_CAS_TRIES; tries++) {
+        NDI_KILL_POINT("sem.will_take");
         if (ndi_cas_seq(&s->count, &count, count - 1)) {
             return true;
         }
@@ -63,13 +64,18 @@ ndi_sem_give(struct ndi_semaphore *s, uint32_t more)
 {
     uint32_t count = ndi_load_seq(&s->count);
     uint32_t most = s->bound != 0 ? s->bound : INT32_MAX;
+    int tries = 0;
 
     do {
+        if (++tries > NDI_CAS_TRIES) {
+            return ndi_restless("a semaphore's count");
+        }
         if (count > most || more > most - count) {
             return ndi_fail(NDS_ELIMIT, "semaphore released too many times: "
                             "%u permits are free, %u more would exceed %u",
                             count, more, most);
         }
+        NDI_KILL_POINT("sem.will_give");
     } while (!ndi_cas_seq(&s->count, &count, count + more));
     NDI_KILL_POINT("sem.given");
     if (ndi_load_seq(&s->sleepers) != 0) {

@@ -85,16 +85,35 @@ take_locked(struct ndi_party *p, struct ndi_semaphore *s,
     return true;
 }
 
-/* 0, or NDS_EAGAIN: none is free. A try waits a slice for the guard. */
+/* The guard is held for moments only. Who holds it longer than our patience is
+ * stopped, or is only said to hold it: NDS_EBUSY. A try waits a slice. */
+static int
+enter(struct ndi_party *p, struct ndi_lock *guard, int64_t deadline)
+{
+    int64_t left = deadline == 0 ? NDI_SLICE_NS : ndi_deadline_left(deadline);
+    int rc = ndi_lock_acquire(p, guard,
+                              ndi_deadline(left < ndi_patience_ns
+                                               ? left : ndi_patience_ns));
+
+    if (rc == NDS_EAGAIN) { // the deadline was over before we asked
+        rc = NDS_ETIMEDOUT;
+    }
+    if (rc == NDS_ETIMEDOUT && !ndi_deadline_over(deadline)) {
+        rc = ndi_fail(NDS_EBUSY, "the semaphore's guard was held too long by "
+                      "a process that does not run");
+    }
+    return rc == NDS_EOWNERDEAD ? 0 : rc;
+}
+
+/* 0, or NDS_EAGAIN: none is free. */
 static int
 try_take(struct ndi_party *p, struct ndi_lock *guard, struct ndi_semaphore *s,
          uint64_t self, int64_t deadline)
 {
     bool taken;
-    int rc = ndi_lock_acquire(
-        p, guard, deadline == 0 ? ndi_deadline(NDI_SLICE_NS) : deadline);
+    int rc = enter(p, guard, deadline);
 
-    if (rc < 0 && rc != NDS_EOWNERDEAD) {
+    if (rc < 0) {
         return rc;
     }
     taken = take_locked(p, s, &p->slots[ndi_owner_index(self)]);
@@ -150,7 +169,11 @@ ndi_sem_give_owned(struct ndi_party *p, struct ndi_semaphore *s, uint32_t more)
     if (self != 0) {
         mine = &p->slots[ndi_owner_index(self)].permits;
         held = ndi_load_seq(mine);
-        while (more <= held) {
+        for (int tries = 0; more <= held; tries++) {
+            if (tries == NDI_CAS_TRIES) {
+                return ndi_restless("this process's permits");
+            }
+            NDI_KILL_POINT("sem.will_uncharge");
             if (ndi_cas_seq(mine, &held, held - more)) {
                 NDI_KILL_POINT("sem.uncharged");
                 ndi_add_seq(&s->given, 1);

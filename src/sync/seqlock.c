@@ -36,24 +36,30 @@ static int
 take_over(struct ndi_party *p, struct ndi_seqlock *l, uint64_t self,
           int64_t deadline)
 {
-    int rc = NDS_EAGAIN;
+    int rc;
 
     ndi_add_seq(&l->sleepers, 1);
-    while (rc == NDS_EAGAIN) {
+    for (;;) {
         uint32_t seen = ndi_load_seq(&l->futex);
         uint64_t owner = ndi_load_seq(&l->owner);
         int64_t left = ndi_deadline_left(deadline);
+        bool lost = false;
 
         if (owner == 0 || owner >> 44 != 0 ||
             ndi_owner_index(owner) >= p->count ||
             ndi_party_is_dead(p, owner)) {
+            NDI_KILL_POINT("seqlock.will_take");
             if (ndi_cas_seq(&l->owner, &owner, self)) {
                 rc = 0;
+                break;
             }
-        } else if (left == 0) {
+            lost = true; // looks again at once, and no longer than it may
+        }
+        if (left == 0) {
             rc = deadline == 0 ? NDS_EAGAIN : NDS_ETIMEDOUT;
             break;
-        } else {
+        }
+        if (!lost) {
             NDI_KILL_POINT("seqlock.will_sleep");
             ndi_futex_wait(&l->futex, seen,
                            left < NDI_SLICE_NS ? left : NDI_SLICE_NS);

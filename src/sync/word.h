@@ -10,9 +10,12 @@
 #define ndi_load_rlx(p) atomic_load_explicit((p), memory_order_relaxed)
 #define ndi_load_acq(p) atomic_load_explicit((p), memory_order_acquire)
 #define ndi_load_seq(p) atomic_load_explicit((p), memory_order_seq_cst)
-#define ndi_store_rlx(p, v) atomic_store_explicit((p), (v), memory_order_relaxed)
-#define ndi_store_rel(p, v) atomic_store_explicit((p), (v), memory_order_release)
-#define ndi_store_seq(p, v) atomic_store_explicit((p), (v), memory_order_seq_cst)
+#define ndi_store_rlx(p, v)                                                   \
+    atomic_store_explicit((p), (v), memory_order_relaxed)
+#define ndi_store_rel(p, v)                                                   \
+    atomic_store_explicit((p), (v), memory_order_release)
+#define ndi_store_seq(p, v)                                                   \
+    atomic_store_explicit((p), (v), memory_order_seq_cst)
 #define ndi_swap_seq(p, v)                                                    \
     atomic_exchange_explicit((p), (v), memory_order_seq_cst)
 #define ndi_add_rlx(p, v)                                                     \
@@ -28,6 +31,10 @@
     atomic_compare_exchange_strong_explicit((p), (expected), (v),             \
                                             memory_order_seq_cst,             \
                                             memory_order_seq_cst)
+/* Tries of a loop around a CAS that waits for nothing. Each try that fails is
+ * somebody else's that went through, so the honest never get near; who rewrites
+ * the word without end is an error then, after a tenth of a second or so. */
+#define NDI_CAS_TRIES (1 << 20)
 #define ndi_fence_seq() atomic_thread_fence(memory_order_seq_cst)
 
 static inline void

@@ -54,7 +54,7 @@ struct box {
     int fd;
 };
 
-/* ---- inside a box: what pid 1 is told to do ----------------------------------- */
+/* ---- inside a box: what pid 1 is told to do ----------------------------- */
 
 static nds_mutex *mutex;
 static nds_queue *queue;
@@ -266,7 +266,7 @@ obey(int fd)
     }
 }
 
-/* ---- outside ------------------------------------------------------------------- */
+/* ---- outside ------------------------------------------------------------ */
 
 static int failures;
 static const char *doing = "";
@@ -414,7 +414,7 @@ boxes_open(const char *title, struct box *a, struct box *b)
     return 0;
 }
 
-/* ---- the cases ----------------------------------------------------------------- */
+/* ---- the cases ---------------------------------------------------------- */
 
 static void
 a_lock(struct box *a, struct box *b)

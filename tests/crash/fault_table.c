@@ -56,7 +56,7 @@ make(nds_array **out, enum nds_reach reach)
            try(nds_fill(nds_array_view(*out), nds_float(1)));
 }
 
-/* ---- named arrays -------------------------------------------------------------- */
+/* ---- named arrays ------------------------------------------------------- */
 
 static void
 named(void)
@@ -86,7 +86,7 @@ named(void)
     (void)nds_array_unlink(name); // where the fault had hit the first one
 }
 
-/* ---- channels ------------------------------------------------------------------- */
+/* ---- channels ----------------------------------------------------------- */
 
 static void
 put_and_get(nds_queue *q)
@@ -154,7 +154,7 @@ pipes(void)
     nds_pipe_close(b);
 }
 
-/* ---- processes ------------------------------------------------------------------- */
+/* ---- processes ---------------------------------------------------------- */
 
 /* Fails only where a fault was put into the child itself. */
 static int
@@ -224,7 +224,7 @@ static void by_fork(void) { start_by(NDS_FORK); }
 static void by_spawn(void) { start_by(NDS_SPAWN); }
 static void by_server(void) { start_by(NDS_FORKSERVER); }
 
-/* ---- a manager --------------------------------------------------------------------- */
+/* ---- a manager ---------------------------------------------------------- */
 
 static void
 manager_by(enum nds_start how)
@@ -253,7 +253,7 @@ manager_by(enum nds_start how)
 static void manager_fork(void) { manager_by(NDS_FORK); }
 static void manager_spawn(void) { manager_by(NDS_SPAWN); }
 
-/* ---- the table ---------------------------------------------------------------------- */
+/* ---- the table ---------------------------------------------------------- */
 
 static const struct op {
     const char *title;

@@ -86,7 +86,7 @@ failed(const char *what, int rc)
             nds_last_error()->message);
 }
 
-/* ---- producers -------------------------------------------------------------- */
+/* ---- producers ---------------------------------------------------------- */
 
 static int64_t
 count_of(uint64_t number)
@@ -205,7 +205,7 @@ produce(uint64_t me)
     }
 }
 
-/* ---- consumers -------------------------------------------------------------- */
+/* ---- consumers ---------------------------------------------------------- */
 
 /* Ticks the item off; NULL if it is not one of ours. */
 static _Atomic uint8_t *
@@ -303,7 +303,7 @@ consume(void)
     }
 }
 
-/* ---- the one who kills -------------------------------------------------------- */
+/* ---- the one who kills -------------------------------------------------- */
 
 static pid_t children[2 * MOST];
 

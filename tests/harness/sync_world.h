@@ -85,6 +85,8 @@ setup(void)
     ck_assert_int_eq(ndi_map(&p, fd, 0, sizeof *w, NDI_MAP_WRITE), 0);
     w = p;
     ck_assert_int_eq(ndi_party_init(&party, fd, w->slots, PARTIES, false), 0);
+    party.mourn = ndi_gate_mourn; // as a barrier's handle does
+    party.mourned = &w->gate;
     fresh_world();
 }
 

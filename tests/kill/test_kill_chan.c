@@ -48,7 +48,7 @@ put(nds_queue *q, int64_t count, double first, enum nds_reach reach)
     return rc;
 }
 
-/* ---- the operations ------------------------------------------------------- */
+/* ---- the operations ----------------------------------------------------- */
 
 struct op {
     const char *name;

@@ -7,12 +7,9 @@
  * client dies drops what that client held; one whose starter dies ends.
  */
 #include <base/carry.h>
-#include <check.h>
-#include <harness/walk.h>
+#include <harness/kill_tree.h>
 #include <mgr/mgr_impl.h>
-#include <ndshare/ndshare.h>
 #include <os/os.h>
-#include <proc/proc_impl.h>
 
 #include <poll.h>
 #include <stdio.h>
@@ -139,8 +136,7 @@ static int
 act_serve(void *ctx)
 {
     enum nds_start how = *(const enum nds_start *)ctx;
-    int fds = nds_open_descriptors();
-    int maps = nds_shared_mappings();
+    struct tree_mark before = tree_mark();
     int rc = one_life(how, false);
 
     if (rc == 0) {
@@ -150,22 +146,16 @@ act_serve(void *ctx)
     if (rc == 0 && access(address, F_OK) == 0) {
         rc = 50;
     }
-    if (rc == 0 && nds_open_descriptors() != fds) {
-        rc = 51;
-    }
-    return rc == 0 && nds_shared_mappings() != maps ? 52 : rc;
+    return tree_end(&before, rc, 51);
 }
 
 static void
 check_names(void *ctx, const char *point)
 {
-    (void)ctx;
-    ck_assert_msg(nds_names_left() == 0, "names left at '%s'", point);
+    tree_check_names(ctx, point);
     // A killed starter leaves a path at most, and the next start takes it.
     (void)unlink(address);
 }
-
-static enum nds_start starts[] = {NDS_FORK, NDS_SPAWN, NDS_FORKSERVER};
 
 START_TEST(the_server_dies)
 {
@@ -253,27 +243,21 @@ START_TEST(a_client_dies)
 }
 END_TEST
 
-int
-main(int argc, char **argv)
+static void
+add(TCase *tc)
 {
-    Suite *s = suite_create("kill mgr");
-    TCase *tc = tcase_create("kill mgr");
-    SRunner *sr;
-    int failed;
-
-    nds_init(argc, argv);
-    nds_own_shm_dir();
-    snprintf(address, sizeof address, "/tmp/nds-test-mgr-%d", (int)getpid());
-    tcase_set_timeout(tc, 200);
     tcase_add_loop_test(tc, the_server_dies, 0, 3);
     tcase_add_loop_test(tc, the_starter_dies, 0, 3);
     tcase_add_test(tc, a_client_dies);
-    suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    nds_drop_shm_dir();
+}
+
+int
+main(int argc, char **argv)
+{
+    int failed;
+
+    snprintf(address, sizeof address, "/tmp/nds-test-mgr-%d", (int)getpid());
+    failed = run_tree_tests(argc, argv, "kill mgr", add);
     (void)unlink(address);
-    return failed != 0;
+    return failed;
 }

@@ -7,11 +7,8 @@
  * comes to its end by itself, the survivor hears an ordinary error that names
  * the process, its arguments are still its own, and no name is left.
  */
-#include <check.h>
-#include <harness/walk.h>
-#include <ndshare/ndshare.h>
+#include <harness/kill_tree.h>
 #include <os/os.h>
-#include <proc/proc_impl.h>
 
 #include <signal.h>
 #include <stdio.h>
@@ -196,8 +193,7 @@ start_and_join(struct gear *g, enum nds_start how)
 static int
 act(void *ctx)
 {
-    int fds = nds_open_descriptors();
-    int maps = nds_shared_mappings();
+    struct tree_mark before = tree_mark();
     struct gear *g = &gear;
     int rc;
 
@@ -209,25 +205,12 @@ act(void *ctx)
         rc = 11;
     }
     gear_down(g);
-    ndi_server_stop();
-    if (rc == 0 && nds_open_descriptors() != fds) {
-        rc = 12;
-    }
-    return rc == 0 && nds_shared_mappings() != maps ? 13 : rc;
+    return tree_end(&before, rc, 12);
 }
-
-static void
-check(void *ctx, const char *point)
-{
-    (void)ctx;
-    ck_assert_msg(nds_names_left() == 0, "names left at '%s'", point);
-}
-
-static enum nds_start starts[] = {NDS_FORK, NDS_SPAWN, NDS_FORKSERVER};
 
 START_TEST(the_parent_dies)
 {
-    struct nds_walk w = {NULL, act, check, &starts[_i]};
+    struct nds_walk w = {NULL, act, tree_check_names, &starts[_i]};
 
     ck_assert_int_gt(nds_walk_tree(&w, NULL), 40);
 }
@@ -235,7 +218,7 @@ END_TEST
 
 START_TEST(the_child_dies)
 {
-    struct nds_walk w = {NULL, act, check, &starts[_i]};
+    struct nds_walk w = {NULL, act, tree_check_names, &starts[_i]};
 
     ck_assert_int_gt(nds_walk_tree(&w, starts[_i] == NDS_SPAWN
                                            ? "child.begin"
@@ -245,32 +228,23 @@ END_TEST
 
 START_TEST(the_server_dies)
 {
-    struct nds_walk w = {NULL, act, check, &starts[2]};
+    struct nds_walk w = {NULL, act, tree_check_names, &starts[2]};
 
     // The first image to come up is the server's.
     ck_assert_int_gt(nds_walk_tree(&w, "child.begin"), 6);
 }
 END_TEST
 
-int
-main(int argc, char **argv)
+static void
+add(TCase *tc)
 {
-    Suite *s = suite_create("kill proc");
-    TCase *tc = tcase_create("kill proc");
-    SRunner *sr;
-    int failed;
-
-    nds_init(argc, argv);
-    nds_own_shm_dir();
-    tcase_set_timeout(tc, 200);
     tcase_add_loop_test(tc, the_parent_dies, 0, 3);
     tcase_add_loop_test(tc, the_child_dies, 0, 3);
     tcase_add_test(tc, the_server_dies);
-    suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    nds_drop_shm_dir();
-    return failed != 0;
+}
+
+int
+main(int argc, char **argv)
+{
+    return run_tree_tests(argc, argv, "kill proc", add);
 }

@@ -267,7 +267,7 @@ START_TEST(writer_that_inherits_and_gives_up)
 }
 END_TEST
 
-/* ---- participants --------------------------------------------------------- */
+/* ---- participants ------------------------------------------------------- */
 
 static int
 join_and_leave(void *ctx)

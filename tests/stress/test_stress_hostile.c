@@ -181,6 +181,7 @@ put_some(nds_queue *q, struct tally *t, int64_t n)
     if (a != NULL) {
         memset(nds_array_data(a), 1, (size_t)n * 4);
         COUNT(t, nds_queue_publish(q, &a, NULL));
+        nds_queue_discard(q, &a); // what could not be published
     }
 }
 

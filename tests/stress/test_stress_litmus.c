@@ -56,7 +56,7 @@ reset(void)
     ndi_store_seq(&head.word, 0);
 }
 
-/* ---- store buffering: who publishes and who is about to sleep ----------------- */
+/* ---- store buffering: who publishes and who is about to sleep ----------- */
 
 enum pattern { WITH_FENCE, RELAXED, EVENT };
 static enum pattern pattern;
@@ -115,7 +115,7 @@ buffering(void *arg)
     }
 }
 
-/* ---- message passing: payload, READY word, lane tail --------------------------- */
+/* ---- message passing: payload, READY word, lane tail -------------------- */
 
 #define SLOTS 8
 static uint64_t payload[SLOTS][4]; /* plain, as a slot's bytes are */
@@ -210,7 +210,7 @@ message(void *arg)
     }
 }
 
-/* ---- the sequence lock itself -------------------------------------------------- */
+/* ---- the sequence lock itself ------------------------------------------- */
 
 static void *
 snapshots(void *arg)
@@ -246,7 +246,7 @@ snapshots(void *arg)
     return NULL;
 }
 
-/* ---- running ------------------------------------------------------------------- */
+/* ---- running ------------------------------------------------------------ */
 
 static void
 both(const char *what, void *(*fn)(void *))

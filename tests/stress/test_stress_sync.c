@@ -162,7 +162,7 @@ START_TEST(threads_over_one_mapping)
 }
 END_TEST
 
-/* ---- processes, killed ------------------------------------------------------ */
+/* ---- processes, killed -------------------------------------------------- */
 
 #define WORKERS 6
 #define KINDS 8

@@ -147,6 +147,58 @@ START_TEST(a_round_that_was_decided_but_not_moved_is_moved)
 }
 END_TEST
 
+static void
+arrive_alone(void)
+{
+    // Its wait is over with the deadline; the entry says it came.
+    if (ndi_gate_wait(&party, &w->gate, soon(), NULL) != NDS_EBROKEN) {
+        _exit(1);
+    }
+}
+
+/* The table is full, and a dead member's entry goes to the next one who joins
+ * (or is buried) before those who wait have looked. */
+START_TEST(a_dead_member_s_entry_is_not_taken_in_silence)
+{
+    struct ndi_party others[PARTIES];
+    pid_t dies, waits;
+    uint64_t owner;
+
+    w->gate.parties = 3;
+    dies = child_that_waits(later(), NDS_EBROKEN);
+    await_sleepers(1);
+    waits = child_that_waits(later(), NDS_EBROKEN);
+    await_sleepers(2);
+    for (int i = 2; i < PARTIES; i++) {
+        ck_assert_int_eq(ndi_party_init(&others[i], fd, w->slots, PARTIES,
+                                        false), 0);
+        ck_assert_int_eq(ndi_party_join(&others[i], &owner), 0);
+    }
+    stop_child(waits);
+    kill_child(dies);
+    if (_i == 0) {
+        ck_assert_int_eq(ndi_party_join(&party, &owner), 0);
+        ck_assert_uint_eq(ndi_owner_index(owner), 0);
+    } else {
+        ck_assert_int_eq(ndi_party_sweep(&party), 1);
+    }
+    ck_assert_uint_eq(w->slots[0].arrivals, 0);
+    ck_assert_uint_eq(w->gate.verdict, 3); // the first round, broken
+    ck_assert_int_eq(kill(waits, SIGCONT), 0);
+    child_ok(waits);
+    for (int i = 2; i < PARTIES; i++) {
+        ndi_party_fini(&others[i]);
+    }
+    // Of a round that is over, the dead say nothing.
+    ndi_gate_reset(&w->gate);
+    waits = child_that_stays(arrive_alone);
+    ndi_gate_reset(&w->gate);
+    kill_child(waits);
+    ck_assert_int_ge(ndi_party_sweep(&party), 1);
+    ck_assert_uint_eq(w->gate.verdict >> 1, w->gate.round);
+}
+END_TEST
+
 START_TEST(many_rounds_each_index_once)
 {
     pid_t pids[3];
@@ -187,6 +239,8 @@ add(TCase *tc)
     tcase_add_test(tc, a_member_stopped_in_the_lock_keeps_nobody);
     tcase_add_test(tc, a_waiter_gives_up_while_the_lock_is_stopped);
     tcase_add_test(tc, a_round_that_was_decided_but_not_moved_is_moved);
+    tcase_add_loop_test(tc, a_dead_member_s_entry_is_not_taken_in_silence, 0,
+                        2);
     tcase_add_test(tc, many_rounds_each_index_once);
 }
 

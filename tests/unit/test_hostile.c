@@ -79,7 +79,7 @@ in_time(void)
     ck_assert_int_lt(ndi_now_ns() - started, NDS_SEC(4));
 }
 
-/* ---- channels ------------------------------------------------------------- */
+/* ---- channels ----------------------------------------------------------- */
 
 static void
 move_the_extent(const char *point)
@@ -171,7 +171,7 @@ START_TEST(serial_numbers_in_a_ring_are_sorted)
 
         ck_assert_int_eq(ndi_chan_claim(chan, 1, &slot, &word, &got, 0), 0);
         all |= UINT64_C(1) << slot;
-        ck_assert_int_eq(ndi_chan_free(chan, slot), 0);
+        ck_assert_int_eq(ndi_chan_free(chan, slot, NDS_FOREVER), 0);
     }
     ck_assert_uint_eq(all, 15); // each once, whatever the order
 }
@@ -296,7 +296,7 @@ START_TEST(payloads_that_no_producer_makes)
 }
 END_TEST
 
-/* ---- locks that only seem to be held -------------------------------------- */
+/* ---- locks that only seem to be held ------------------------------------ */
 
 /* The word of a participant that lives: the process that forked us. */
 static uint64_t
@@ -396,6 +396,32 @@ START_TEST(a_wait_does_not_wait_for_a_liar)
 END_TEST
 
 static void
+use_owned(void *h)
+{
+    begin();
+    NEED(nds_sem_acquire(h, 0) == NDS_EAGAIN);
+    NEED(nds_sem_acquire(h, SHORT_NS) == NDS_ETIMEDOUT);
+    NEED(nds_sem_acquire(h, NDS_SEC(20)) == NDS_EBUSY);
+    NEED(nds_sem_acquire(h, NDS_FOREVER) == NDS_EBUSY);
+    NEED(ndi_now_ns() - started < NDS_SEC(8));
+}
+
+START_TEST(an_owned_semaphore_does_not_wait_for_a_liar)
+{
+    nds_sem *owned = NULL;
+    struct ndi_segment *s;
+
+    ndi_patience_ns = NDS_SEC(1);
+    ck_assert_int_eq(nds_sem_new_owned(&owned, 2), 0);
+    s = *(struct ndi_segment **)owned;
+    ndi_store_rlx(&s->ctl->lock.word, a_living_owner(&s->party));
+    in_child(use_owned, owned);
+    ndi_store_rlx(&s->ctl->lock.word, 0);
+    nds_sem_close(owned);
+}
+END_TEST
+
+static void
 use_queue(void *h)
 {
     nds_array *a = NULL;
@@ -418,7 +444,161 @@ START_TEST(a_queue_does_not_wait_for_a_liar)
 }
 END_TEST
 
-/* ---- control areas -------------------------------------------------------- */
+/* The patience of a release build in all that follows: a deadline is shorter
+ * than it, and 4 s are shorter than two waits of it. */
+static const char *trap; /* where the lock is taken for good */
+
+static void
+take_the_queue(const char *point)
+{
+    if (strcmp(point, trap) == 0) {
+        ndi_store_seq(&chan->h->lock.word, liar);
+    }
+}
+
+static void
+set_trap(const char *point)
+{
+    trap = point;
+    ndi_kill_visit_with(take_the_queue);
+    begin();
+}
+
+static void
+get_into_a_trap(void *h)
+{
+    nds_array *a = NULL;
+
+    set_trap("get.opened");
+    NEED(nds_queue_get(h, &a, NULL, SHORT_NS) == NDS_EBUSY);
+    NEED(a == NULL);
+    NEED(ndi_now_ns() - started < NDS_SEC(4));
+}
+
+START_TEST(a_getter_does_not_settle_for_ever)
+{
+    nds_array *a = NULL;
+
+    ck_assert_int_eq(put(3), 0);
+    liar = a_living_owner(&chan->hub->segment->party);
+    in_child(get_into_a_trap, queue);
+    ndi_store_seq(&chan->h->lock.word, 0);
+    // What could not leave comes back with the getter's burial.
+    ck_assert_int_eq(nds_queue_get(queue, &a, NULL, NDS_SEC(5)), 0);
+    nds_array_close(a);
+    ck_assert_int_eq(ndi_chan_valid(chan), 0);
+}
+END_TEST
+
+/* No room in the child's lane, whatever it reads. */
+static void
+fill_the_lane(const char *point)
+{
+    if (strcmp(point, "put.copied") == 0) {
+        struct ndi_lane *l = &chan->lanes[chan->lane];
+
+        ndi_store_seq(&l->head, ndi_load_seq(&l->tail) - chan->lane_entries);
+    }
+    take_the_queue(point);
+}
+
+static void
+put_into_a_trap(void *h)
+{
+    (void)h;
+    set_trap("put.copied");
+    ndi_kill_visit_with(fill_the_lane);
+    NEED(nds_queue_put_none(queue, 0) == 0); // a lane of our own
+    NEED(put(3) == NDS_EBUSY);
+    NEED(ndi_now_ns() - started < NDS_SEC(4));
+}
+
+START_TEST(a_full_lane_does_not_wait_for_ever)
+{
+    nds_array *a = NULL;
+
+    liar = a_living_owner(&chan->hub->segment->party);
+    in_child(put_into_a_trap, queue);
+    ndi_store_seq(&chan->h->lock.word, 0);
+    // What its put said was an error is not there, also after the burial.
+    ck_assert_int_eq(nds_queue_get(queue, &a, NULL, NDS_SEC(5)), 0);
+    ck_assert_ptr_null(a);
+    ck_assert_int_eq(nds_queue_get(queue, &a, NULL, 10 * SHORT_NS),
+                     NDS_ETIMEDOUT);
+    ck_assert_int_eq(ndi_chan_valid(chan), 0);
+}
+END_TEST
+
+static void
+publish_into_a_trap(void *h)
+{
+    nds_array *a = NULL;
+    struct ndi_lane *l;
+
+    ndi_patience_ns = NDS_SEC(1);
+    NEED(nds_queue_loan(h, &a, NDS_UINT8, 1, (int64_t[]){9}, 0) == 0);
+    l = &chan->lanes[chan->lane];
+    ndi_store_seq(&l->head, ndi_load_seq(&l->tail) - chan->lane_entries);
+    ndi_store_seq(&chan->h->lock.word, liar);
+    begin();
+    NEED(nds_queue_publish(h, &a, NULL) == NDS_EBUSY);
+    NEED(ndi_now_ns() - started < NDS_SEC(4));
+    NEED(a != NULL); // a loan still
+    ndi_store_seq(&chan->h->lock.word, 0);
+    NEED(nds_queue_publish(h, &a, NULL) == 0);
+    NEED(a == NULL);
+}
+
+START_TEST(what_cannot_be_published_stays_a_loan)
+{
+    nds_array *a = NULL;
+
+    liar = a_living_owner(&chan->hub->segment->party);
+    in_child(publish_into_a_trap, queue);
+    ck_assert_int_eq(nds_queue_get(queue, &a, NULL, NDS_SEC(5)), 0);
+    ck_assert_ptr_nonnull(a);
+    nds_array_close(a);
+    ck_assert_int_eq(ndi_chan_valid(chan), 0);
+}
+END_TEST
+
+static void
+join_and_die(void *h)
+{
+    struct ndi_hub *hub = h;
+
+    ndi_hub_enter_image(hub);
+    NEED(a_living_owner(&hub->segment->party) != 0);
+}
+
+static void
+get_beside_a_grave(void *h)
+{
+    nds_array *a = NULL;
+
+    begin();
+    NEED(nds_queue_get(h, &a, NULL, 2 * SHORT_NS) == NDS_ETIMEDOUT);
+    NEED(ndi_now_ns() - started < NDS_SEC(4));
+}
+
+START_TEST(a_burial_on_the_way_does_not_wait_for_ever)
+{
+    struct ndi_party *p = &chan->hub->segment->party;
+
+    liar = a_living_owner(p);
+    in_child(join_and_die, chan->hub);
+    ndi_store_seq(&chan->h->lock.word, liar);
+    in_child(get_beside_a_grave, queue);
+    ndi_store_seq(&chan->h->lock.word, 0);
+    while (ndi_party_sweep(p) > 0) {
+        // what could not be buried is: this one and the getter
+    }
+    ck_assert_int_eq(ndi_party_alive(p), 1);
+    ck_assert_int_eq(ndi_chan_valid(chan), 0);
+}
+END_TEST
+
+/* ---- control areas ------------------------------------------------------ */
 
 START_TEST(an_array_keeps_its_participants_in_the_control_area)
 {
@@ -484,10 +664,15 @@ main(void)
     tcase_add_test(tc, counters_of_any_value_are_summed);
     tcase_add_loop_test(tc, payloads_that_no_producer_makes, 0, 3);
     tcase_add_test(tc, a_queue_does_not_wait_for_a_liar);
+    tcase_add_test(tc, a_getter_does_not_settle_for_ever);
+    tcase_add_test(tc, a_full_lane_does_not_wait_for_ever);
+    tcase_add_test(tc, what_cannot_be_published_stays_a_loan);
+    tcase_add_test(tc, a_burial_on_the_way_does_not_wait_for_ever);
     tcase_add_test(tc, a_table_of_the_dead_takes_no_more_than_a_slice);
     tcase_set_timeout(other, 60);
     tcase_add_checked_fixture(other, NULL, unlink_name);
     tcase_add_test(other, a_barrier_does_not_wait_for_a_liar);
+    tcase_add_test(other, an_owned_semaphore_does_not_wait_for_a_liar);
     tcase_add_test(other, a_wait_does_not_wait_for_a_liar);
     tcase_add_test(other,
                    an_array_keeps_its_participants_in_the_control_area);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* test_proc.c - tasks by fork, spawn and forkserver, with what they are given */
+/* test_proc.c - tasks by fork, spawn and forkserver, and what they are given */
 #include <ndshare/ndshare.h>
 
 #include <check.h>

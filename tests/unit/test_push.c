@@ -173,7 +173,7 @@ START_TEST(hostile_descriptions_are_refused)
 }
 END_TEST
 
-/* A child may name an argument that is none, or one that was not to be pushed. */
+/* A child may name an argument that is none, or one that is not pushed. */
 START_TEST(only_what_was_announced_is_pushed)
 {
     struct ndi_start s = {.task = "check", .name = "check"};

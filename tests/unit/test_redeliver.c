@@ -109,7 +109,7 @@ check_info(nds_queue *q, uint64_t items, uint64_t parked, uint64_t dropped,
     ck_assert_int_eq(ndi_chan_valid(chan_of(q)), 0);
 }
 
-/* ---- items ------------------------------------------------------------------- */
+/* ---- items -------------------------------------------------------------- */
 
 START_TEST(a_waiting_consumer_gets_it_within_100_ms)
 {
@@ -356,7 +356,7 @@ START_TEST(unreadable_items_are_passed_over)
 }
 END_TEST
 
-/* ---- memory of dead producers ------------------------------------------------- */
+/* ---- memory of dead producers ------------------------------------------- */
 
 static void
 loan_one(nds_queue *q)
@@ -390,7 +390,7 @@ START_TEST(loans_of_the_dead_make_room)
 }
 END_TEST
 
-/* ---- nobody left to take -------------------------------------------------------- */
+/* ---- nobody left to take ------------------------------------------------ */
 
 static void
 try_in_vain(nds_queue *q)
@@ -455,7 +455,7 @@ START_TEST(a_full_queue_without_consumers_says_so)
 }
 END_TEST
 
-/* ---- joining --------------------------------------------------------------------- */
+/* ---- joining ------------------------------------------------------------ */
 
 START_TEST(join_does_not_wait_for_the_dead)
 {

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kill_tree.h - what the walks over trees of processes share
+ *
+ * An act starts processes, in each of the three ways, and ends with as many
+ * descriptors and mappings as it began with; all names lie in a directory of
+ * the test's own, in which nothing may be left.
+ */
+#ifndef NDS_KILL_TREE_H
+#define NDS_KILL_TREE_H
+
+#include <check.h>
+#include <harness/walk.h>
+#include <ndshare/ndshare.h>
+#include <proc/proc_impl.h>
+
+static enum nds_start starts[] = {NDS_FORK, NDS_SPAWN, NDS_FORKSERVER};
+
+/* What a process has open before an act. */
+struct tree_mark {
+    int fds;
+    int maps;
+};
+
+static inline struct tree_mark
+tree_mark(void)
+{
+    return (struct tree_mark){nds_open_descriptors(), nds_shared_mappings()};
+}
+
+/* Stops the forkserver. rc unless that is 0; else 0, or code, or code + 1:
+ * descriptors or mappings are left. */
+static inline int
+tree_end(const struct tree_mark *before, int rc, int code)
+{
+    ndi_server_stop();
+    if (rc == 0 && nds_open_descriptors() != before->fds) {
+        rc = code;
+    }
+    return rc == 0 && nds_shared_mappings() != before->maps ? code + 1 : rc;
+}
+
+static inline void
+tree_check_names(void *ctx, const char *point)
+{
+    (void)ctx;
+    ck_assert_msg(nds_names_left() == 0, "names left at '%s'", point);
+}
+
+static inline int
+run_tree_tests(int argc, char **argv, const char *title,
+               void (*add)(TCase *tc))
+{
+    Suite *s = suite_create(title);
+    TCase *tc = tcase_create(title);
+    SRunner *sr;
+    int failed;
+
+    nds_init(argc, argv);
+    nds_own_shm_dir();
+    tcase_set_timeout(tc, 200);
+    add(tc);
+    suite_add_tcase(s, tc);
+    sr = srunner_create(s);
+    srunner_run_all(sr, CK_NORMAL);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    nds_drop_shm_dir();
+    return failed != 0;
+}
+
+#endif
