@@ -58,10 +58,25 @@ void step_need_buried(struct ndi_party *p);
 void step_need_lock_sane(struct ndi_party *p, const struct ndi_lock *l,
                          bool *dead);
 
+/* ---- step_other.c: one more process in the world ------------------------- */
+/* In setup: a child acts and is killed. */
+void step_other_dies(void (*act)(void));
+/* In setup: a child has acted, and lives until step_other_end(), which must be
+ * called by teardown and may be before. */
+void step_other_lives(void (*act)(void));
+void step_other_end(void);
+/* In setup: a child runs act until it sleeps on this futex word, and is
+ * stopped there. It changes nothing before a finisher lets it go on; then its
+ * result must come long before its own deadline is over. */
+#define STEP_ASLEEP_NS NDS_SEC(60) /* for act */
+void step_other_sleeps(int (*act)(void), const void *futex);
+int step_other_verdict(void);
+
 /* ---- step_ops_*.c ------------------------------------------------------- */
 extern const struct step_op step_ops_lock[];
 extern const struct step_op step_ops_wait[];
 extern const struct step_op step_ops_gate[];
+extern const struct step_op step_ops_owned[];
 extern const struct step_op step_ops_named[];
 extern const struct step_op step_ops_made[];
 extern const struct step_op step_ops_chan[];
