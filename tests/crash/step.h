@@ -77,6 +77,7 @@ extern const struct step_op step_ops_lock[];
 extern const struct step_op step_ops_wait[];
 extern const struct step_op step_ops_gate[];
 extern const struct step_op step_ops_owned[];
+extern const struct step_op step_ops_seq[];
 extern const struct step_op step_ops_named[];
 extern const struct step_op step_ops_made[];
 extern const struct step_op step_ops_chan[];
