@@ -80,6 +80,7 @@ extern const struct step_op step_ops_owned[];
 extern const struct step_op step_ops_seq[];
 extern const struct step_op step_ops_named[];
 extern const struct step_op step_ops_made[];
+extern const struct step_op step_ops_attach[];
 extern const struct step_op step_ops_chan[];
 extern const struct step_op step_ops_item[];
 extern const struct step_op step_ops_repair[];
