@@ -128,7 +128,7 @@ enum step_result step_to_end(struct step_victim *v);
 void step_visits_begin(void);
 uint32_t step_visit(const struct step_victim *v);
 /* At full speed to the n-th time at that place; STEP_ENDED if this run does
- * not come by. Helps nobody to sleep. */
+ * not come by. */
 enum step_result step_jump(struct step_victim *v, uintptr_t target,
                            uint32_t visits);
 void step_kill(struct step_victim *v);
