@@ -133,6 +133,9 @@ enum step_result step_jump(struct step_victim *v, uintptr_t target,
                            uint32_t visits);
 void step_kill(struct step_victim *v);
 
+/* ---- step_clock.c ------------------------------------------------------- */
+void step_clock_slow(void); /* in the victim, before it is walked */
+
 /* ---- step_run.c: one operation, all its states -------------------------- */
 struct step_how {
     unsigned sample; /* every n-th distinct state, the first and the last */

@@ -256,6 +256,7 @@ be_victim(const struct step_op *op)
     if (op->prepare != NULL) {
         op->prepare();
     }
+    step_clock_slow();
     MARK();
     op->operate();
     MARK();

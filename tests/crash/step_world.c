@@ -237,7 +237,7 @@ is_name_byte(const char *first)
 
 #define LOCKS_MOST 256
 #define PAGE_SURE 4000 /* bytes that the kernel certainly shows at once */
-#define LOOKS 4
+#define LOOKS 16
 
 /* Kinds of lock on our files, each once: two users of one byte look alike. */
 struct lock_set {
