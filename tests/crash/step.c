@@ -22,9 +22,10 @@
 #include <unistd.h>
 
 static const struct step_op *const tables[] = {
-    step_ops_lock, step_ops_wait,  step_ops_owned, step_ops_gate,
-    step_ops_seq,  step_ops_named, step_ops_made,  step_ops_attach,
-    step_ops_item, step_ops_chan,  step_ops_repair,
+    step_ops_lock,    step_ops_wait,   step_ops_owned, step_ops_gate,
+    step_ops_seq,     step_ops_named,  step_ops_made,  step_ops_attach,
+    step_ops_item,    step_ops_chan,   step_ops_repair,
+    step_ops_sleeper,
 };
 #define TABLES (sizeof tables / sizeof tables[0])
 

@@ -44,7 +44,8 @@ struct step_op {
     void (*teardown)(void); /* in the driver: gives all back; no name stays */
     const void *arg;        /* what its functions share code by */
     /* In the driver, when the victim stands before its first instruction: gives
-     * up what only the victim shall have. May be NULL. */
+     * up what only the victim shall have, or lets somebody wait for it. May be
+     * NULL. */
     void (*started)(void);
 };
 /* The one that is being walked. */
@@ -65,7 +66,7 @@ void step_other_dies(void (*act)(void));
  * called by teardown and may be before. */
 void step_other_lives(void (*act)(void));
 void step_other_end(void);
-/* In setup: a child runs act until it sleeps on this futex word, and is
+/* In setup or started: a child runs act until it sleeps on this futex word, and is
  * stopped there. It changes nothing before a finisher lets it go on; then its
  * result must come long before its own deadline is over. */
 #define STEP_ASLEEP_NS NDS_SEC(60) /* for act */
@@ -78,6 +79,7 @@ extern const struct step_op step_ops_wait[];
 extern const struct step_op step_ops_gate[];
 extern const struct step_op step_ops_owned[];
 extern const struct step_op step_ops_seq[];
+extern const struct step_op step_ops_sleeper[];
 extern const struct step_op step_ops_named[];
 extern const struct step_op step_ops_made[];
 extern const struct step_op step_ops_attach[];
