@@ -48,6 +48,16 @@ struct step_op {
      * NULL. */
     void (*started)(void);
 };
+/* Two victims: the first is killed in some worlds of its own operation, and in
+ * what each left the second is walked. Setup, teardown and argument are op's. */
+struct step_pair {
+    struct step_op op;
+    const struct step_op *first; /* its prepare and operate; no partner */
+    unsigned samples;            /* worlds of the first, the last among them */
+    /* In the driver, when the first is dead: remembers what it left. May be
+     * NULL. */
+    void (*between)(void);
+};
 /* The one that is being walked. */
 const void *step_arg(void);
 
@@ -86,6 +96,9 @@ extern const struct step_op step_ops_attach[];
 extern const struct step_op step_ops_chan[];
 extern const struct step_op step_ops_item[];
 extern const struct step_op step_ops_repair[];
+
+extern const struct step_pair step_pairs_named[];
+extern const struct step_pair step_pairs_repair[];
 
 /* ---- step_world.c: what others can see ---------------------------------- */
 /* Makes the private directory and points the library at it. */
@@ -156,6 +169,8 @@ struct step_sum {
 extern volatile sig_atomic_t step_interrupted;
 void step_run(const struct step_op *op, const struct step_how *how,
               struct step_sum *sum);
+void step_run_pair(const struct step_pair *pair, const struct step_how *how,
+                   struct step_sum *sum);
 /* In finish: ends the process with this message unless ok. */
 #define need(ok, ...)                                                         \
     do {                                                                      \
