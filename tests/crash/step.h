@@ -130,6 +130,7 @@ struct step_victim {
     uint64_t steps;  /* instructions executed since the start mark */
     uintptr_t pc;    /* of the next one */
     bool helped;
+    bool in_syscall; /* stopped at one's begin or end */
     char trouble[128]; /* set by STEP_BROKE */
 };
 enum step_result { STEP_ON, STEP_ENDED, STEP_BROKE };

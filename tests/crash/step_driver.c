@@ -92,7 +92,8 @@ stopped(struct step_victim *v)
     }
     v->pc = (uintptr_t)ptrace(PTRACE_PEEKUSER, v->pid,
                               offsetof(struct user_regs_struct, rip), NULL);
-    return WSTOPSIG(status) == SIGTRAP
+    v->in_syscall = WSTOPSIG(status) == (SIGTRAP | 0x80);
+    return WSTOPSIG(status) == SIGTRAP || v->in_syscall
                ? STEP_ON
                : broke(v, "the victim got signal", WSTOPSIG(status));
 }
@@ -196,6 +197,29 @@ uproot(const struct plant *p, pid_t pid)
     }
 }
 
+/* Runs to a breakpoint or mark. Looks after each system call, as who steps
+ * does: files are told apart by the order in which they were seen. */
+static enum step_result
+run_to_stop(struct step_victim *v)
+{
+    bool before = true;
+    enum step_result rc;
+
+    for (;;) {
+        if (ptrace(PTRACE_SYSCALL, v->pid, NULL, NULL) < 0) {
+            return broke(v, "PTRACE_SYSCALL: errno", errno);
+        }
+        rc = stopped(v);
+        if (rc != STEP_ON || !v->in_syscall) {
+            return rc;
+        }
+        if (!before) {
+            step_world_look(v->pid);
+        }
+        before = !before;
+    }
+}
+
 /* Runs to the mark or to one of the two places. */
 static enum step_result
 run_on(struct step_victim *v, uintptr_t a, uintptr_t b)
@@ -207,9 +231,7 @@ run_on(struct step_victim *v, uintptr_t a, uintptr_t b)
         !plant(&at_b, v->pid, b == a ? 0 : b)) {
         return STEP_ENDED; // a page that takes none: step there
     }
-    rc = ptrace(PTRACE_CONT, v->pid, NULL, NULL) < 0
-             ? broke(v, "PTRACE_CONT: errno", errno)
-             : stopped(v);
+    rc = run_to_stop(v);
     uproot(&at_b, v->pid);
     uproot(&at_a, v->pid);
     if (rc != STEP_ON) {
@@ -239,9 +261,6 @@ step_jump(struct step_victim *v, uintptr_t target, uint32_t visits)
                  ? step_one(v)
                  : run_on(v, target, sleep_pc);
         count += rc == STEP_ON && v->pc == target;
-    }
-    if (rc == STEP_ON) {
-        step_world_look(v->pid);
     }
     return rc;
 }
@@ -277,7 +296,8 @@ step_start(struct step_victim *v, const struct step_op *op)
     }
     rc = stopped(v); // stands behind the first mark
     if (rc == STEP_ON) {
-        ptrace(PTRACE_SETOPTIONS, v->pid, NULL, PTRACE_O_EXITKILL);
+        ptrace(PTRACE_SETOPTIONS, v->pid, NULL,
+               PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD);
         if (op->started != NULL) {
             op->started();
         }
