@@ -42,10 +42,14 @@ begin(void)
     return pid;
 }
 
-static void
-report(int result)
+/* It lives on: who ends while others bury the dead may be found either way. */
+static _Noreturn void
+report_and_stay(int result)
 {
     must(write(results[1], &result, sizeof result) == sizeof result ? 0 : -1);
+    for (;;) {
+        pause();
+    }
 }
 
 /* What the child reports, or that it does not. */
@@ -89,10 +93,7 @@ step_other_lives(void (*act)(void))
     other = begin();
     if (other == 0) {
         act();
-        report(0);
-        for (;;) {
-            pause();
-        }
+        report_and_stay(0);
     }
     must(reported(&result));
     must(result);
@@ -143,8 +144,7 @@ step_other_sleeps(int (*act)(void), const void *futex)
 
     other = begin();
     if (other == 0) {
-        report(act());
-        _exit(0);
+        report_and_stay(act());
     }
     while (!sleeps_on(other, futex)) {
         must(ndi_deadline_over(end) ? -1 : 0);
