@@ -25,11 +25,11 @@ static const struct step_op *const tables[] = {
     step_ops_lock,    step_ops_wait,   step_ops_owned, step_ops_gate,
     step_ops_seq,     step_ops_named,  step_ops_made,  step_ops_attach,
     step_ops_item,    step_ops_chan,   step_ops_repair,
-    step_ops_sleeper,
+    step_ops_sleeper, step_ops_consumer,
 };
 #define TABLES (sizeof tables / sizeof tables[0])
 static const struct step_pair *const pair_tables[] = {
-    step_pairs_named, step_pairs_repair,
+    step_pairs_owned, step_pairs_seq, step_pairs_named, step_pairs_repair,
 };
 #define PAIR_TABLES (sizeof pair_tables / sizeof pair_tables[0])
 

@@ -90,6 +90,7 @@ extern const struct step_op step_ops_gate[];
 extern const struct step_op step_ops_owned[];
 extern const struct step_op step_ops_seq[];
 extern const struct step_op step_ops_sleeper[];
+extern const struct step_op step_ops_consumer[];
 extern const struct step_op step_ops_named[];
 extern const struct step_op step_ops_made[];
 extern const struct step_op step_ops_attach[];
@@ -97,6 +98,8 @@ extern const struct step_op step_ops_chan[];
 extern const struct step_op step_ops_item[];
 extern const struct step_op step_ops_repair[];
 
+extern const struct step_pair step_pairs_owned[];
+extern const struct step_pair step_pairs_seq[];
 extern const struct step_pair step_pairs_named[];
 extern const struct step_pair step_pairs_repair[];
 

@@ -193,3 +193,31 @@ const struct step_op step_ops_owned[] = {
        held_finish),
     {0},
 };
+
+/* ---- two victims -------------------------------------------------------- */
+
+/* The second can only have the entry of the first one, who left it. */
+static void
+make_full(void)
+{
+    make();
+    party()->count = 2;
+}
+
+static const struct step_op
+    first_take = OP("acquire", make, join, take, NULL, finish),
+    first_recount = OP("recount", make_uncounted, join, take, NULL, finish),
+    first_give = OP("release", make, take_others, give, NULL, finish),
+    first_leave = OP("close", make_full, take_others, close_it, NULL, finish);
+
+const struct step_pair step_pairs_owned[] = {
+    {OP("twice.owned-acquire", make, join, take_others, NULL, finish),
+     &first_take, 9, NULL},
+    {OP("twice.owned-recount", make_uncounted, join, take_others, NULL,
+        finish), &first_recount, 9, NULL},
+    {OP("twice.owned-release", make, join, take_others, NULL, finish),
+     &first_give, 3, NULL},
+    {OP("twice.owned-reuse", make_full, NULL, take_others, NULL, finish),
+     &first_leave, 4, NULL},
+    {{0}, NULL, 0, NULL},
+};

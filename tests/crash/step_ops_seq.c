@@ -221,3 +221,20 @@ const struct step_op step_ops_seq[] = {
        read_finish),
     {0},
 };
+
+/* ---- two victims -------------------------------------------------------- */
+
+static void
+write_after(void)
+{
+    (void)write_anew();
+}
+
+static const struct step_op
+    first_write = OP("write", make, join, write_both, NULL, finish);
+
+const struct step_pair step_pairs_seq[] = {
+    {OP("twice.seqlock-write", make, join, write_after, NULL, finish),
+     &first_write, 8, NULL},
+    {{0}, NULL, 0, NULL},
+};

@@ -146,14 +146,19 @@ step_other_sleeps(int (*act)(void), const void *futex)
     if (other == 0) {
         report_and_stay(act());
     }
-    while (!sleeps_on(other, futex)) {
-        must(ndi_deadline_over(end) ? -1 : 0);
-        sched_yield();
-    }
-    kill(other, SIGSTOP);
-    while (waitpid(other, &status, WUNTRACED) < 0 && errno == EINTR) {
-    }
-    must(WIFSTOPPED(status) ? 0 : -1);
+    // A slice may be over between look and stop, and it must not be stopped
+    // while it holds what the victim needs: look again.
+    do {
+        kill(other, SIGCONT);
+        while (!sleeps_on(other, futex)) {
+            must(ndi_deadline_over(end) ? -1 : 0);
+            sched_yield();
+        }
+        kill(other, SIGSTOP);
+        while (waitpid(other, &status, WUNTRACED) < 0 && errno == EINTR) {
+        }
+        must(WIFSTOPPED(status) ? 0 : -1);
+    } while (!sleeps_on(other, futex));
 }
 
 int
