@@ -154,6 +154,8 @@ void step_kill(struct step_victim *v);
 
 /* ---- step_clock.c ------------------------------------------------------- */
 void step_clock_slow(void); /* in the victim, before it is walked */
+/* Of the victim's clock; at the same address in the driver. */
+extern int64_t step_clock_passed_ns;
 
 /* ---- step_run.c: one operation, all its states -------------------------- */
 struct step_how {

@@ -5,8 +5,9 @@
  * A walk is some thousand times slower than a run, and how slow depends on
  * what else the machine does. Slices would be over before the victim lies
  * down, and every run would take another way. So in the victim each look at a
- * clock finds it a little later than the last, and nothing else moves it. The
- * program's own symbol goes before the C library's.
+ * clock finds it a little later than the last, and besides only a slice that
+ * was slept through moves it: a wait for ever ends as it would. The program's
+ * own symbol goes before the C library's.
  */
 #include "step.h"
 
@@ -18,7 +19,7 @@
 
 static bool slow;
 static struct timespec epochs[2];
-static int64_t passed_ns;
+int64_t step_clock_passed_ns;
 
 void
 step_clock_slow(void)
@@ -36,8 +37,8 @@ clock_gettime(clockid_t id, struct timespec *out)
     if (!slow || (id != CLOCK_REALTIME && id != CLOCK_MONOTONIC)) {
         return (int)syscall(SYS_clock_gettime, id, out);
     }
-    passed_ns += TICK_NS;
-    ns = epochs[id].tv_nsec + passed_ns;
+    step_clock_passed_ns += TICK_NS;
+    ns = epochs[id].tv_nsec + step_clock_passed_ns;
     out->tv_sec = epochs[id].tv_sec + ns / 1000000000;
     out->tv_nsec = ns % 1000000000;
     return 0;

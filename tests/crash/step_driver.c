@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <os/os.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,6 +111,23 @@ will_sleep(pid_t pid)
            (r.rsi & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET;
 }
 
+/* After each system call. A sleep that nobody ended has taken its time. */
+static void
+look(pid_t pid)
+{
+    long rax = ptrace(PTRACE_PEEKUSER, pid,
+                      offsetof(struct user_regs_struct, rax), NULL);
+
+    if (rax == -ETIMEDOUT) { // the sleep on a futex and nothing else says so
+        long passed = ptrace(PTRACE_PEEKDATA, pid, &step_clock_passed_ns,
+                             NULL);
+
+        ptrace(PTRACE_POKEDATA, pid, &step_clock_passed_ns,
+               (void *)(passed + NDI_SLICE_NS));
+    }
+    step_world_look(pid);
+}
+
 enum step_result
 step_one(struct step_victim *v)
 {
@@ -132,7 +150,7 @@ step_one(struct step_victim *v)
     if (rc == STEP_ON) {
         v->steps++;
         if (kind == KIND_SYSCALL) {
-            step_world_look(v->pid);
+            look(v->pid);
         }
     }
     return rc;
@@ -214,7 +232,7 @@ run_to_stop(struct step_victim *v)
             return rc;
         }
         if (!before) {
-            step_world_look(v->pid);
+            look(v->pid);
         }
         before = !before;
     }
