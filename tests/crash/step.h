@@ -49,7 +49,8 @@ struct step_op {
     void (*started)(void);
 };
 /* Two victims: the first is killed in some worlds of its own operation, and in
- * what each left the second is walked. Setup, teardown and argument are op's. */
+ * what each left the second is walked. Both have one setup, one teardown and
+ * one argument. */
 struct step_pair {
     struct step_op op;
     const struct step_op *first; /* its prepare and operate; no partner */
@@ -69,16 +70,16 @@ void step_need_buried(struct ndi_party *p);
 void step_need_lock_sane(struct ndi_party *p, const struct ndi_lock *l,
                          bool *dead);
 
-/* ---- step_other.c: one more process in the world ------------------------- */
+/* ---- step_other.c: one more process in the world ------------------------ */
 /* In setup: a child acts and is killed. */
 void step_other_dies(void (*act)(void));
 /* In setup: a child has acted, and lives until step_other_end(), which must be
  * called by teardown and may be before. */
 void step_other_lives(void (*act)(void));
 void step_other_end(void);
-/* In setup or started: a child runs act until it sleeps on this futex word, and is
- * stopped there. It changes nothing before a finisher lets it go on; then its
- * result must come long before its own deadline is over. */
+/* In setup or started: a child runs act until it sleeps on this futex word,
+ * and is stopped there. It changes nothing before a finisher lets it go on;
+ * then its result must come long before its own deadline is over. */
 #define STEP_ASLEEP_NS NDS_SEC(60) /* for act */
 void step_other_sleeps(int (*act)(void), const void *futex);
 int step_other_verdict(void);

@@ -107,8 +107,8 @@ will_sleep(pid_t pid)
     if (ptrace(PTRACE_GETREGS, pid, NULL, &r) < 0 || r.rax != SYS_futex) {
         return false;
     }
-    return (r.rsi & FUTEX_CMD_MASK) == FUTEX_WAIT ||
-           (r.rsi & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET;
+    return ((int)r.rsi & FUTEX_CMD_MASK) == FUTEX_WAIT ||
+           ((int)r.rsi & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET;
 }
 
 /* After each system call. A sleep that nobody ended has taken its time. */

@@ -5,11 +5,11 @@
  * The first run only records: every world that differs from all before it,
  * with the count of instructions that led there. Then one run for each: a
  * fresh world, stepped until the digest is the wanted one (not until the count
- * is: time may make a run take another turn), killed, finished by somebody
- * else, swept, and looked at for what is left.
+ * is: a run may take another turn), killed, finished by somebody else, swept,
+ * and looked at for what is left.
  *
- * Of two victims the first is recorded alike, and killed in every world of
- * the second in a sample of its own.
+ * Of two victims the first is recorded alike. In each world of its sample the
+ * second is recorded and killed as if it were alone.
  *
  * Every run is played by a process of its own, the stage, forked from one that
  * never changes: so heap and mappings are the same each time.
@@ -349,9 +349,8 @@ kill_each_state(const struct step_how *how)
     }
 }
 
-/* Runs differ a little in length (a clock in the vDSO that has to read twice),
- * so each instruction is first met by its address, and by its number only if
- * there is no world like the recorded one. */
+/* Runs may differ in length, so each instruction is first met by its address,
+ * and by its number only if there is no world like the recorded one. */
 static void
 kill_each_instruction(const struct step_how *how)
 {
@@ -417,21 +416,22 @@ step_run(const struct step_op *op, const struct step_how *how,
     *sum = board->sum;
 }
 
-#define SAMPLES_MOST 64
+#define SAMPLES_MOST 16
+#define SAMPLES_FEW 2 /* of who wants but samples of the second */
 
 /* Spread over all worlds of the first, and the last one: it did all and died.
  */
 static unsigned
-sample_first(struct state *out)
+sample_first(struct state *out, bool few)
 {
     struct play p = {.act = record};
+    unsigned wanted = few ? SAMPLES_FEW : pair->samples;
     unsigned count = 0;
 
     before = (struct state){0};
     current = pair->first;
     if (play(&p)) {
-        count = pair->samples < board->state_count ? pair->samples
-                                                   : board->state_count;
+        count = wanted < board->state_count ? wanted : board->state_count;
     }
     for (unsigned i = 0; i < count; i++) {
         out[i] = board->states[(i + 1) * board->state_count / count - 1];
@@ -449,7 +449,7 @@ step_run_pair(const struct step_pair *two, const struct step_how *how,
 
     begin(&two->op);
     pair = two;
-    count = sample_first(samples);
+    count = sample_first(samples, how->sample > 1);
     board->sum.failures += count == 0;
     current = &two->op;
     for (unsigned i = 0; i < count && !step_interrupted; i++) {

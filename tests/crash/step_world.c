@@ -273,7 +273,8 @@ add_lock(struct lock_set *set, struct lock_line *l)
 }
 
 /*
- * The kernel shows its table page by page, by position: strangers who lock
+ * The kernel shows its table piece by piece, of what is asked for but a page
+ * at most, and by position: strangers who lock
  * and unlock meanwhile can hide a line of ours, but not invent one, for ours
  * do not change while we look. So a long table is read until several looks
  * running found nothing more.
@@ -281,6 +282,7 @@ add_lock(struct lock_set *set, struct lock_line *l)
 static void
 read_locks(struct lock_set *set)
 {
+    static char room[1 << 16]; // stdio asks for 1 KiB of its own
     struct lock_line l;
     char line[256];
 
@@ -290,6 +292,9 @@ read_locks(struct lock_set *set)
         unsigned before = set->count;
         size_t nbytes = 0;
 
+        if (f != NULL) {
+            setvbuf(f, room, _IOFBF, sizeof room);
+        }
         while (f != NULL && fgets(line, sizeof line, f) != NULL) {
             nbytes += strlen(line);
             if (parse_lock(line, &l)) {
