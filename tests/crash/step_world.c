@@ -273,11 +273,11 @@ add_lock(struct lock_set *set, struct lock_line *l)
 }
 
 /*
- * The kernel shows its table piece by piece, of what is asked for but a page
- * at most, and by position: strangers who lock
- * and unlock meanwhile can hide a line of ours, but not invent one, for ours
- * do not change while we look. So a long table is read until several looks
- * running found nothing more.
+ * The kernel shows its table in pieces, each as long as the read that asks for
+ * it but a page at most, and goes on by position: strangers who lock and unlock
+ * meanwhile can hide a line of ours, but not invent one, for ours do not change
+ * while we look. So a long table is read until several looks running found
+ * nothing more.
  */
 static void
 read_locks(struct lock_set *set)
