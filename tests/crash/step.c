@@ -22,10 +22,16 @@
 #include <unistd.h>
 
 static const struct step_op *const tables[] = {
-    step_ops_lock, step_ops_wait, step_ops_gate, step_ops_named,
-    step_ops_made, step_ops_item, step_ops_chan, step_ops_repair,
+    step_ops_lock,    step_ops_wait,   step_ops_owned, step_ops_gate,
+    step_ops_seq,     step_ops_named,  step_ops_made,  step_ops_attach,
+    step_ops_item,    step_ops_chan,   step_ops_repair,
+    step_ops_sleeper, step_ops_consumer,
 };
 #define TABLES (sizeof tables / sizeof tables[0])
+static const struct step_pair *const pair_tables[] = {
+    step_pairs_owned, step_pairs_seq, step_pairs_named, step_pairs_repair,
+};
+#define PAIR_TABLES (sizeof pair_tables / sizeof pair_tables[0])
 
 static int passed, failed;
 volatile sig_atomic_t step_interrupted;
@@ -37,13 +43,19 @@ on_signal(int sig)
     step_interrupted = sig;
 }
 
+/* pair NULL: one victim. */
 static void
-run(const struct step_op *op, const struct step_how *how)
+run(const struct step_op *op, const struct step_pair *pair,
+    const struct step_how *how)
 {
     struct step_sum s;
     bool good;
 
-    step_run(op, how, &s);
+    if (pair != NULL) {
+        step_run_pair(pair, how, &s);
+    } else {
+        step_run(op, how, &s);
+    }
     good = s.failures + s.hangs + s.leaks + s.missed == 0 && s.kills > 0;
     passed += good;
     failed += !good;
@@ -140,6 +152,38 @@ wanted(const struct step_op *op, const struct args *a,
                            : !how->every || op->hot;
 }
 
+static void
+list_one(const struct step_op *op, const struct step_pair *pair,
+         const struct step_how *how)
+{
+    (void)how;
+    printf("%s%s%s\n", op->name, op->hot ? " (hot)" : "",
+           pair != NULL ? " (two victims)" : "");
+}
+
+static void
+each_operation(const struct args *a, const struct step_how *how,
+               void (*act)(const struct step_op *op,
+                           const struct step_pair *pair,
+                           const struct step_how *how))
+{
+    for (size_t t = 0; t < TABLES; t++) {
+        for (const struct step_op *op = tables[t]; op->name != NULL; op++) {
+            if (a->list || (wanted(op, a, how) && !step_interrupted)) {
+                act(op, NULL, how);
+            }
+        }
+    }
+    for (size_t t = 0; t < PAIR_TABLES; t++) {
+        for (const struct step_pair *two = pair_tables[t];
+             two->op.name != NULL; two++) {
+            if (a->list || (wanted(&two->op, a, how) && !step_interrupted)) {
+                act(&two->op, two, how);
+            }
+        }
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -151,12 +195,8 @@ main(int argc, char **argv)
     if (!parse(argc, argv, &a, &how)) {
         return usage();
     }
-    for (size_t t = 0; a.list && t < TABLES; t++) {
-        for (const struct step_op *op = tables[t]; op->name != NULL; op++) {
-            printf("%s%s\n", op->name, op->hot ? " (hot)" : "");
-        }
-    }
     if (a.list) {
+        each_operation(&a, &how, list_one);
         return 0;
     }
     without_randomness(argv);
@@ -175,13 +215,7 @@ main(int argc, char **argv)
     }
     printf("%-28s %8s %7s %7s %6s %6s %6s %8s\n", "operation", "instr.",
            "states", "kills", "missed", "hangs", "leaks", "failures");
-    for (size_t t = 0; t < TABLES; t++) {
-        for (const struct step_op *op = tables[t]; op->name != NULL; op++) {
-            if (wanted(op, &a, &how) && !step_interrupted) {
-                run(op, &how);
-            }
-        }
-    }
+    each_operation(&a, &how, run);
     step_world_close();
     printf("took %ld s\n", (long)(time(NULL) - start));
     printf("%d passed, %d failed\n", passed, failed);

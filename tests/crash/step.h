@@ -44,8 +44,20 @@ struct step_op {
     void (*teardown)(void); /* in the driver: gives all back; no name stays */
     const void *arg;        /* what its functions share code by */
     /* In the driver, when the victim stands before its first instruction: gives
-     * up what only the victim shall have. May be NULL. */
+     * up what only the victim shall have, or lets somebody wait for it. May be
+     * NULL. */
     void (*started)(void);
+};
+/* Two victims: the first is killed in some worlds of its own operation, and in
+ * what each left the second is walked. Both have one setup, one teardown and
+ * one argument. */
+struct step_pair {
+    struct step_op op;
+    const struct step_op *first; /* its prepare and operate; no partner */
+    unsigned samples;            /* worlds of the first, the last among them */
+    /* In the driver, when the first is dead: remembers what it left. May be
+     * NULL. */
+    void (*between)(void);
 };
 /* The one that is being walked. */
 const void *step_arg(void);
@@ -58,15 +70,39 @@ void step_need_buried(struct ndi_party *p);
 void step_need_lock_sane(struct ndi_party *p, const struct ndi_lock *l,
                          bool *dead);
 
+/* ---- step_other.c: one more process in the world ------------------------ */
+/* In setup: a child acts and is killed. */
+void step_other_dies(void (*act)(void));
+/* In setup: a child has acted, and lives until step_other_end(), which must be
+ * called by teardown and may be before. */
+void step_other_lives(void (*act)(void));
+void step_other_end(void);
+/* In setup or started: a child runs act until it sleeps on this futex word,
+ * and is stopped there. It changes nothing before a finisher lets it go on;
+ * then its result must come long before its own deadline is over. */
+#define STEP_ASLEEP_NS NDS_SEC(60) /* for act */
+void step_other_sleeps(int (*act)(void), const void *futex);
+int step_other_verdict(void);
+
 /* ---- step_ops_*.c ------------------------------------------------------- */
 extern const struct step_op step_ops_lock[];
 extern const struct step_op step_ops_wait[];
 extern const struct step_op step_ops_gate[];
+extern const struct step_op step_ops_owned[];
+extern const struct step_op step_ops_seq[];
+extern const struct step_op step_ops_sleeper[];
+extern const struct step_op step_ops_consumer[];
 extern const struct step_op step_ops_named[];
 extern const struct step_op step_ops_made[];
+extern const struct step_op step_ops_attach[];
 extern const struct step_op step_ops_chan[];
 extern const struct step_op step_ops_item[];
 extern const struct step_op step_ops_repair[];
+
+extern const struct step_pair step_pairs_owned[];
+extern const struct step_pair step_pairs_seq[];
+extern const struct step_pair step_pairs_named[];
+extern const struct step_pair step_pairs_repair[];
 
 /* ---- step_world.c: what others can see ---------------------------------- */
 /* Makes the private directory and points the library at it. */
@@ -98,6 +134,7 @@ struct step_victim {
     uint64_t steps;  /* instructions executed since the start mark */
     uintptr_t pc;    /* of the next one */
     bool helped;
+    bool in_syscall; /* stopped at one's begin or end */
     char trouble[128]; /* set by STEP_BROKE */
 };
 enum step_result { STEP_ON, STEP_ENDED, STEP_BROKE };
@@ -111,10 +148,15 @@ enum step_result step_to_end(struct step_victim *v);
 void step_visits_begin(void);
 uint32_t step_visit(const struct step_victim *v);
 /* At full speed to the n-th time at that place; STEP_ENDED if this run does
- * not come by. Helps nobody to sleep. */
+ * not come by. */
 enum step_result step_jump(struct step_victim *v, uintptr_t target,
                            uint32_t visits);
 void step_kill(struct step_victim *v);
+
+/* ---- step_clock.c ------------------------------------------------------- */
+void step_clock_slow(void); /* in the victim, before it is walked */
+/* Of the victim's clock; at the same address in the driver. */
+extern int64_t step_clock_passed_ns;
 
 /* ---- step_run.c: one operation, all its states -------------------------- */
 struct step_how {
@@ -134,6 +176,8 @@ struct step_sum {
 extern volatile sig_atomic_t step_interrupted;
 void step_run(const struct step_op *op, const struct step_how *how,
               struct step_sum *sum);
+void step_run_pair(const struct step_pair *pair, const struct step_how *how,
+                   struct step_sum *sum);
 /* In finish: ends the process with this message unless ok. */
 #define need(ok, ...)                                                         \
     do {                                                                      \

@@ -9,6 +9,7 @@
  */
 #include "step_world.h"
 
+#include <chan/chan_layout.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,17 @@
 #define BLURS 512
 #define COPY_ROOM (1U << 20)
 #define MAPS_MOST 16384 /* bytes watched of one mapping of the victim's */
+#define SLOTS 4         /* watched of a channel there */
+
+/* Of a file that the victim maps; in the digest in place of the address. */
+enum piece {
+    PIECE_BODY,
+    PIECE_CONTROL,
+    PIECE_PARTIES_OF_CONTROL,
+    PIECE_PARTIES, /* of a channel, in its body */
+    PIECE_CHANNEL,
+    PIECE_SLOTS /* and on */
+};
 
 struct range {
     const unsigned char *at;
@@ -150,16 +162,23 @@ step_watch_maps(void)
     maps_wanted = true;
 }
 
+static bool
+read_from(pid_t victim, uintptr_t at, void *out, size_t nbytes)
+{
+    struct iovec local = {out, nbytes};
+    struct iovec remote = {(void *)at, nbytes};
+
+    return process_vm_readv(victim, &local, 1, &remote, 1, 0) ==
+           (ssize_t)nbytes;
+}
+
 /* Is there a control area at this address of the victim's? */
 static bool
 is_control(pid_t victim, uintptr_t at)
 {
-    uint64_t magic = 0;
-    struct iovec local = {&magic, sizeof magic};
-    struct iovec remote = {(void *)at, sizeof magic};
+    uint64_t magic;
 
-    return process_vm_readv(victim, &local, 1, &remote, 1, 0) ==
-               (ssize_t)sizeof magic &&
+    return read_from(victim, at, &magic, sizeof magic) &&
            magic == NDI_CTL_MAGIC;
 }
 
@@ -174,6 +193,48 @@ has_piece(unsigned rank, uint64_t off)
     return false;
 }
 
+static bool
+is_channel(pid_t victim, uintptr_t from, struct ndi_hub_header *hub)
+{
+    return read_from(victim, from, hub, sizeof *hub) &&
+           hub->magic == NDI_HUB_MAGIC;
+}
+
+static void
+add_piece(uintptr_t at, size_t nbytes, unsigned rank, uint64_t off)
+{
+    struct range *r = add_range((const void *)at, nbytes, true);
+
+    r->rank = rank;
+    r->off = off;
+}
+
+/* Its participants are in its body, behind the hub; then header, lanes and
+ * counters of the first channel, and its first slots. */
+static void
+watch_channel(uintptr_t from, const struct ndi_hub_header *hub, unsigned rank)
+{
+    uintptr_t at = from + hub->chan_off[0];
+    const struct ndi_chan_header *h = (const void *)at;
+    const struct ndi_lane *lanes = (const void *)(at + NDI_CHAN_LANES_OFF);
+    uint64_t slots = NDI_CHAN_COUNTERS_OFF + (uint64_t)hub->party_count * 64;
+    struct range *r = watch_parties((const void *)(from + sizeof *hub), true);
+
+    r->rank = rank;
+    r->off = PIECE_PARTIES;
+    add_piece(at, NDI_CHAN_COUNTERS_OFF + PARTIES * 64, rank, PIECE_CHANNEL);
+    add_blur((const char *)&h->lock + offsetof(struct ndi_lock, thread), 4);
+    add_blur((const void *)&h->get_cpu, 4);
+    for (unsigned i = 0; i < PARTIES; i++) {
+        add_blur((const void *)&lanes[i].cpu, 4);
+    }
+    slots = (slots + 4095) & ~UINT64_C(4095);
+    for (unsigned i = 0; i < SLOTS; i++) {
+        add_piece(at + slots + i * NDI_SLOT_NBYTES, 512, rank,
+                  PIECE_SLOTS + i);
+    }
+}
+
 /* Which pieces of a file are watched must not depend on how the kernel joins
  * mappings: its beginning, and the control area at its end. */
 static void
@@ -184,23 +245,26 @@ watch_mapping(pid_t victim, uintptr_t from, uintptr_t to, uint64_t off,
     const struct ndi_control *ctl = (const struct ndi_control *)ctl_at;
     bool has_control = ctl_at >= from && is_control(victim, ctl_at);
     size_t body = (has_control ? ctl_at : to) - from;
+    struct ndi_hub_header hub;
+    bool channel = off == 0 && has_control && is_channel(victim, from, &hub);
     struct range *r;
 
-    if (off == 0 && body > 0 && !has_piece(rank, 0)) {
-        r = add_range((const void *)from, body < MAPS_MOST ? body : MAPS_MOST,
-                      true);
-        r->rank = rank;
+    body = channel ? sizeof hub : body < MAPS_MOST ? body : MAPS_MOST;
+    if (off == 0 && body > 0 && !has_piece(rank, PIECE_BODY)) {
+        add_piece(from, body, rank, PIECE_BODY);
         // A control area without a body looks like one until it has its magic.
         blur_birth((const void *)from);
     }
-    if (has_control && !has_piece(rank, 1)) {
-        r = add_range(ctl, offsetof(struct ndi_control, object) + 128, true);
-        r->rank = rank;
-        r->off = 1;
+    if (has_control && !has_piece(rank, PIECE_CONTROL)) {
+        add_piece(ctl_at, offsetof(struct ndi_control, object) + 128, rank,
+                  PIECE_CONTROL);
         blur_control(ctl);
         r = watch_parties(ctl->parties, true);
         r->rank = rank;
-        r->off = 2;
+        r->off = PIECE_PARTIES_OF_CONTROL;
+        if (channel) {
+            watch_channel(from, &hub, rank);
+        }
     }
 }
 

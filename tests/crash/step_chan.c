@@ -151,13 +151,47 @@ look(struct ndi_chan *c, struct scene *out)
     }
 }
 
+/* What the first of two victims left. */
+static struct scene kept;
+static bool has_kept;
+
+void
+step_queue_between(void)
+{
+    look(step_chan(), &kept);
+    has_kept = true;
+}
+
+static void
+need_kept(const struct scene *s, const struct step_now *now)
+{
+    const struct step_case *k = step_case();
+
+    for (int i = 1; i < STEP_NEW; i++) {
+        bool takes = i <= k->takes;
+
+        need(s->there[i] || !kept.there[i] || takes,
+             "item %d outlived the first to die, and is lost", i);
+        need(!s->there[i] || kept.there[i],
+             "item %d died with the first, and is there", i);
+        need(!s->there[i] || !takes || !now->ended,
+             "item %d had been taken out", i);
+        need(!s->there[i] || takes || s->deliveries[i] == kept.deliveries[i],
+             "item %d: to be delivered after %u times, not %u", i,
+             s->deliveries[i], kept.deliveries[i]);
+    }
+}
+
 /* Against what the operation may have done. */
 static void
 need_history(const struct scene *s, const struct step_now *now)
 {
     const struct step_case *k = step_case();
 
-    for (int i = 1; i <= k->old; i++) {
+    if (has_kept) {
+        need_kept(s, now);
+    }
+    for (int i = 1; i <= k->old && !has_kept; i++) {
         need(s->there[i] || i <= k->takes, "item %d is lost", i);
         need(!s->there[i] || i > k->takes || !now->ended,
              "item %d had been taken out", i);

@@ -43,6 +43,9 @@ nds_array *step_item(int64_t count, int number, enum nds_reach reach);
 void step_put(int number);
 /* finish: see above, and then words and caches agree and all is free */
 void step_queue_finish(const struct step_now *now);
+/* Of two victims the first is dead: what it left is remembered. The second may
+ * add and take as the case says, and change nothing else. */
+void step_queue_between(void);
 /* The same with the two ways of receiving and sending given. */
 struct step_ends {
     int (*send)(const nds_array *a, const nds_tag *tag);

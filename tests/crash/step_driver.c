@@ -9,12 +9,14 @@
  *
  * A victim that is about to sleep is helped first: its partner acts while it
  * stands before the call, so that the sleep returns at once and every run
- * takes the same way.
+ * takes the same way. Who runs at full speed stops at that call as well: all
+ * sleeps go through one instruction of the C library.
  */
 #include "step.h"
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <os/os.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,15 +35,20 @@ enum kind { KIND_UNKNOWN, KIND_PLAIN, KIND_SYSCALL, KIND_MARK };
 
 /* Addresses seen, for all victims: they are forks of one process. */
 #define SEEN_ROOM (1U << 18)
-static struct seen {
+struct seen {
     uintptr_t pc;
     enum kind kind;
     uint32_t visits; /* of the recorded run */
-} *seen; /* shared by all stages */
+};
+static struct walk {
+    uintptr_t sleep_pc; /* where the recorded run was helped, 0 nowhere */
+    struct seen seen[SEEN_ROOM];
+} *walk; /* shared by all stages */
 
 static struct seen *
 seen_at(pid_t pid, uintptr_t pc)
 {
+    struct seen *seen = walk->seen;
     uint32_t i = (uint32_t)((pc * UINT64_C(0x9e3779b97f4a7c15)) >> 46);
     long word;
 
@@ -86,7 +93,8 @@ stopped(struct step_victim *v)
     }
     v->pc = (uintptr_t)ptrace(PTRACE_PEEKUSER, v->pid,
                               offsetof(struct user_regs_struct, rip), NULL);
-    return WSTOPSIG(status) == SIGTRAP
+    v->in_syscall = WSTOPSIG(status) == (SIGTRAP | 0x80);
+    return WSTOPSIG(status) == SIGTRAP || v->in_syscall
                ? STEP_ON
                : broke(v, "the victim got signal", WSTOPSIG(status));
 }
@@ -99,8 +107,25 @@ will_sleep(pid_t pid)
     if (ptrace(PTRACE_GETREGS, pid, NULL, &r) < 0 || r.rax != SYS_futex) {
         return false;
     }
-    return (r.rsi & FUTEX_CMD_MASK) == FUTEX_WAIT ||
-           (r.rsi & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET;
+    return ((int)r.rsi & FUTEX_CMD_MASK) == FUTEX_WAIT ||
+           ((int)r.rsi & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET;
+}
+
+/* After each system call. A sleep that nobody ended has taken its time. */
+static void
+look(pid_t pid)
+{
+    long rax = ptrace(PTRACE_PEEKUSER, pid,
+                      offsetof(struct user_regs_struct, rax), NULL);
+
+    if (rax == -ETIMEDOUT) { // the sleep on a futex and nothing else says so
+        long passed = ptrace(PTRACE_PEEKDATA, pid, &step_clock_passed_ns,
+                             NULL);
+
+        ptrace(PTRACE_POKEDATA, pid, &step_clock_passed_ns,
+               (void *)(passed + NDI_SLICE_NS));
+    }
+    step_world_look(pid);
 }
 
 enum step_result
@@ -115,6 +140,7 @@ step_one(struct step_victim *v)
     if (kind == KIND_SYSCALL && v->op->partner != NULL && !v->helped &&
         will_sleep(v->pid)) {
         v->helped = true;
+        walk->sleep_pc = v->pc;
         v->op->partner();
     }
     if (ptrace(PTRACE_SINGLESTEP, v->pid, NULL, NULL) < 0) {
@@ -124,7 +150,7 @@ step_one(struct step_victim *v)
     if (rc == STEP_ON) {
         v->steps++;
         if (kind == KIND_SYSCALL) {
-            step_world_look(v->pid);
+            look(v->pid);
         }
     }
     return rc;
@@ -150,8 +176,9 @@ step_to_end(struct step_victim *v)
 void
 step_visits_begin(void)
 {
+    walk->sleep_pc = 0;
     for (uint32_t i = 0; i < SEEN_ROOM; i++) {
-        seen[i].visits = 0;
+        walk->seen[i].visits = 0;
     }
 }
 
@@ -161,25 +188,79 @@ step_visit(const struct step_victim *v)
     return ++seen_at(v->pid, v->pc)->visits;
 }
 
-/* Runs to the mark or to the planted breakpoint. */
-static enum step_result
-run_on(struct step_victim *v, uintptr_t target)
+/* A byte of the victim's text, changed for a while. */
+struct plant {
+    uintptr_t pc; /* 0: none */
+    long word;
+};
+
+static bool
+plant(struct plant *p, pid_t pid, uintptr_t pc)
 {
+    *p = (struct plant){.pc = pc};
+    if (pc == 0) {
+        return true;
+    }
+    (void)seen_at(pid, pc); // known before the byte is changed
+    p->word = ptrace(PTRACE_PEEKTEXT, pid, (void *)pc, NULL);
+    return ptrace(PTRACE_POKETEXT, pid, (void *)pc,
+                  (void *)((p->word & ~0xffL) | 0xcc)) == 0;
+}
+
+static void
+uproot(const struct plant *p, pid_t pid)
+{
+    if (p->pc != 0 && pid > 0) {
+        ptrace(PTRACE_POKETEXT, pid, (void *)p->pc, (void *)p->word);
+    }
+}
+
+/* Runs to a breakpoint or mark. Looks after each system call, as who steps
+ * does: files are told apart by the order in which they were seen. */
+static enum step_result
+run_to_stop(struct step_victim *v)
+{
+    bool before = true;
     enum step_result rc;
 
-    if (ptrace(PTRACE_CONT, v->pid, NULL, NULL) < 0) {
-        return broke(v, "PTRACE_CONT: errno", errno);
+    for (;;) {
+        if (ptrace(PTRACE_SYSCALL, v->pid, NULL, NULL) < 0) {
+            return broke(v, "PTRACE_SYSCALL: errno", errno);
+        }
+        rc = stopped(v);
+        if (rc != STEP_ON || !v->in_syscall) {
+            return rc;
+        }
+        if (!before) {
+            look(v->pid);
+        }
+        before = !before;
     }
-    rc = stopped(v);
+}
+
+/* Runs to the mark or to one of the two places. */
+static enum step_result
+run_on(struct step_victim *v, uintptr_t a, uintptr_t b)
+{
+    struct plant at_a, at_b;
+    enum step_result rc;
+
+    if (!plant(&at_a, v->pid, a) ||
+        !plant(&at_b, v->pid, b == a ? 0 : b)) {
+        return STEP_ENDED; // a page that takes none: step there
+    }
+    rc = run_to_stop(v);
+    uproot(&at_b, v->pid);
+    uproot(&at_a, v->pid);
     if (rc != STEP_ON) {
         return rc;
     }
-    if (v->pc != target + 1) {
+    if (v->pc != a + 1 && v->pc != b + 1) {
         return STEP_ENDED;
     }
-    v->pc = target;
+    v->pc--;
     return ptrace(PTRACE_POKEUSER, v->pid,
-                  offsetof(struct user_regs_struct, rip), target) < 0
+                  offsetof(struct user_regs_struct, rip), v->pc) < 0
                ? broke(v, "PTRACE_POKEUSER: errno", errno)
                : STEP_ON;
 }
@@ -189,26 +270,15 @@ step_jump(struct step_victim *v, uintptr_t target, uint32_t visits)
 {
     enum step_result rc = STEP_ON;
     uint32_t count = v->pc == target;
-    long word = ptrace(PTRACE_PEEKTEXT, v->pid, (void *)target, NULL);
-    long planted = (word & ~0xffL) | 0xcc;
 
-    (void)seen_at(v->pid, target); // known before the byte is changed
     while (rc == STEP_ON && count < visits) {
-        if (v->pc == target) {
-            rc = step_one(v);
-        } else if (ptrace(PTRACE_POKETEXT, v->pid, (void *)target,
-                          (void *)planted) < 0) {
-            return STEP_ENDED; // a page that takes none: step there
-        } else {
-            rc = run_on(v, target);
-            if (v->pid > 0) {
-                ptrace(PTRACE_POKETEXT, v->pid, (void *)target, (void *)word);
-            }
-        }
+        uintptr_t sleep_pc =
+            v->op->partner != NULL && !v->helped ? walk->sleep_pc : 0;
+
+        rc = v->pc == target || (sleep_pc != 0 && v->pc == sleep_pc)
+                 ? step_one(v)
+                 : run_on(v, target, sleep_pc);
         count += rc == STEP_ON && v->pc == target;
-    }
-    if (rc == STEP_ON) {
-        step_world_look(v->pid);
     }
     return rc;
 }
@@ -223,6 +293,7 @@ be_victim(const struct step_op *op)
     if (op->prepare != NULL) {
         op->prepare();
     }
+    step_clock_slow();
     MARK();
     op->operate();
     MARK();
@@ -243,7 +314,8 @@ step_start(struct step_victim *v, const struct step_op *op)
     }
     rc = stopped(v); // stands behind the first mark
     if (rc == STEP_ON) {
-        ptrace(PTRACE_SETOPTIONS, v->pid, NULL, PTRACE_O_EXITKILL);
+        ptrace(PTRACE_SETOPTIONS, v->pid, NULL,
+               PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD);
         if (op->started != NULL) {
             op->started();
         }
@@ -279,9 +351,9 @@ step_allowed(void)
     struct step_victim v;
     enum step_result rc;
 
-    seen = mmap(NULL, SEEN_ROOM * sizeof *seen, PROT_READ | PROT_WRITE,
+    walk = mmap(NULL, sizeof *walk, PROT_READ | PROT_WRITE,
                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (seen == MAP_FAILED) {
+    if (walk == MAP_FAILED) {
         return -errno;
     }
     rc = step_start(&v, &op);

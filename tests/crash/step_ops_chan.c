@@ -3,9 +3,9 @@
  * step_ops_chan.c - pipes, and the arena under every channel
  *
  * Victim, driver and finisher all hold both ends, as relatives after fork do;
- * only where it says alone has the victim an end for itself. A waiting receive
- * is not walked: it waits in slices of 50 ms, which a slow walk never gets to
- * the end of; queue.get-wait is the same sleep.
+ * only where it says alone has the victim an end for itself. Who waits at a
+ * pipe tries first, so that a walk comes to the sleep within a slice of 50 ms;
+ * if it does not, the slice is gone through again.
  */
 #include "step_chan.h"
 
@@ -46,7 +46,8 @@ send_number(int number)
 static void
 pipe_make(void)
 {
-    nds_pipe_options opts = {.size = sizeof opts, .max_items = 8,
+    nds_pipe_options opts = {.size = sizeof opts,
+                             .max_items = step_case()->max_items,
                              .max_bytes = 1 << 20};
     struct ndi_hub *hub;
 
@@ -150,6 +151,61 @@ pipe_close_writer(void)
     nds_pipe_close(writer);
 }
 
+/* ---- both wait ---------------------------------------------------------- */
+
+/* Joins, and has looked once. */
+static void
+pipe_try_receive(void)
+{
+    int rc = nds_pipe_recv(reader, &item, NULL, 0);
+
+    must(rc == NDS_EAGAIN ? 0 : -1);
+}
+
+static void
+pipe_send_first(void)
+{
+    send_number(1);
+}
+
+static void
+pipe_receive_wait_finish(const struct step_now *now)
+{
+    if (now->helped) {
+        pipe_finish(now);
+    } else {
+        need(ndi_chan_size(pipe_chan()) == 0, "an item from nowhere");
+    }
+}
+
+static void
+pipe_try_send(void)
+{
+    nds_tag tag = tag_of(STEP_NEW);
+    int rc;
+
+    pipe_fill();
+    rc = nds_pipe_send(writer, item, &tag, 0);
+    must(rc == NDS_EAGAIN ? 0 : -1);
+}
+
+static void
+pipe_receive_one(void)
+{
+    nds_array *a = NULL;
+
+    must(nds_pipe_recv(reader, &a, NULL, NDS_SEC(5)));
+    nds_array_close(a);
+}
+
+/* Full again if the victim got its place: one item makes room for ours. */
+static void
+pipe_send_wait_finish(const struct step_now *now)
+{
+    pipe_receive_one();
+    pipe_finish(now);
+}
+
 /* ---- arena -------------------------------------------------------------- */
 
 #define ARENA_NBYTES 65536
@@ -220,7 +276,9 @@ arena_over(void)
 static const struct step_case
     sending = {150, NDS_HEAP, 2, 1, 0, false, 8, false, 0, 0, false},
     receiving = {150, NDS_HEAP, 2, 0, 1, false, 8, false, 0, 0, false},
-    leaving = {150, NDS_HEAP, 2, 1, 0, false, 8, false, 0, 0, false};
+    leaving = {150, NDS_HEAP, 2, 1, 0, false, 8, false, 0, 0, false},
+    empty = {150, NDS_HEAP, 0, 0, 1, false, 8, false, 0, 0, false},
+    full = {150, NDS_HEAP, 2, 1, 2, false, 2, false, 0, 0, false};
 
 const struct step_op step_ops_chan[] = {
     {"pipe.send", false, pipe_make, pipe_fill, pipe_send, NULL, pipe_finish,
@@ -234,6 +292,10 @@ const struct step_op step_ops_chan[] = {
     {"pipe.close-alone", false, pipe_make, pipe_join_and_send,
      pipe_close_writer, NULL, pipe_alone_finish, pipe_over, &leaving,
      pipe_drop_writer},
+    {"pipe.receive-wait", false, pipe_make, pipe_try_receive, pipe_receive,
+     pipe_send_first, pipe_receive_wait_finish, pipe_over, &empty, NULL},
+    {"pipe.send-wait", false, pipe_make, pipe_try_send, pipe_send,
+     pipe_receive_one, pipe_send_wait_finish, pipe_over, &full, NULL},
     {"arena.alloc", false, arena_make, NULL, arena_alloc, NULL, arena_finish,
      arena_over, NULL, NULL},
     {"arena.free", false, arena_make, NULL, arena_free, NULL, arena_finish,

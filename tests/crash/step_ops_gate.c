@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * step_ops_gate.c - barriers and snapshots
+ * step_ops_gate.c - barriers
  *
  * A member that arrived and died breaks the barrier for who waits, and a reset
- * makes it whole; a writer that died at work is told to readers, and the next
- * writer ends it.
+ * makes it whole.
  */
 #include "step.h"
 
 #include <ndshare/sync.h>
-#include <os/os.h>
 #include <pthread.h>
-
-/* ---- barrier ------------------------------------------------------------ */
 
 static nds_barrier *barrier;
 
@@ -118,76 +114,6 @@ barrier_over(void)
     barrier = NULL;
 }
 
-/* ---- sequence lock ------------------------------------------------------ */
-
-static nds_mutex *home; /* its control area has a sequence lock as well */
-static uint64_t *guarded;
-
-static struct ndi_seqlock *
-seq(void)
-{
-    return &step_segment_of(home)->ctl->seqlock;
-}
-
-static void
-seq_make(void)
-{
-    struct ndi_segment *s;
-
-    must(nds_mutex_new(&home, NDS_MUTEX_PLAIN));
-    s = step_segment_of(home);
-    guarded = (uint64_t *)(void *)(s->ctl->reserved2);
-    step_watch_segment(s);
-    step_watch(guarded, 16);
-}
-
-static int
-seq_write_one(void)
-{
-    struct ndi_party *p = &step_segment_of(home)->party;
-    volatile uint64_t *g = guarded;
-    int rc = ndi_seqlock_write_begin(p, seq(), ndi_deadline(NDS_SEC(5)));
-
-    must(rc == NDS_EOWNERDEAD ? 0 : rc);
-    g[0]++;
-    g[1]++;
-    must(ndi_seqlock_write_end(p, seq()));
-    return rc;
-}
-
-static void
-seq_write(void)
-{
-    must(seq_write_one());
-}
-
-static void
-seq_finish(const struct step_now *now)
-{
-    struct ndi_party *p = &step_segment_of(home)->party;
-    uint64_t seen, a, b;
-    int rc = ndi_seqlock_read_begin(p, seq(), &seen, ndi_deadline(NDS_SEC(5)));
-
-    need(rc == 0 || rc == NDS_EOWNERDEAD, "reader: %d", rc);
-    need(!now->ended || rc == 0, "the writer was done, and reader: %d", rc);
-    a = guarded[0];
-    b = guarded[1];
-    need(rc != 0 || a == b, "a snapshot torn: %d %d", (int)a, (int)b);
-    need(rc != 0 || !ndi_seqlock_read_retry(seq(), seen), "nobody writes");
-    guarded[0] = guarded[1] = 0;
-    need(seq_write_one() == rc, "the next writer is told what readers are");
-    rc = ndi_seqlock_read_begin(p, seq(), &seen, 0);
-    need(rc == 0 && seen % 2 == 0, "after the next writer: %d", rc);
-    step_need_buried(p);
-}
-
-static void
-seq_over(void)
-{
-    nds_mutex_close(home);
-    home = NULL;
-}
-
 const struct step_op step_ops_gate[] = {
     {"barrier.wait", false, barrier_of_two, NULL, barrier_arrive,
      barrier_arrive, barrier_two_finish, barrier_over, NULL, NULL},
@@ -197,7 +123,5 @@ const struct step_op step_ops_gate[] = {
      barrier_abort_finish, barrier_over, NULL, NULL},
     {"barrier.reset", false, barrier_made_broken, NULL, barrier_whole, NULL,
      barrier_two_finish, barrier_over, NULL, NULL},
-    {"seqlock.write", false, seq_make, NULL, seq_write, NULL, seq_finish,
-     seq_over, NULL, NULL},
     {0},
 };

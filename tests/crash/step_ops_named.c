@@ -356,3 +356,76 @@ const struct step_op step_ops_named[] = {
        unlink_it),
     {0},
 };
+
+/* ---- two victims -------------------------------------------------------- */
+
+static void
+sweep(void)
+{
+    must(nds_sweep(false, NULL, NULL));
+}
+
+static void
+cycle(void)
+{
+    int rc = nds_array_lock(array, NDS_SEC(5));
+
+    must(rc == NDS_EOWNERDEAD ? 0 : rc);
+    must(nds_array_unlock(array));
+}
+
+/* The first may have grown it, the second makes the header whole. */
+static void
+grown_finish(const struct step_now *now)
+{
+    (void)now;
+    need(step_world_names() == 1, "other names");
+    need_whole(EXTENT, GROWN, VALUE);
+}
+
+/* What a sweep leaves behind: a whole array of one size, or none at all. */
+static void
+created_finish(const struct step_now *now)
+{
+    bool there = is_there();
+
+    need(!now->ended || step_world_names() == there, "left by a sweep");
+    need(nds_sweep(false, NULL, NULL) >= 0, "sweep");
+    need(is_there() == there && step_world_names() == there,
+         "a sweep took or left a name");
+    if (!there) {
+        create();
+    }
+    need_whole(EXTENT, EXTENT, 0);
+}
+
+/* Whether the first had replaced the array shows in the array alone. */
+static void
+replaced_finish(const struct step_now *now)
+{
+    struct step_now either = {.helped = now->helped};
+
+    replace_finish(&either);
+}
+
+static const struct step_op
+    first_create = OP("create", nothing_there, NULL, create, create_finish,
+                      unlink_it),
+    first_create_used = OP("create-used", nothing_there, NULL, create_used,
+                           create_used_finish, sweep_alone),
+    first_replace = OP("replace", one_there_and_open, NULL, replace,
+                       replace_finish, unlink_it),
+    first_grow = OP("resize", one_there, attach_and_join, grow, grow_finish,
+                    unlink_it);
+
+const struct step_pair step_pairs_named[] = {
+    {OP("twice.create-sweep", nothing_there, NULL, sweep, created_finish,
+        unlink_it), &first_create, 4, NULL},
+    {OP("twice.create-used-sweep", nothing_there, NULL, sweep, used_finish,
+        sweep_alone), &first_create_used, 4, NULL},
+    {OP("twice.replace-sweep", one_there_and_open, NULL, sweep,
+        replaced_finish, unlink_it), &first_replace, 4, NULL},
+    {OP("twice.resize-lock", one_there, attach, cycle, grown_finish,
+        unlink_it), &first_grow, 6, NULL},
+    {{0}, NULL, 0, NULL},
+};

@@ -8,31 +8,10 @@
  */
 #include "step_chan.h"
 
-#include <errno.h>
 #include <ndshare/sync.h>
-#include <signal.h>
-#include <string.h>
 #include <sync/word.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define DEAD 50 /* the item of the first to die */
-
-static void
-in_dying_child(void (*act)(void))
-{
-    int status = 0;
-    pid_t pid = fork();
-
-    if (pid == 0) {
-        act();
-        raise(SIGKILL);
-    }
-    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-    }
-    must(pid > 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? 0
-                                                                       : -1);
-}
 
 /* ---- a channel ---------------------------------------------------------- */
 
@@ -53,7 +32,7 @@ static void
 channel_with_dead(void)
 {
     step_queue_make();
-    in_dying_child(die_in_channel);
+    step_other_dies(die_in_channel);
 }
 
 /* The only entry that the victim can have is the dead one's. */
@@ -62,7 +41,7 @@ full_channel_with_dead(void)
 {
     step_queue_make();
     step_chan()->hub->segment->party.count = 2;
-    in_dying_child(die_in_channel);
+    step_other_dies(die_in_channel);
 }
 
 static void
@@ -107,7 +86,7 @@ mutex_with_dead(void)
 {
     must(nds_mutex_new(&mutex, NDS_MUTEX_PLAIN));
     step_watch_segment(step_segment_of(mutex));
-    in_dying_child(hold_mutex);
+    step_other_dies(hold_mutex);
 }
 
 static void
@@ -187,7 +166,7 @@ static void
 dead_names(void)
 {
     step_watch_maps();
-    in_dying_child(leave_names);
+    step_other_dies(leave_names);
 }
 
 static void

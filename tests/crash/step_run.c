@@ -5,8 +5,11 @@
  * The first run only records: every world that differs from all before it,
  * with the count of instructions that led there. Then one run for each: a
  * fresh world, stepped until the digest is the wanted one (not until the count
- * is: time may make a run take another turn), killed, finished by somebody
- * else, swept, and looked at for what is left.
+ * is: a run may take another turn), killed, finished by somebody else, swept,
+ * and looked at for what is left.
+ *
+ * Of two victims the first is recorded alike. In each world of its sample the
+ * second is recorded and killed as if it were alone.
  *
  * Every run is played by a process of its own, the stage, forked from one that
  * never changes: so heap and mappings are the same each time.
@@ -26,7 +29,7 @@
 #define STATES_MOST 65536
 #define STEPS_MOST 5000000
 #define TRIES 3
-#define VISITS_MOST 1000 /* beyond that, stepping is as fast */
+#define VISITS_MOST 1000
 
 struct state {
     uint64_t digest;
@@ -35,6 +38,8 @@ struct state {
     uint32_t visits; /* of pc, this one too */
 };
 static const struct step_op *current;
+static const struct step_pair *pair; /* NULL: one victim */
+static struct state before;          /* where the first one ends */
 
 /* Written by stages and finishers, read by who started them. */
 #define VERDICT_ROOM 4096
@@ -76,15 +81,6 @@ step_must(int rc, const char *what, const char *file, int line)
     }
 }
 
-static void
-new_world(const struct step_op *op)
-{
-    step_world_clear();
-    step_world_reset();
-    op->setup();
-    step_world_look(-1);
-}
-
 static bool
 is_new(uint64_t digest)
 {
@@ -100,8 +96,12 @@ static void
 complain(const struct step_op *op, const struct state *s, const char *kind,
          const char *text)
 {
-    printf("%s: %s: killed after instruction %lu (pc %#lx): %s\n", op->name,
-           kind, (unsigned long)s->steps, (unsigned long)s->pc, text);
+    printf("%s: %s: killed after instruction %lu (pc %#lx)", op->name, kind,
+           (unsigned long)s->steps, (unsigned long)s->pc);
+    if (pair != NULL && before.pc != 0) {
+        printf(", the first after %lu", (unsigned long)before.steps);
+    }
+    printf(": %s\n", text);
     fflush(stdout);
 }
 
@@ -160,37 +160,6 @@ struct play {
     bool jump; /* by breakpoint; the digest says whether it came out right */
 };
 
-/* Records every distinct world of one whole run, or every single one. */
-static void
-record(const struct play *p)
-{
-    struct step_victim v;
-    enum step_result rc;
-
-    board->state_count = 0;
-    step_visits_begin();
-    new_world(current);
-    rc = step_start(&v, current);
-    while (rc == STEP_ON && v.steps < STEPS_MOST) {
-        uint64_t digest = step_world_digest(v.pid);
-        uint32_t visits = step_visit(&v);
-
-        if (p->by_count ? board->state_count < STATES_MOST : is_new(digest)) {
-            board->states[board->state_count++] =
-                (struct state){digest, v.steps, v.pc, visits};
-        }
-        rc = step_one(&v);
-    }
-    board->sum.steps = v.steps;
-    step_kill(&v);
-    current->teardown();
-    board->reached = rc == STEP_ENDED;
-    if (rc != STEP_ENDED) {
-        printf("%s: cannot be walked: %s\n", current->name, v.trouble);
-        board->sum.failures++;
-    }
-}
-
 static enum step_result
 walk_to(struct step_victim *v, const struct play *p)
 {
@@ -212,6 +181,74 @@ walk_to(struct step_victim *v, const struct play *p)
     return rc;
 }
 
+/* The first victim's end, if there are two. */
+static bool
+first_dies(bool jump)
+{
+    struct play p = {.state = before, .jump = jump};
+    struct step_victim v;
+    enum step_result rc = step_start(&v, pair->first);
+
+    if (rc == STEP_ON) {
+        rc = walk_to(&v, &p);
+    }
+    step_kill(&v);
+    if (rc == STEP_ON && pair->between != NULL) {
+        pair->between();
+    }
+    return rc == STEP_ON;
+}
+
+/* False: the first victim never came by the world it was to die in. */
+static bool
+new_world(void)
+{
+    for (int try = 0; try < TRIES; try++) {
+        step_world_clear();
+        step_world_reset();
+        current->setup();
+        step_world_look(-1);
+        if (pair == NULL || before.pc == 0 || first_dies(try == 0)) {
+            return true;
+        }
+        current->teardown();
+    }
+    return false;
+}
+
+/* Records every distinct world of one whole run, or every single one. */
+static void
+record(const struct play *p)
+{
+    struct step_victim v;
+    enum step_result rc;
+
+    board->state_count = 0;
+    if (!new_world()) {
+        return;
+    }
+    step_visits_begin();
+    rc = step_start(&v, current);
+    while (rc == STEP_ON && v.steps < STEPS_MOST) {
+        uint64_t digest = step_world_digest(v.pid);
+        uint32_t visits = step_visit(&v);
+
+        if (p->by_count ? board->state_count < STATES_MOST : is_new(digest)) {
+            board->states[board->state_count++] =
+                (struct state){digest, v.steps, v.pc, visits};
+        }
+        rc = step_one(&v);
+    }
+    board->sum.steps += v.steps;
+    step_kill(&v);
+    current->teardown();
+    board->reached = rc == STEP_ENDED;
+    if (rc != STEP_ENDED) {
+        printf("%s: cannot be walked: %s\n", current->name, v.trouble);
+        board->sum.failures++;
+    }
+}
+
 static void
 kill_there(const struct play *p)
 {
@@ -219,7 +256,9 @@ kill_there(const struct play *p)
     struct step_victim v;
     enum step_result rc;
 
-    new_world(current);
+    if (!new_world()) {
+        return;
+    }
     rc = step_start(&v, current);
     if (rc == STEP_ON) {
         rc = p->at_end ? step_to_end(&v) : walk_to(&v, p);
@@ -235,7 +274,7 @@ kill_there(const struct play *p)
     } else {
         current->teardown();
     }
-    if (rc == STEP_BROKE) {
+    if (rc == STEP_BROKE && !p->jump) { // who was not helped is walked again
         board->sum.failures++;
         complain(current, &p->state, "the victim failed", v.trouble);
     }
@@ -279,11 +318,11 @@ progress(const struct step_how *how, unsigned done, unsigned of)
     }
 }
 
-/* At full speed nobody would see the victim lie down, to help it. */
+/* Beyond that, stepping is as fast. */
 static bool
 may_jump(const struct state *s)
 {
-    return current->partner == NULL && s->visits <= VISITS_MOST;
+    return s->visits <= VISITS_MOST;
 }
 
 static void
@@ -310,9 +349,8 @@ kill_each_state(const struct step_how *how)
     }
 }
 
-/* Runs differ a little in length (a clock in the vDSO that has to read twice),
- * so each instruction is first met by its address, and by its number only if
- * there is no world like the recorded one. */
+/* Runs may differ in length, so each instruction is first met by its address,
+ * and by its number only if there is no world like the recorded one. */
 static void
 kill_each_instruction(const struct step_how *how)
 {
@@ -332,12 +370,9 @@ kill_each_instruction(const struct step_how *how)
     }
 }
 
-void
-step_run(const struct step_op *op, const struct step_how *how,
-         struct step_sum *sum)
+static void
+begin(const struct step_op *op)
 {
-    struct play p = {.act = record, .by_count = how->every};
-
     if (board == NULL) {
         board = mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE,
                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -347,16 +382,79 @@ step_run(const struct step_op *op, const struct step_how *how,
     }
     board->sum = (struct step_sum){0};
     current = op;
+}
+
+/* All of the operation: false if it could not be recorded. */
+static bool
+kill_all(const struct step_how *how)
+{
+    struct play p = {.act = record, .by_count = how->every};
+    uint64_t steps = board->sum.steps;
+
+    if (!play(&p)) {
+        return false;
+    }
+    board->sum.states += board->state_count;
+    if (how->every) {
+        kill_each_instruction(how);
+    } else {
+        kill_each_state(how);
+    }
+    p = (struct play){.act = kill_there, .at_end = true,
+                      .state = {.steps = board->sum.steps - steps}};
+    board->sum.missed += !play(&p);
+    return true;
+}
+
+void
+step_run(const struct step_op *op, const struct step_how *how,
+         struct step_sum *sum)
+{
+    begin(op);
+    pair = NULL;
+    (void)kill_all(how);
+    *sum = board->sum;
+}
+
+#define SAMPLES_MOST 16
+#define SAMPLES_FEW 2 /* of who wants but samples of the second */
+
+/* Spread over all worlds of the first, and the last one: it did all and died.
+ */
+static unsigned
+sample_first(struct state *out, bool few)
+{
+    struct play p = {.act = record};
+    unsigned wanted = few ? SAMPLES_FEW : pair->samples;
+    unsigned count = 0;
+
+    before = (struct state){0};
+    current = pair->first;
     if (play(&p)) {
-        board->sum.states = board->state_count;
-        if (how->every) {
-            kill_each_instruction(how);
-        } else {
-            kill_each_state(how);
-        }
-        p = (struct play){.act = kill_there, .at_end = true,
-                          .state = {.steps = board->sum.steps}};
-        board->sum.missed += !play(&p);
+        count = wanted < board->state_count ? wanted : board->state_count;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        out[i] = board->states[(i + 1) * board->state_count / count - 1];
+    }
+    board->sum.steps = 0;
+    return count;
+}
+
+void
+step_run_pair(const struct step_pair *two, const struct step_how *how,
+              struct step_sum *sum)
+{
+    struct state samples[SAMPLES_MOST];
+    unsigned count;
+
+    begin(&two->op);
+    pair = two;
+    count = sample_first(samples, how->sample > 1);
+    board->sum.failures += count == 0;
+    current = &two->op;
+    for (unsigned i = 0; i < count && !step_interrupted; i++) {
+        before = samples[i];
+        board->sum.missed += !kill_all(how);
     }
     *sum = board->sum;
 }

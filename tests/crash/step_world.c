@@ -237,7 +237,7 @@ is_name_byte(const char *first)
 
 #define LOCKS_MOST 256
 #define PAGE_SURE 4000 /* bytes that the kernel certainly shows at once */
-#define LOOKS 4
+#define LOOKS 16
 
 /* Kinds of lock on our files, each once: two users of one byte look alike. */
 struct lock_set {
@@ -273,14 +273,16 @@ add_lock(struct lock_set *set, struct lock_line *l)
 }
 
 /*
- * The kernel shows its table page by page, by position: strangers who lock
- * and unlock meanwhile can hide a line of ours, but not invent one, for ours
- * do not change while we look. So a long table is read until several looks
- * running found nothing more.
+ * The kernel shows its table in pieces, each as long as the read that asks for
+ * it but a page at most, and goes on by position: strangers who lock and unlock
+ * meanwhile can hide a line of ours, but not invent one, for ours do not change
+ * while we look. So a long table is read until several looks running found
+ * nothing more.
  */
 static void
 read_locks(struct lock_set *set)
 {
+    static char room[1 << 16]; // stdio asks for 1 KiB of its own
     struct lock_line l;
     char line[256];
 
@@ -290,6 +292,9 @@ read_locks(struct lock_set *set)
         unsigned before = set->count;
         size_t nbytes = 0;
 
+        if (f != NULL) {
+            setvbuf(f, room, _IOFBF, sizeof room);
+        }
         while (f != NULL && fgets(line, sizeof line, f) != NULL) {
             nbytes += strlen(line);
             if (parse_lock(line, &l)) {
