@@ -144,7 +144,9 @@ struct reduction {
 /*
  * t /= n, for one accumulator of type t (never half; half: rounded to one).
  * NumPy divides complex numbers by the complex n + 0j, so an infinite part
- * makes the other one NaN.
+ * makes the other one NaN. Before 2.0 an array was divided in the smallest type
+ * that holds it and n: from 65536 on that is double here too. For a float it is
+ * the same either way, since a double's quotient rounds to the float's.
  */
 static void
 divide(enum nds_type t, unsigned char *x, int64_t n, bool old_array,
@@ -152,20 +154,15 @@ divide(enum nds_type t, unsigned char *x, int64_t n, bool old_array,
 {
     double d;
 
+    old_array = old_array && n <= UINT16_MAX;
     switch ((int)t) {
     case NDS_TYPE_FLOAT32: {
-        float f = *(float *)x;
+        float *f = (float *)x;
 
-        if (half) {
-            float by = ndi_half_load(ndi_half_from_double((double)n));
-
-            f = old_array ? ndi_half_round(f / by)
-                          : ndi_half_load(ndi_half_from_double(
-                                (double)f / (double)n));
-        } else {
-            f = old_array ? f / (float)n : (float)((double)f / (double)n);
-        }
-        *(float *)x = f;
+        d = (double)*f / (double)n;
+        *f = !half ? (float)d
+             : old_array ? ndi_half_round((float)d)
+                         : ndi_half_load(ndi_half_from_double(d));
         break;
     }
     case NDS_TYPE_FLOAT64:
