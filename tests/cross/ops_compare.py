@@ -410,7 +410,10 @@ def reduce_room(op, a, want):
         return 4 * eps * max(1, a.size) * np.abs(want)
     finite = a[np.isfinite(a)].astype("c16" if a.dtype.kind == "c" else "f8")
     top = np.max(np.abs(finite), initial=0)
-    return 4 * eps * max(1, a.size) * (top * top if op == "var" else top)
+    size = max(1, a.size)
+    if op == "sum":
+        size *= size ** .5  # each of so many roundings is of the running sum
+    return 4 * eps * size * (top * top if op == "var" else top)
 
 
 def do_reduce():
