@@ -412,6 +412,8 @@ def reduce_room(op, a, want):
     top = np.max(np.abs(finite), initial=0)
     size = max(1, a.size)
     if op == "sum":
+        if np.sum(np.abs(finite)) > np.finfo(want.dtype).max:
+            return np.inf  # in another order it overflows on the way
         size *= size ** .5  # each of so many roundings is of the running sum
     return 4 * eps * size * (top * top if op == "var" else top)
 
