@@ -403,14 +403,16 @@ END_TEST
 int
 main(int argc, char **argv)
 {
-    Suite *s = suite_create("os");
-    TCase *tc = tcase_create("os");
+    Suite *s;
+    TCase *tc;
     SRunner *sr;
     int failed;
 
     if (argc == 2 && strcmp(argv[1], "count") == 0) {
         return count_some(NULL);
     }
+    s = suite_create("os");
+    tc = tcase_create("os");
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_set_timeout(tc, 20);
     tcase_add_test(tc, deadlines);
