@@ -11,7 +11,10 @@
  *
  * Items in flight in a channel are hidden names that nobody may have mapped:
  * ".nds-<id>-<n>" stays while ".nds-<id>-q" is in use or a named object with
- * that id exists. So those are looked at last.
+ * that id exists. So those are looked at last. Names that we may not read hold
+ * nothing of ours: only who can open the marker, which is its maker's alone,
+ * gives items names. A program that has changed its user since left a marker
+ * that we may not read, and that keeps them.
  *
  * Killed anywhere: locks and lease go with the process, the next sweep begins
  * again.
@@ -220,9 +223,6 @@ remember_id(struct names *n, const char *name)
     int fd = -1;
     int rc = ndi_shm_open(&fd, name, O_RDONLY);
 
-    if (rc == -EACCES) {
-        n->blind = true;
-    }
     if (rc < 0) {
         return;
     }
@@ -253,10 +253,14 @@ why_item_lives(const struct names *n, const char *name)
     char hex[17] = {0};
     uint64_t id[2];
     int fd = -1;
-    int used;
+    int used, rc;
 
     snprintf(marker, sizeof marker, "%.37s-q", name);
-    if (ndi_shm_open(&fd, marker, O_RDONLY) == 0) {
+    rc = ndi_shm_open(&fd, marker, O_RDONLY);
+    if (rc == -EACCES) {
+        return "in flight in a channel of another user";
+    }
+    if (rc == 0) {
         used = ndi_lock_probe(fd, NDI_BYTE_IN_USE);
         ndi_os_close(fd);
         if (used != 0) {
@@ -272,7 +276,7 @@ why_item_lives(const struct names *n, const char *name)
             return "in flight in a channel with a name";
         }
     }
-    return n->blind ? "perhaps in flight in a channel we may not read" : NULL;
+    return n->blind ? "perhaps in flight: no memory to tell" : NULL;
 }
 
 /* Frees the entries of dead participants; arrays only, a channel's are its own

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char prefix[64];
@@ -233,6 +234,58 @@ START_TEST(items_stay_while_their_channel_does)
 }
 END_TEST
 
+static char alien_item[96], alien_marker[96];
+
+/* A private name of root's says nothing of our items, a marker of root's all. */
+static int
+items_of_nobody(void *ctx)
+{
+    struct heard h = {.name = alien_item};
+
+    (void)ctx;
+    if (setgid(65534) < 0 || setuid(65534) < 0) {
+        return 100;
+    }
+    hidden(alien_item);
+    nds_sweep(false, hear, &h);
+    if (h.removed != 0 ||
+        strcmp(h.why, "in flight in a channel of another user") != 0) {
+        return 1;
+    }
+    // The same item of a channel that has no marker.
+    alien_item[20] = alien_item[20] == '0' ? '1' : '0';
+    hidden(alien_item);
+    h = (struct heard){.name = alien_item};
+    nds_sweep(false, hear, &h);
+    return h.removed == 1 ? 0 : 2;
+}
+
+/* Needs root: anybody else cannot be two. */
+START_TEST(items_stay_for_channels_of_other_users)
+{
+    struct ndi_segment_spec spec = {.kind = NDI_KIND_QUEUE, .name = name};
+    struct ndi_segment *q;
+    int fd;
+
+    if (geteuid() != 0) {
+        return;
+    }
+    ck_assert_int_eq(ndi_segment_create(&q, &spec), 0); // mode 0600
+    snprintf(alien_item, sizeof alien_item, ".nds-%016llx%016llx-7",
+             (unsigned long long)q->ctl->header.creator[0],
+             (unsigned long long)q->ctl->header.creator[1]);
+    snprintf(alien_marker, sizeof alien_marker, "%.37s-q", alien_item);
+    ck_assert_int_eq(ndi_shm_open(&fd, alien_marker, O_RDWR | O_CREAT), 0);
+    ck_assert_int_eq(fchmod(fd, 0600), 0);
+    close(fd);
+    ck_assert_int_eq(nds_in_child(items_of_nobody, NULL), 0);
+    ndi_segment_put(q);
+    ck_assert_int_eq(nds_name_unlink(name), 0);
+    nds_sweep(false, NULL, NULL); // root's may all go now
+    ck_assert_int_eq(nds_count_names(alien_marker), 0);
+}
+END_TEST
+
 START_TEST(info_tells_without_using)
 {
     struct ndi_segment_spec spec = {.kind = NDI_KIND_ARRAY,
@@ -327,6 +380,7 @@ main(void)
     tcase_add_test(tc, until_unlinked_stays);
     tcase_add_test(tc, in_use_stays);
     tcase_add_test(tc, a_stranger_s_mapping_keeps_it);
+    tcase_add_test(tc, items_stay_for_channels_of_other_users);
     tcase_add_test(tc, raw_and_foreign_stay);
     tcase_add_test(tc, items_stay_while_their_channel_does);
     tcase_add_test(tc, info_tells_without_using);
