@@ -153,9 +153,9 @@ int ndi_chan_me(struct ndi_chan *c, uint32_t *me);
  * of them, or NDS_EAGAIN full; NDS_ECLOSED. *gen: room_gen as of the look. */
 int ndi_chan_loan(struct ndi_chan *c, struct ndi_need *needs, int n,
                   uint32_t *slots, int *got, uint32_t *gen, int64_t deadline);
-/* The loans become items, in order: each READY store commits one. */
-/* The lock is waited for only where the lane is full; NDS_EBUSY: then they are
- * loans still. */
+/* The loans become items, in order: each READY store commits one. The lock
+ * is waited for only where the lane is full; NDS_EBUSY: they are loans
+ * still. */
 int ndi_chan_publish(struct ndi_chan *c, const uint32_t *slots, int n,
                      int64_t deadline);
 bool ndi_chan_has_items(const struct ndi_chan *c);

@@ -16,6 +16,7 @@
 #define NDI_STEP_H
 
 #include <mem/segment.h>
+#include <ndshare/sync.h>
 
 #include <signal.h>
 #include <stdarg.h>
@@ -69,6 +70,9 @@ void step_need_buried(struct ndi_party *p);
 /* In finish: lock is free, or of a dead process; dead says which. */
 void step_need_lock_sane(struct ndi_party *p, const struct ndi_lock *l,
                          bool *dead);
+/* In finish: the next one gets the mutex, hears of a dead holder exactly if
+ * there was one, and the one after him hears nothing. Was there one? */
+bool step_need_mutex_usable(nds_mutex *mutex);
 
 /* ---- step_other.c: one more process in the world ------------------------ */
 /* In setup: a child acts and is killed. */

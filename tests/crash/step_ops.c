@@ -41,3 +41,23 @@ step_need_lock_sane(struct ndi_party *p, const struct ndi_lock *l, bool *dead)
     *dead = strstr(text, ", which died") != NULL;
     need(*dead || strcmp(text, "free") == 0, "the lock is %s", text);
 }
+
+bool
+step_need_mutex_usable(nds_mutex *mutex)
+{
+    struct ndi_segment *s = step_segment_of(mutex);
+    const struct ndi_lock *l = &s->ctl->object.mutex;
+    bool dead;
+    int rc;
+
+    step_need_lock_sane(&s->party, l, &dead);
+    rc = nds_mutex_lock(mutex, NDS_SEC(5));
+    need(rc == (dead ? NDS_EOWNERDEAD : 0), "lock: %d, dead holder: %d", rc,
+         dead);
+    need(nds_mutex_unlock(mutex) == 0, "unlock after that");
+    need(nds_mutex_lock(mutex, 0) == 0, "the second lock");
+    need(nds_mutex_unlock(mutex) == 0, "the second unlock");
+    need(ndi_load_seq(&l->word) == 0, "the word is not 0");
+    step_need_buried(&s->party);
+    return dead;
+}

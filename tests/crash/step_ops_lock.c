@@ -14,12 +14,6 @@
 
 static nds_mutex *mutex;
 
-static struct ndi_lock *
-mutex_word(void)
-{
-    return &step_segment_of(mutex)->ctl->object.mutex;
-}
-
 static void
 mutex_plain(void)
 {
@@ -83,41 +77,19 @@ mutex_poisoned(void)
 }
 
 static void
-mutex_go_on(void)
-{
-    struct ndi_party *p = &step_segment_of(mutex)->party;
-    bool dead;
-    int rc;
-
-    step_need_lock_sane(p, mutex_word(), &dead);
-    rc = nds_mutex_lock(mutex, NDS_SEC(5));
-    need(rc == (dead ? NDS_EOWNERDEAD : 0), "lock: %d, dead holder: %d", rc,
-         dead);
-    need(nds_mutex_unlock(mutex) == 0, "unlock after that");
-    need(nds_mutex_lock(mutex, 0) == 0, "the second lock");
-    need(nds_mutex_unlock(mutex) == 0, "the second unlock");
-    need(ndi_load_seq(&mutex_word()->word) == 0, "the word is not 0");
-    step_need_buried(p);
-}
-
-static void
 locked_finish(const struct step_now *now)
 {
-    bool dead;
+    bool dead = step_need_mutex_usable(mutex);
 
-    step_need_lock_sane(&step_segment_of(mutex)->party, mutex_word(), &dead);
     need(!now->ended || dead, "it had returned with the lock");
-    mutex_go_on();
 }
 
 static void
 unlocked_finish(const struct step_now *now)
 {
-    bool dead;
+    bool dead = step_need_mutex_usable(mutex);
 
-    step_need_lock_sane(&step_segment_of(mutex)->party, mutex_word(), &dead);
     need(!now->ended || !dead, "it had given the lock back");
-    mutex_go_on();
 }
 
 /* The driver still holds the lock if it was not asked to let go. */
@@ -128,7 +100,7 @@ contended_finish(const struct step_now *now)
         need(nds_mutex_lock(mutex, 0) == NDS_EAGAIN, "the living hold it");
         return;
     }
-    mutex_go_on();
+    step_need_mutex_usable(mutex);
 }
 
 static void
@@ -140,7 +112,7 @@ poisoned_finish(const struct step_now *now)
     need(rc == NDS_EPOISONED || rc == NDS_EOWNERDEAD, "lock says %d", rc);
     if (rc == NDS_EOWNERDEAD) {
         need(nds_mutex_unlock(mutex) == 0, "unlock after that");
-        mutex_go_on();
+        step_need_mutex_usable(mutex);
     }
 }
 

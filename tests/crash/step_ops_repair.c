@@ -97,33 +97,14 @@ inherit(void)
     must(rc == NDS_EOWNERDEAD ? 0 : -1);
 }
 
-static void
-go_on(bool *dead_holder)
-{
-    struct ndi_segment *s = step_segment_of(mutex);
-    bool dead;
-    int rc;
-
-    step_need_lock_sane(&s->party, &s->ctl->object.mutex, &dead);
-    *dead_holder = dead;
-    rc = nds_mutex_lock(mutex, NDS_SEC(5));
-    need(rc == (dead ? NDS_EOWNERDEAD : 0), "lock: %d", rc);
-    need(nds_mutex_unlock(mutex) == 0, "unlock");
-    need(nds_mutex_lock(mutex, 0) == 0, "lock again");
-    need(nds_mutex_unlock(mutex) == 0, "unlock again");
-    step_need_buried(&s->party);
-}
-
 /* Whether the heir had the lock or not, and though burial frees no lock: the
  * next one must hear that a holder died. */
 static void
 heir_finish(const struct step_now *now)
 {
-    bool dead;
-
     (void)now;
-    go_on(&dead);
-    need(dead, "the dead man's lock was given away in silence");
+    need(step_need_mutex_usable(mutex),
+         "the dead man's lock was given away in silence");
 }
 
 static void

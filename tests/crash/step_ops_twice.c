@@ -131,18 +131,9 @@ mutex_cycle(void)
 static void
 mutex_finish(const struct step_now *now)
 {
-    struct ndi_segment *s = step_segment_of(mutex);
-    bool dead;
-    int rc;
+    bool dead = step_need_mutex_usable(mutex);
 
-    step_need_lock_sane(&s->party, &s->ctl->object.mutex, &dead);
     need(!now->ended || !dead, "it had unlocked");
-    rc = nds_mutex_lock(mutex, NDS_SEC(5));
-    need(rc == (dead ? NDS_EOWNERDEAD : 0), "lock: %d", rc);
-    need(nds_mutex_unlock(mutex) == 0, "unlock");
-    need(nds_mutex_lock(mutex, 0) == 0, "lock again");
-    need(nds_mutex_unlock(mutex) == 0, "unlock again");
-    step_need_buried(&s->party);
 }
 
 static void
