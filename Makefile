@@ -9,6 +9,7 @@
 #   make soak       random murder of a queue's users, SOAK_SECONDS=1800
 #   make install    PREFIX=/usr/local [DESTDIR=]
 #   make bench      what each way costs here, beside stock Python
+#   make bench-peers  the same work through others; ARGS='--rounds 3'
 #   make fuzz       each fuzz target for FUZZ_SECONDS=60
 #   make clean
 
@@ -61,6 +62,14 @@ install: build
 bench: build
 	@python3 bench/reference.py
 
+# What is measured against is built apart: nothing else needs it.
+bench-peers: build
+	@scripts/bootstrap peers
+	@cmake -S bench/peers -B build/peers >build/peers.log 2>&1 && \
+	cmake --build build/peers -j $(JOBS) >>build/peers.log 2>&1 || \
+	{ cat build/peers.log; exit 1; }
+	@python3 bench/peers/run.py $(ARGS)
+
 fuzz: bootstrap-fuzz
 	@fuzz/run.sh
 
@@ -68,4 +77,5 @@ clean:
 	rm -rf build
 
 .PHONY: all bootstrap-run bootstrap-test bootstrap-fuzz build run test \
-        crash crash-nightly model soak install bench fuzz clean
+        crash crash-nightly model soak install bench bench-peers \
+        fuzz clean
