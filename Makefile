@@ -10,6 +10,8 @@
 #   make install    PREFIX=/usr/local [DESTDIR=]
 #   make bench      what each way costs here, beside stock Python
 #   make bench-peers  the same work through others; ARGS='--rounds 3'
+#   make bench-compare  this tree beside its parent commit, or BASE=REV:
+#                   fails when a figure is worse by more than 15 %
 #   make fuzz       each fuzz target for FUZZ_SECONDS=60
 #   make clean
 
@@ -70,6 +72,9 @@ bench-peers: build
 	{ cat build/peers.log; exit 1; }
 	@python3 bench/peers/run.py $(ARGS)
 
+bench-compare: bootstrap-test
+	@python3 bench/compare.py $(if $(BASE),--base $(BASE)) $(ARGS)
+
 fuzz: bootstrap-fuzz
 	@fuzz/run.sh
 
@@ -78,4 +83,4 @@ clean:
 
 .PHONY: all bootstrap-run bootstrap-test bootstrap-fuzz build run test \
         crash crash-nightly model soak install bench bench-peers \
-        fuzz clean
+        bench-compare fuzz clean

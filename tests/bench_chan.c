@@ -9,6 +9,8 @@
  * send_move until a process that waits has read the first and last byte.
  * Medians; not part of the test run.
  */
+#include "bench.h"
+
 #include <ndshare/ndshare.h>
 
 #include <stdio.h>
@@ -77,6 +79,7 @@ round_trips(void)
     }
     wait(NULL);
     qsort(took, TRIPS, sizeof *took, by_value);
+    bench_say("pipe, 1 KiB round trip", took[TRIPS / 2] * 1e6, "us");
     printf("pipe, 1 KiB round trip     %8.2f us median, %8.2f us p99\n",
            took[TRIPS / 2] * 1e6, took[TRIPS - TRIPS / 100] * 1e6);
     nds_array_close(x);
@@ -115,6 +118,7 @@ queue_trips(void)
     }
     wait(NULL);
     qsort(took, TRIPS, sizeof *took, by_value);
+    bench_say("queues, 1 KiB round trip", took[TRIPS / 2] * 1e6, "us");
     printf("queues, 1 KiB round trip   %8.2f us median, %8.2f us p99\n",
            took[TRIPS / 2] * 1e6, took[TRIPS - TRIPS / 100] * 1e6);
     nds_array_close(x);
@@ -177,6 +181,8 @@ throughput(int run)
         nds_queue_close(q);
     }
     qsort(rate, 5, sizeof *rate, by_value);
+    bench_say(run == 1 ? "queue, 1 KiB, singly" : "queue, 1 KiB, in runs",
+              rate[2], "items/s");
     printf("queue, 1 KiB, runs of %-2d   %8.0f items/s median, %.0f to %.0f\n",
            run, rate[2], rate[0], rate[4]);
     for (int i = 0; i < run; i++) {
@@ -224,6 +230,7 @@ moves(int64_t nbytes)
     }
     wait(NULL);
     qsort(took, MOVES, sizeof *took, by_value);
+    bench_say("pipe, move", took[MOVES / 2] * 1e6, "us");
     printf("pipe, move of %lld bytes %8.1f us median, %8.1f us worst\n",
            (long long)nbytes, took[MOVES / 2] * 1e6, took[MOVES - 1] * 1e6);
     nds_pipe_close(a);

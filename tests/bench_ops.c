@@ -8,6 +8,8 @@
  * with one thread and with all. "new" includes giving the memory back, which
  * the next one then finds warm.
  */
+#include "bench.h"
+
 #include <ndshare/ndshare.h>
 
 #include <stdio.h>
@@ -150,6 +152,7 @@ main(int argc, char **argv)
     printf("%lld MB of float64, ms       heap: 1 thread    all"
            "   shared: 1 thread    all\n", (long long)count * 8 / 1000000);
     for (int i = 0; i < OPS; i++) {
+        bench_say(ops[i].name, table[i][1], "ms");
         printf("%-28s %14.1f %6.1f %18.1f %6.1f\n", ops[i].name, table[i][0],
                table[i][1], table[i][2], table[i][3]);
     }

@@ -8,6 +8,8 @@
  * method: from the call until the child has read the first and last element of
  * what it got and said so. Medians; not part of the test run.
  */
+#include "bench.h"
+
 #include <ndshare/ndshare.h>
 
 #include <stdio.h>
@@ -118,6 +120,7 @@ pairs(const char *title, enum nds_pass pass, bool freeze, bool keep,
       enum nds_start how, int count)
 {
     static const char *const names[] = {"", "fork", "spawn", "forkserver"};
+    char figure[64];
     double *without = malloc((size_t)count * sizeof *without);
     double *with = malloc((size_t)count * sizeof *with);
     nds_array_options opts = {.size = sizeof opts, .reach = NDS_SHAREABLE};
@@ -140,6 +143,8 @@ pairs(const char *title, enum nds_pass pass, bool freeze, bool keep,
     }
     qsort(without, (size_t)count, sizeof *without, by_value);
     qsort(with, (size_t)count, sizeof *with, by_value);
+    snprintf(figure, sizeof figure, "%s, %s", title, names[how]);
+    bench_say(figure, with[count / 2], "us");
     printf("%-16s %-10s without %8.1f us, with %8.1f us: %+8.1f us  "
            "(p90 %8.1f, %8.1f)\n", title, names[how], without[count / 2],
            with[count / 2], with[count / 2] - without[count / 2],

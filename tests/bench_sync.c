@@ -9,6 +9,8 @@
  * library's own. One process; medians over runs that take turns, so that a
  * slow moment of the machine hits all of them. Not part of the test run.
  */
+#include "bench.h"
+
 #include <ndshare/ndshare.h>
 
 #include <linux/futex.h>
@@ -211,6 +213,7 @@ main(void)
     printf("uncontended, ns for both calls, %d runs of %d\n", RUNS, TURNS);
     for (size_t r = 0; r < ROWS; r++) {
         qsort(took[r], RUNS, sizeof took[r][0], by_value);
+        bench_say(rows[r].name, took[r][RUNS / 2], "ns");
         printf("%-32s %7.1f median  %7.1f .. %7.1f\n", rows[r].name,
                took[r][RUNS / 2], took[r][RUNS / 20],
                took[r][RUNS - 1 - RUNS / 20]);
