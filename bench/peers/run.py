@@ -3,7 +3,7 @@
 """The same work through ndshare and through others, in one table.
 
     bench/peers/run.py [--rounds 7] [--sizes 1024,1048576,83886080]
-                       [--only ours,pipe] [--budget-ms 60] [--timeout 20]
+                       [--only ours,pipe] [--budget-ms 60] [--timeout 40]
                        [--json FILE] [--add FILE ...] [--no-run]
 
 Rounds go over all peers in turn, so that a slow moment of the machine hits all
@@ -382,7 +382,7 @@ def parse():
     ap.add_argument("--sizes", default="1024,1048576,83886080")
     ap.add_argument("--only", default=",".join(PEERS))
     ap.add_argument("--budget-ms", type=int, default=60)
-    ap.add_argument("--timeout", type=float, default=20)
+    ap.add_argument("--timeout", type=float, default=40)
     ap.add_argument("--json")
     ap.add_argument("--add", nargs="*", default=[])
     ap.add_argument("--no-run", action="store_true")
