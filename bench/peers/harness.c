@@ -412,6 +412,7 @@ main(int argc, char **argv)
         (role == PRODUCER ? producer : consumer)();
         return 0;
     }
+    memset(control, 0, sizeof *control); // an earlier run's, by hand
     child = fork();
     if (child == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
