@@ -438,22 +438,20 @@ static void
 serve_channel(struct ndi_service *s, struct ndi_conn *c,
               const nds_value *none)
 {
-    int rc = 0;
+    int rc = ndi_conn_read_ahead(c, NDS_FOREVER);
 
     while (rc == 0) {
+        struct ndi_message m;
         nds_value *v = NULL;
         struct request r;
-        void *data;
-        size_t nbytes;
 
-        rc = ndi_frame_read(c->fd, NDI_FRAME_LIMIT, &data, &nbytes,
-                            NDS_FOREVER);
+        rc = ndi_conn_next(c, &m, NDS_FOREVER);
         if (rc < 0) {
             break;
         }
         // A message that cannot be understood is answered; the next may be.
-        rc = ndi_pickle_read(&v, data, nbytes);
-        free(data);
+        rc = ndi_pickle_read(&v, m.data, m.nbytes);
+        ndi_message_fini(&m);
         rc = rc < 0 ? rc : read_request(v, none, &r);
         rc = rc < 0 ? reply_traceback(s, c, rc) : serve_call(s, c, &r);
         nds_value_free(v);

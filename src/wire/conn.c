@@ -20,7 +20,9 @@ void
 ndi_conn_close(struct ndi_conn *c)
 {
     ndi_os_close(c->fd);
+    free(c->ahead);
     c->fd = -1;
+    c->ahead = NULL;
 }
 
 static int
@@ -46,7 +48,7 @@ ndi_conn_open(struct ndi_conn *c, const struct ndi_addr *a, const void *key,
 {
     int fd, rc;
 
-    c->fd = -1;
+    *c = (struct ndi_conn){.fd = -1};
     rc = open_socket(&fd, a, deadline);
     if (rc < 0) {
         return rc;
@@ -94,16 +96,15 @@ ndi_conn_send(struct ndi_conn *c, const nds_value *v, int64_t deadline)
 int
 ndi_conn_recv(struct ndi_conn *c, nds_value **out, int64_t deadline)
 {
-    void *data;
-    size_t nbytes;
+    struct ndi_message m;
     int rc;
 
     *out = NULL;
-    rc = ndi_frame_read(c->fd, NDI_FRAME_LIMIT, &data, &nbytes, deadline);
+    rc = ndi_conn_next(c, &m, deadline);
     NDI_KILL_POINT("conn.received");
     if (rc == 0) {
-        rc = ndi_pickle_read(out, data, nbytes);
-        free(data);
+        rc = ndi_pickle_read(out, m.data, m.nbytes);
+        ndi_message_fini(&m);
     }
     return rc;
 }
