@@ -228,6 +228,7 @@ int ndi_sock_accept(int *out, int fd); /* -EAGAIN if nobody waits */
 /* Who is at the other end of a Unix stream, as the kernel saw it connect;
  * -ENOTSUP for anything else. */
 int ndi_sock_peer(int fd, pid_t *pid, uid_t *uid);
+bool ndi_sock_ended(int fd); /* the other end sends no more */
 void ndi_sock_shutdown(int fd); /* both directions; wakes whoever waits */
 /* Sends one byte if there is room; async-signal-safe. */
 void ndi_sock_poke(int fd);

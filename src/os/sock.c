@@ -416,6 +416,16 @@ ndi_sock_peer(int fd, pid_t *pid, uid_t *uid)
     return 0;
 }
 
+bool
+ndi_sock_ended(int fd)
+{
+    char byte;
+    ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+    return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK &&
+                      errno != EINTR);
+}
+
 void
 ndi_sock_shutdown(int fd)
 {

@@ -75,6 +75,7 @@ struct ndi_conn {
     pid_t pid;
     uid_t uid;
     uint64_t epoch; /* the process image that opened it */
+    uint64_t serial; /* of this connection, in this process */
     unsigned char *ahead; /* heap, NDI_AHEAD bytes; NULL: nothing is read ahead */
     size_t at, end;       /* what was read ahead and not yet taken */
     int64_t patience_ns;  /* how long one receive blocks, where ahead */
@@ -85,6 +86,8 @@ void ndi_conn_close(struct ndi_conn *c);
 int ndi_conn_open(struct ndi_conn *c, const struct ndi_addr *a,
                   const void *key, size_t key_nbytes, int64_t deadline);
 int ndi_conn_send(struct ndi_conn *c, const nds_value *v, int64_t deadline);
+int ndi_conn_send_pickle(struct ndi_conn *c, const struct ndi_pickle *p,
+                         int64_t deadline);
 int ndi_conn_recv(struct ndi_conn *c, nds_value **out, int64_t deadline);
 
 /* ---- ahead.c ---- */
