@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * manager.h - a server process that hosts arrays, and proxies on them
+ * manager.h - a server process that hosts objects, and proxies on them
  *
  *     nds_manager *m;
  *     nds_proxy *p;
@@ -45,7 +45,9 @@ typedef struct nds_manager_options {
 typedef int (*nds_factory_fn)(const nds_value *args, const nds_value *kwds,
                               nds_array **out, void *ctx);
 /* Before nds_manager_start (fork), nds_server_run, or in a program that calls
- * nds_init (spawn). ones zeros full empty arange random load are there. */
+ * nds_init (spawn). ones zeros full empty arange random load are there, and
+ * SyncManager's list dict Namespace Value Array Queue JoinableQueue Event Lock
+ * RLock Semaphore BoundedSemaphore Condition Barrier. */
 NDS_API int nds_factory_register(const char *typeid_, nds_factory_fn fn,
                                  void *ctx);
 /* Registers `typeid_` as another name of an existing one. */

@@ -264,6 +264,9 @@ channel_take(nds_manager *m, struct ndi_conn *c, bool *fresh)
                          : NDS_ENOMEM;
     nds_value_free(request);
     nds_value_free(value);
+    if (rc == 0) {
+        rc = ndi_conn_read_ahead(c, m->timeout_ns);
+    }
     if (rc < 0) {
         ndi_conn_close(c);
     }
@@ -276,7 +279,7 @@ channel_give(nds_manager *m, struct ndi_conn *c)
     pthread_mutex_lock(&m->lock);
     if (m->nidle < (int)NDI_ARRAY_LEN(m->idle)) {
         m->idle[m->nidle++] = *c;
-        c->fd = -1;
+        *c = (struct ndi_conn){.fd = -1};
     }
     pthread_mutex_unlock(&m->lock);
     ndi_conn_close(c);

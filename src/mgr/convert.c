@@ -269,6 +269,10 @@ ndi_array_of_value(struct ndi_idents *t, const nds_value *v, nds_array **out,
             return ndi_fail(NDS_EKEY, "a proxy of an object that is not "
                             "hosted here");
         }
+        if (h->array == NULL) {
+            ndi_idents_put(t, h);
+            return ndi_fail(NDS_ECAST, "a proxy of what is no array");
+        }
         rc = nds_array_get(out, h->array);
         ndi_idents_put(t, h);
         return rc;

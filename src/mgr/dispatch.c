@@ -149,6 +149,12 @@ peer_of(const struct ndi_conn *c)
 
 /* ---- what `create` answers ---------------------------------------------- */
 
+static nds_value *
+names_of(const struct ndi_hosted *h)
+{
+    return h->kind != NULL ? ndi_kind_names(h->kind) : ndi_method_names();
+}
+
 /* (ident, exposed), and for clients of our own what we can do beside. */
 static nds_value *
 created(const struct ndi_hosted *h, bool hello)
@@ -156,8 +162,8 @@ created(const struct ndi_hosted *h, bool hello)
     nds_value *t = nds_value_tuple();
     int rc = nds_value_append(t, nds_value_str(h->id));
 
-    rc |= nds_value_append(t, ndi_method_names());
-    if (hello) {
+    rc |= nds_value_append(t, names_of(h));
+    if (hello && h->array != NULL) {
         nds_value *can = nds_value_dict();
 
         rc |= nds_value_set(can, "map",
@@ -178,7 +184,9 @@ fn_create(struct ndi_service *s, struct ndi_conn *c, const struct request *r,
 {
     const char *typeid_ = text_arg(r, 0);
     nds_value *args;
+    const struct ndi_hosted_kind *kind;
     struct ndi_hosted *h = NULL;
+    struct ndi_state state = {0};
     nds_array *a = NULL;
     int rc = 0;
 
@@ -192,11 +200,17 @@ fn_create(struct ndi_service *s, struct ndi_conn *c, const struct request *r,
     if (args == NULL) {
         rc = NDS_ENOMEM;
     }
-    rc = rc < 0 ? rc : ndi_factory_make(typeid_, args, r->kwds, &a);
+    // A registered type goes before ours of the same name.
+    kind = ndi_factory_is_registered(typeid_) ? NULL : ndi_kind_find(typeid_);
+    if (rc == 0) {
+        rc = kind != NULL ? kind->make(&s->idents, &state, args, r->kwds)
+                          : ndi_factory_make(typeid_, args, r->kwds, &a);
+    }
     NDI_KILL_POINT("mgr.made");
     nds_value_free(args);
     if (rc == 0) {
-        rc = ndi_idents_add(&s->idents, typeid_, a, peer_of(c), &h);
+        rc = ndi_idents_add(&s->idents, typeid_, a, kind, &state, peer_of(c),
+                            &h);
         NDI_KILL_POINT("mgr.hosted");
     }
     if (rc < 0) {
@@ -257,9 +271,9 @@ fn_get_methods(struct ndi_service *s, struct ndi_conn *c,
     if (h == NULL) {
         return ndi_fail(NDS_EKEY, "'%.30s'", id);
     }
+    *out = names_of(h);
     ndi_idents_put(&s->idents, h);
-    *out = ndi_method_names();
-    return 0;
+    return *out != NULL ? 0 : NDS_ENOMEM;
 }
 
 static int
@@ -339,7 +353,9 @@ serve_map(struct ndi_service *s, struct ndi_conn *c, const struct request *r)
         rc = h != NULL ? 0 : ndi_fail(NDS_EKEY, "'%.30s'", id);
     }
     if (rc == 0) {
-        seg = ndi_block_segment(nds_array_block(h->array));
+        seg = h->array != NULL
+                  ? ndi_block_segment(nds_array_block(h->array))
+                  : NULL;
         rc = seg != NULL ? descriptor_for(seg, (enum nds_mode)*mode, &fd)
                          : ndi_fail(NDS_ENOTSUP, "the hosted array is not "
                                     "in shared memory");
@@ -411,11 +427,79 @@ run_method(struct ndi_service *s, struct ndi_conn *c, struct ndi_hosted *h,
     return rc;
 }
 
+/* What an act made, as a pickled reply; the values are gone afterwards. */
+static int
+pickle_reply(struct ndi_call *call, int rc, nds_value *value,
+             struct ndi_pickle *p)
+{
+    const char *kind = call->proxy ? "#PROXY" : "#RETURN";
+    nds_value *t = nds_value_tuple();
+
+    if (rc < 0) {
+        kind = "#ERROR";
+        value = ndi_steal(&call->error);
+        if (value == NULL) {
+            value = nds_value_exception(nds_error_python(rc),
+                                        nds_last_error()->message);
+        }
+    }
+    rc = nds_value_append(t, nds_value_str(kind));
+    if (rc < 0) {
+        nds_value_free(value);
+    } else {
+        rc = nds_value_append(t, value);
+    }
+    rc = rc < 0 ? rc : ndi_pickle_write(p, t, 5);
+    nds_value_free(t);
+    return rc;
+}
+
+/* A method of a kind; see hosted.c for why the reply is pickled under the
+ * object's mutex. */
+static int
+run_act(struct ndi_service *s, struct ndi_conn *c, struct ndi_hosted *h,
+        const struct ndi_act *m, const struct request *r)
+{
+    struct ndi_call call = {.self = h, .idents = &s->idents, .args = r->args,
+                            .kwds = r->kwds, .conn = c, .pid = peer_of(c)};
+    struct ndi_pickle p = {0};
+    nds_value *value = NULL;
+    int rc;
+
+    pthread_mutex_lock(&h->mutex);
+    rc = m->run(&call, &value);
+    NDI_KILL_POINT("mgr.act_run");
+    if (rc == 0 || rc != NDS_EEOF) {
+        rc = pickle_reply(&call, rc, value, &p);
+    }
+    pthread_mutex_unlock(&h->mutex);
+    if (call.acquired && call.pid > 0) {
+        // Its end is seen from here on; if it has ended, what it got is free.
+        if (!ndi_idents_watch(&s->idents, call.pid)) {
+            ndi_lock_left(h, call.pid, 0);
+        }
+        s->peers_changed(s);
+    }
+    rc = rc < 0 ? rc
+                : ndi_conn_send_pickle(c, &p, ndi_deadline(s->timeout_ns));
+    if (rc < 0 && call.acquired) {
+        ndi_lock_undo(h);
+    }
+    if (rc < 0 && call.taken != NULL) {
+        ndi_queue_undo(h, ndi_steal(&call.taken));
+    }
+    ndi_pickle_fini(&p);
+    nds_value_free(call.taken);
+    nds_value_free(call.error);
+    return rc;
+}
+
 static int
 serve_call(struct ndi_service *s, struct ndi_conn *c, const struct request *r)
 {
     struct ndi_hosted *h;
     const struct ndi_method *m;
+    const struct ndi_act *act;
     int rc;
 
     if (r->first == NULL) {
@@ -427,9 +511,15 @@ serve_call(struct ndi_service *s, struct ndi_conn *c, const struct request *r)
         ndi_fail(NDS_EKEY, "'%.30s'", r->first);
         return reply_traceback(s, c, NDS_EKEY);
     }
-    m = ndi_method_find(r->name);
-    rc = m == NULL ? reply_not_exposed(s, c, h, r->name)
-                   : run_method(s, c, h, m, r);
+    if (h->kind != NULL) {
+        act = ndi_kind_act(h->kind, r->name);
+        rc = act == NULL ? reply_not_exposed(s, c, h, r->name)
+                         : run_act(s, c, h, act, r);
+    } else {
+        m = ndi_method_find(r->name);
+        rc = m == NULL ? reply_not_exposed(s, c, h, r->name)
+                       : run_method(s, c, h, m, r);
+    }
     ndi_idents_put(&s->idents, h);
     return rc;
 }
@@ -438,26 +528,25 @@ static void
 serve_channel(struct ndi_service *s, struct ndi_conn *c,
               const nds_value *none)
 {
-    int rc = 0;
+    int rc = ndi_conn_read_ahead(c, NDS_FOREVER);
 
     while (rc == 0) {
+        struct ndi_message m;
         nds_value *v = NULL;
         struct request r;
-        void *data;
-        size_t nbytes;
 
-        rc = ndi_frame_read(c->fd, NDI_FRAME_LIMIT, &data, &nbytes,
-                            NDS_FOREVER);
+        rc = ndi_conn_next(c, &m, NDS_FOREVER);
         if (rc < 0) {
             break;
         }
         // A message that cannot be understood is answered; the next may be.
-        rc = ndi_pickle_read(&v, data, nbytes);
-        free(data);
+        rc = ndi_pickle_read(&v, m.data, m.nbytes);
+        ndi_message_fini(&m);
         rc = rc < 0 ? rc : read_request(v, none, &r);
         rc = rc < 0 ? reply_traceback(s, c, rc) : serve_call(s, c, &r);
         nds_value_free(v);
     }
+    ndi_idents_left(&s->idents, 0, c->serial);
 }
 
 static void

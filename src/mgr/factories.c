@@ -353,6 +353,19 @@ find(const char *typeid_, nds_factory_fn *fn, void **ctx)
     return found;
 }
 
+bool
+ndi_factory_is_registered(const char *typeid_)
+{
+    bool found = false;
+
+    pthread_mutex_lock(&lock);
+    for (int i = 0; i < nregistered && !found; i++) {
+        found = strcmp(registered[i].name, typeid_) == 0;
+    }
+    pthread_mutex_unlock(&lock);
+    return found;
+}
+
 int
 nds_factory_register(const char *typeid_, nds_factory_fn fn, void *ctx)
 {

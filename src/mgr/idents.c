@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define PEERS_MAX 4000
 
@@ -52,7 +53,10 @@ static void
 hosted_free(struct ndi_hosted *h)
 {
     nds_array_close(h->array);
+    nds_value_free(h->state.value);
     pthread_rwlock_destroy(&h->lock);
+    pthread_mutex_destroy(&h->mutex);
+    pthread_cond_destroy(&h->changed);
     free(h);
 }
 
@@ -239,21 +243,47 @@ dispose_locked(struct ndi_idents *t, struct ndi_hosted *h)
     return h->users == 0 ? h : NULL;
 }
 
-int
-ndi_idents_add(struct ndi_idents *t, const char *typeid_, nds_array *a,
-               pid_t pid, struct ndi_hosted **out)
+static struct ndi_hosted *
+hosted_new(const char *typeid_, const struct ndi_hosted_kind *kind)
 {
     struct ndi_hosted *h = calloc(1, sizeof *h);
+    pthread_condattr_t attr;
 
     if (h == NULL) {
-        nds_array_close(a);
-        return ndi_fail_nomem(sizeof *h, "a hosted object");
+        ndi_fail_nomem(sizeof *h, "a hosted object");
+        return NULL;
     }
-    h->array = a;
+    h->kind = kind;
     h->refs = 1;
     h->users = 1;
     snprintf(h->typeid_, sizeof h->typeid_, "%s", typeid_);
     pthread_rwlock_init(&h->lock, NULL);
+    pthread_mutex_init(&h->mutex, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&h->changed, &attr);
+    pthread_condattr_destroy(&attr);
+    return h;
+}
+
+int
+ndi_idents_add(struct ndi_idents *t, const char *typeid_, nds_array *a,
+               const struct ndi_hosted_kind *kind, struct ndi_state *state,
+               pid_t pid, struct ndi_hosted **out)
+{
+    struct ndi_hosted *h = hosted_new(typeid_, kind);
+
+    if (h == NULL) {
+        nds_array_close(a);
+        if (state != NULL) {
+            nds_value_free(state->value);
+        }
+        return NDS_ENOMEM;
+    }
+    h->array = a;
+    if (state != NULL) {
+        h->state = *state;
+    }
     pthread_mutex_lock(&t->lock);
     if (!charge_locked(t, h, pid)) {
         pthread_mutex_unlock(&t->lock);
@@ -380,14 +410,22 @@ ndi_idents_debug(struct ndi_idents *t, char **text)
     pthread_mutex_lock(&t->lock);
     lines = calloc((size_t)t->count + 1, sizeof *lines);
     for (struct ndi_hosted *h = t->objects; lines && h; h = h->next, n++) {
-        const nds_view *v = nds_array_view(h->array);
+        const nds_view *v = h->array != NULL ? nds_array_view(h->array)
+                                             : NULL;
         char *name = NULL;
+
+        memcpy(lines[n].id, h->id, sizeof h->id);
+        if (v == NULL) {
+            snprintf(lines[n].text, sizeof lines[n].text,
+                     "  %s:       refcount=%lld\n    <%.60s object>", h->id,
+                     (long long)h->refs, h->typeid_);
+            continue;
+        }
 
         // The object is described, not printed: printing would need its lock.
         if (nds_dtype_name(v->dtype, &name) < 0) {
             name = NULL;
         }
-        memcpy(lines[n].id, h->id, sizeof h->id);
         snprintf(lines[n].text, sizeof lines[n].text,
                  "  %s:       refcount=%lld\n    %.40s: array of %lld %.20s",
                  h->id, (long long)h->refs, h->typeid_,
@@ -405,6 +443,58 @@ ndi_idents_debug(struct ndi_idents *t, char **text)
     }
     free(lines);
     return ndi_buf_steal_text(&b, text);
+}
+
+bool
+ndi_idents_watch(struct ndi_idents *t, pid_t pid)
+{
+    struct ndi_peer *p;
+    bool alive;
+
+    pthread_mutex_lock(&t->lock);
+    alive = peer_locked(t, pid, &p);
+    pthread_mutex_unlock(&t->lock);
+    return alive;
+}
+
+int
+ndi_idents_pin(struct ndi_idents *t, const char *id)
+{
+    struct ndi_hosted *h;
+
+    pthread_mutex_lock(&t->lock);
+    h = find_locked(t, id);
+    if (h != NULL && !h->pinned) {
+        h->pinned = true;
+        h->refs++;
+    }
+    pthread_mutex_unlock(&t->lock);
+    return h != NULL ? 0 : no_such(id);
+}
+
+/* The objects are collected under the table's lock and visited without it,
+ * since a method may wait for it while it holds an object's mutex. */
+void
+ndi_idents_left(struct ndi_idents *t, pid_t pid, uint64_t who)
+{
+    struct ndi_hosted **held;
+    size_t n = 0;
+
+    pthread_mutex_lock(&t->lock);
+    held = calloc((size_t)t->count + 1, sizeof *held);
+    for (struct ndi_hosted *h = t->objects; held != NULL && h != NULL;
+         h = h->next) {
+        if (h->kind != NULL && h->kind->dies) {
+            h->users++;
+            held[n++] = h;
+        }
+    }
+    pthread_mutex_unlock(&t->lock);
+    for (size_t i = 0; i < n; i++) {
+        ndi_lock_left(held[i], pid, who);
+        ndi_idents_put(t, held[i]);
+    }
+    free(held);
 }
 
 int
@@ -452,7 +542,10 @@ ndi_idents_bury(struct ndi_idents *t, int pidfd)
     }
     pthread_mutex_unlock(&t->lock);
     if (dead != NULL) {
+        pid_t pid = dead->pid;
+
         peer_free(dead);
+        ndi_idents_left(t, pid, 0);
     }
     while (gone != NULL) {
         struct ndi_hosted *h = gone;

@@ -10,6 +10,7 @@
 #ifndef NDI_MGR_IMPL_H
 #define NDI_MGR_IMPL_H
 
+#include <base/attr.h>
 #include <ndshare/manager.h>
 #include <wire/wire.h>
 
@@ -22,10 +23,27 @@
 #define NDI_MGR_HELLO "ndshare/1"
 
 /* ---- idents.c: hosted objects and who holds them ---- */
+struct ndi_hosted_kind;
+/* What a hosted object is that is no array; all under its mutex. What each
+ * number means is said by the kind's file. */
+struct ndi_state {
+    nds_value *value;
+    int64_t limit;
+    int64_t count;
+    int64_t turn;
+    bool flag;
+    pid_t pid;    /* the process that holds it, 0: none, or none we know */
+    uint64_t who; /* the connection that holds it, 0: none */
+};
 struct ndi_hosted {
     char id[24];
     char typeid_[64];
-    nds_array *array;
+    nds_array *array; /* NULL: an object of `kind` */
+    const struct ndi_hosted_kind *kind;
+    struct ndi_state state;
+    pthread_mutex_t mutex;  /* of the state */
+    pthread_cond_t changed; /* the state is another */
+    bool pinned; /* a hosted container holds a proxy of it: never disposed */
     pthread_rwlock_t lock; /* of the array's elements */
     int64_t refs;  /* of clients, under the table's lock */
     int users;     /* calls that run on it now, under the table's lock */
@@ -45,10 +63,18 @@ struct ndi_idents {
 
 int ndi_idents_init(struct ndi_idents *t);
 void ndi_idents_fini(struct ndi_idents *t);
-/* Hosts the array (taken over, also on failure) with one reference charged to
- * `pid` (0: to nobody). *out may be used until ndi_idents_put. */
+/* Hosts the array, or the state of a kind (taken over, also on failure), with
+ * one reference charged to `pid` (0: to nobody). *out may be used until
+ * ndi_idents_put. */
 int ndi_idents_add(struct ndi_idents *t, const char *typeid_, nds_array *a,
+                   const struct ndi_hosted_kind *kind, struct ndi_state *state,
                    pid_t pid, struct ndi_hosted **out);
+/* Whether the process lives; if so its death will be seen. */
+bool ndi_idents_watch(struct ndi_idents *t, pid_t pid);
+/* A process (or, pid 0, a connection) is gone: what it held comes free. */
+void ndi_idents_left(struct ndi_idents *t, pid_t pid, uint64_t who);
+/* Keeps the object for as long as the server lives: NDS_EKEY. */
+int ndi_idents_pin(struct ndi_idents *t, const char *id);
 /* NULL if there is none. */
 struct ndi_hosted *ndi_idents_get(struct ndi_idents *t, const char *id);
 void ndi_idents_put(struct ndi_idents *t, struct ndi_hosted *h);
@@ -67,6 +93,7 @@ void ndi_idents_bury(struct ndi_idents *t, int pidfd);
 /* NDS_EKEY if nobody registered the name. */
 int ndi_factory_make(const char *typeid_, const nds_value *args,
                      const nds_value *kwds, nds_array **out);
+bool ndi_factory_is_registered(const char *typeid_);
 /* A shape from an int, a tuple or a list: NDS_EINVAL. */
 int ndi_shape_of_value(const nds_value *v, int *ndim, int64_t *shape);
 
@@ -76,12 +103,24 @@ struct ndi_call {
     struct ndi_idents *idents;
     const nds_value *args; /* a tuple */
     const nds_value *kwds; /* a dict */
+    struct ndi_conn *conn;
+    pid_t pid; /* of the client, 0: not known */
+    nds_value *error; /* set by NDS_EREMOTE: the exception to raise */
+    nds_value *taken; /* given back to the object if the reply is not sent */
+    bool acquired;    /* the same for a lock */
+    bool proxy;       /* the result is that of a #PROXY reply */
 };
 struct ndi_method {
     const char *name;
     bool writes;
     bool hidden; /* works, but is not in `exposed` */
     int (*run)(const struct ndi_call *c, nds_value **out);
+};
+/* The same of a kind, which may say more in the call. */
+struct ndi_act {
+    const char *name;
+    bool hidden;
+    int (*run)(struct ndi_call *c, nds_value **out);
 };
 const struct ndi_method *ndi_method_find(const char *name);
 nds_value *ndi_method_names(void); /* the `exposed` tuple */
@@ -98,6 +137,53 @@ const nds_view *ndi_call_view(const struct ndi_call *c);
 extern const struct ndi_method ndi_reduce_methods[];
 extern const struct ndi_method ndi_index_methods[];
 extern const struct ndi_method ndi_arith_methods[];
+
+/* ---- hosted.c: objects that are no arrays ---- */
+struct ndi_hosted_kind {
+    const char *name; /* the typeid */
+    const struct ndi_act *acts;
+    int (*make)(struct ndi_idents *t, struct ndi_state *s,
+                const nds_value *args, const nds_value *kwds);
+    bool opaque; /* has no value to send */
+    bool dies;   /* who holds it lets go of it by ending */
+};
+#define NDI_ACT(name, hidden, fn) {name, hidden, fn}
+#define NDI_ACT_END {NULL, false, NULL}
+const struct ndi_hosted_kind *ndi_kind_find(const char *typeid_);
+const struct ndi_act *ndi_kind_act(const struct ndi_hosted_kind *k,
+                                   const char *name);
+nds_value *ndi_kind_names(const struct ndi_hosted_kind *k);
+/* A failed act: raises the exception. Returns NDS_EREMOTE. */
+int ndi_raise(struct ndi_call *c, const char *name, const char *fmt, ...)
+    NDI_PRINTF(3, 4);
+int ndi_raise_key(struct ndi_call *c, const nds_value *key); /* KeyError(key) */
+int ndi_act_made(nds_value *v, nds_value **out); /* NDS_ENOMEM for NULL */
+int ndi_act_none(nds_value **out);
+/* A copy for the state; proxies of our objects in it are pinned. */
+int ndi_act_keep(struct ndi_idents *t, const nds_value *v, nds_value **out);
+/* The same for the items of `from`, onto the end of `to`. */
+int ndi_act_keep_items(struct ndi_idents *t, nds_value *to,
+                       const nds_value *from);
+/* TypeError unless there are `least` to `most` arguments, keywords among the
+ * names (NULL-ended) counted as the arguments they name. */
+int ndi_act_check(struct ndi_call *c, const char *method, size_t least,
+                  size_t most, const char *const *names);
+/* Sleeps until the state changed: 0, NDS_ETIMEDOUT, NDS_EEOF (the client is
+ * gone or the server stops). */
+int ndi_act_wait(struct ndi_call *c, int64_t deadline);
+/* None: for ever; a number: so many seconds from now. */
+int ndi_act_deadline(struct ndi_call *c, const nds_value *v,
+                     int64_t *deadline);
+/* hosted_lock.c: what a process, or a connection (pid 0), held comes free. */
+void ndi_lock_left(struct ndi_hosted *h, pid_t pid, uint64_t who);
+/* hosted_queue.c: puts an item back in front (taken over). */
+void ndi_queue_undo(struct ndi_hosted *h, nds_value *item);
+/* Takes an acquire back whose reply could not be sent. */
+void ndi_lock_undo(struct ndi_hosted *h);
+extern const struct ndi_hosted_kind ndi_kind_list, ndi_kind_dict, ndi_kind_namespace,
+    ndi_kind_iterator, ndi_kind_value, ndi_kind_array, ndi_kind_queue,
+    ndi_kind_joinable, ndi_kind_lock, ndi_kind_rlock, ndi_kind_semaphore,
+    ndi_kind_bounded, ndi_kind_condition, ndi_kind_event, ndi_kind_barrier;
 
 /* ---- convert.c ---- */
 /* A number as Python's own, anything else as a NumPy scalar. */

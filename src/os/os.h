@@ -196,6 +196,13 @@ int ndi_sock_again(int fd, int events, int64_t deadline);
 /* All bytes before the deadline; -ENODATA at a clean end before the first
  * byte, -EPIPE at an end in the middle. */
 int ndi_sock_read(int fd, void *data, size_t nbytes, int64_t deadline);
+/* For ndi_sock_recv that blocks: at most so long, -1 for ever. */
+int ndi_sock_patience(int fd, int64_t timeout_ns);
+/* What is there, at least one byte; -ENODATA at the end. block: waits in the
+ * call itself, for the patience that was set, which must not be longer than
+ * what is left until the deadline. */
+int ndi_sock_recv(int fd, void *data, size_t room, size_t *got, bool block,
+                  int64_t deadline);
 struct iovec;
 int ndi_sock_writev(int fd, struct iovec *iov, int count, int64_t deadline);
 /* nbytes (> 0) of data with up to 253 descriptors beside them. */
@@ -221,6 +228,7 @@ int ndi_sock_accept(int *out, int fd); /* -EAGAIN if nobody waits */
 /* Who is at the other end of a Unix stream, as the kernel saw it connect;
  * -ENOTSUP for anything else. */
 int ndi_sock_peer(int fd, pid_t *pid, uid_t *uid);
+bool ndi_sock_ended(int fd); /* the other end sends no more */
 void ndi_sock_shutdown(int fd); /* both directions; wakes whoever waits */
 /* Sends one byte if there is room; async-signal-safe. */
 void ndi_sock_poke(int fd);

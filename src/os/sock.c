@@ -9,6 +9,7 @@
 #include <os/os.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -94,6 +95,53 @@ ndi_sock_read(int fd, void *data, size_t nbytes, int64_t deadline)
         }
     }
     return 0;
+}
+
+int
+ndi_sock_patience(int fd, int64_t timeout_ns)
+{
+    struct timeval t = {0}; // which means for ever
+    int flags = NDI_SYS("fcntl", fcntl(fd, F_GETFL));
+
+    if (timeout_ns > 0) {
+        t.tv_sec = (time_t)(timeout_ns / 1000000000);
+        t.tv_usec = (suseconds_t)(timeout_ns % 1000000000 / 1000) + 1;
+        if (t.tv_usec > 999999) {
+            t.tv_usec = 999999;
+        }
+    }
+    if (flags < 0 ||
+        NDI_SYS("fcntl", fcntl(fd, F_SETFL, flags & ~O_NONBLOCK)) < 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t) < 0) {
+        return -errno;
+    }
+    return 0;
+}
+
+int
+ndi_sock_recv(int fd, void *data, size_t room, size_t *got, bool block,
+              int64_t deadline)
+{
+    *got = 0;
+    for (;;) {
+        ssize_t n = NDI_SYS("recv", recv(fd, data, room,
+                                         block ? 0 : MSG_DONTWAIT));
+        int rc;
+
+        if (n > 0) {
+            *got = (size_t)n;
+            return 0;
+        }
+        if (n == 0) {
+            return -ENODATA;
+        }
+        // A signal, or the patience is over: the rest by the deadline.
+        block = false;
+        rc = ndi_sock_again(fd, 1, deadline);
+        if (rc < 0) {
+            return rc;
+        }
+    }
 }
 
 /* Drops `n` written bytes from the front of the vector. */
@@ -366,6 +414,16 @@ ndi_sock_peer(int fd, pid_t *pid, uid_t *uid)
     *pid = cred.pid;
     *uid = cred.uid;
     return 0;
+}
+
+bool
+ndi_sock_ended(int fd)
+{
+    char byte;
+    ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+    return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK &&
+                      errno != EINTR);
 }
 
 void

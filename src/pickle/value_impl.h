@@ -96,6 +96,12 @@ int ndi_value_to_dtype(const nds_value *v, const nds_dtype **out);
 /* UTF-8, lone surrogates included. */
 bool ndi_text_is_utf8(const void *data, size_t nbytes);
 
+/* ---- value_compare.c ---- */
+/* A tree of its own: nothing is shared with v but arrays' memory. */
+nds_value *ndi_value_copy(const nds_value *v);
+bool ndi_value_equal(const nds_value *a, const nds_value *b);
+int ndi_value_less(const nds_value *a, const nds_value *b, bool *less);
+
 /* ---- allow.c ---- */
 /* NULL for everything that is not on the list. */
 const struct ndi_symbol *ndi_symbol_find(const char *module,

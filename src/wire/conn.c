@@ -6,13 +6,17 @@
 #include <os/os.h>
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/uio.h>
 
 void
 ndi_conn_init(struct ndi_conn *c, int fd)
 {
-    *c = (struct ndi_conn){.fd = fd, .epoch = ndi_fork_epoch()};
+    static _Atomic uint64_t serials;
+
+    *c = (struct ndi_conn){.fd = fd, .epoch = ndi_fork_epoch(),
+                           .serial = atomic_fetch_add(&serials, 1) + 1};
     c->local = ndi_sock_peer(fd, &c->pid, &c->uid) == 0;
 }
 
@@ -20,7 +24,9 @@ void
 ndi_conn_close(struct ndi_conn *c)
 {
     ndi_os_close(c->fd);
+    free(c->ahead);
     c->fd = -1;
+    c->ahead = NULL;
 }
 
 static int
@@ -46,7 +52,7 @@ ndi_conn_open(struct ndi_conn *c, const struct ndi_addr *a, const void *key,
 {
     int fd, rc;
 
-    c->fd = -1;
+    *c = (struct ndi_conn){.fd = -1};
     rc = open_socket(&fd, a, deadline);
     if (rc < 0) {
         return rc;
@@ -72,21 +78,30 @@ ndi_conn_open(struct ndi_conn *c, const struct ndi_addr *a, const void *key,
 }
 
 int
-ndi_conn_send(struct ndi_conn *c, const nds_value *v, int64_t deadline)
+ndi_conn_send_pickle(struct ndi_conn *c, const struct ndi_pickle *p,
+                     int64_t deadline)
 {
-    struct ndi_pickle p = {0};
     struct iovec *iov = NULL;
     int count = 0;
-    int rc = ndi_pickle_write(&p, v, 5);
+    int rc = ndi_pickle_pieces(p, &iov, &count);
 
-    if (rc == 0) {
-        rc = ndi_pickle_pieces(&p, &iov, &count);
-    }
     if (rc == 0) {
         rc = ndi_frame_writev(c->fd, iov, count, deadline);
         NDI_KILL_POINT("conn.sent");
     }
     free(iov);
+    return rc;
+}
+
+int
+ndi_conn_send(struct ndi_conn *c, const nds_value *v, int64_t deadline)
+{
+    struct ndi_pickle p = {0};
+    int rc = ndi_pickle_write(&p, v, 5);
+
+    if (rc == 0) {
+        rc = ndi_conn_send_pickle(c, &p, deadline);
+    }
     ndi_pickle_fini(&p);
     return rc;
 }
@@ -94,16 +109,15 @@ ndi_conn_send(struct ndi_conn *c, const nds_value *v, int64_t deadline)
 int
 ndi_conn_recv(struct ndi_conn *c, nds_value **out, int64_t deadline)
 {
-    void *data;
-    size_t nbytes;
+    struct ndi_message m;
     int rc;
 
     *out = NULL;
-    rc = ndi_frame_read(c->fd, NDI_FRAME_LIMIT, &data, &nbytes, deadline);
+    rc = ndi_conn_next(c, &m, deadline);
     NDI_KILL_POINT("conn.received");
     if (rc == 0) {
-        rc = ndi_pickle_read(out, data, nbytes);
-        free(data);
+        rc = ndi_pickle_read(out, m.data, m.nbytes);
+        ndi_message_fini(&m);
     }
     return rc;
 }

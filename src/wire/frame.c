@@ -18,8 +18,8 @@
 
 #define FIRST_GRAB ((size_t)16 << 20)
 
-static int
-read_failed(int rc, bool between)
+int
+ndi_frame_failed(int rc, bool between)
 {
     switch (rc) {
     case -ENODATA:
@@ -37,46 +37,58 @@ read_failed(int rc, bool between)
     }
 }
 
-/* The length that stands in front. */
-static int
-read_length(int fd, uint64_t *nbytes, int64_t deadline)
+int
+ndi_frame_head(const unsigned char *h, size_t have, uint64_t limit,
+               size_t *head, uint64_t *nbytes)
 {
-    unsigned char h[8];
     uint64_t n = 0;
-    int rc = ndi_sock_read(fd, h, 4, deadline);
 
-    if (rc < 0) {
-        return read_failed(rc, true);
+    *head = 4;
+    if (have < *head) {
+        return 0;
     }
     for (int i = 0; i < 4; i++) {
         n = n << 8 | h[i];
     }
     if (n == UINT32_MAX) {
-        rc = ndi_sock_read(fd, h, 8, deadline);
-        if (rc < 0) {
-            return read_failed(rc, false);
+        *head = 12;
+        if (have < *head) {
+            return 0;
         }
         n = 0;
-        for (int i = 0; i < 8; i++) {
+        for (int i = 4; i < 12; i++) {
             n = n << 8 | h[i];
         }
     } else if (n > INT32_MAX) {
         return ndi_fail(NDS_EPROTO, "bad message length %d",
                         (int)(int32_t)n);
     }
-    *nbytes = n;
-    return 0;
-}
-
-static int
-check_length(uint64_t n, uint64_t limit)
-{
     if (n > limit) {
         return ndi_fail(NDS_EPROTO, "bad message length: %llu bytes, at most "
                         "%llu are taken here", (unsigned long long)n,
                         (unsigned long long)limit);
     }
-    return 0;
+    *nbytes = n;
+    return 1;
+}
+
+/* The length that stands in front. */
+static int
+read_length(int fd, uint64_t limit, uint64_t *nbytes, int64_t deadline)
+{
+    unsigned char h[12];
+    size_t have = 0, head = 4;
+    int rc = 0;
+
+    while (rc == 0) {
+        rc = ndi_sock_read(fd, h + have, head - have, deadline);
+        if (rc < 0) {
+            return ndi_frame_failed(rc, have == 0);
+        }
+        have = head;
+        rc = ndi_frame_head(h, have, limit, &head, nbytes);
+    }
+    return rc < 0 ? rc : 0;
 }
 
 int
@@ -84,21 +96,56 @@ ndi_frame_read_into(int fd, void *data, size_t room, size_t *nbytes,
                     int64_t deadline)
 {
     uint64_t n = 0;
-    int rc = read_length(fd, &n, deadline);
+    int rc = read_length(fd, room, &n, deadline);
 
     *nbytes = 0;
-    if (rc == 0) {
-        rc = check_length(n, room);
-    }
     if (rc < 0) {
         return rc;
     }
     NDI_KILL_POINT("frame.length");
     rc = ndi_sock_read(fd, data, (size_t)n, deadline);
     if (rc < 0) {
-        return read_failed(rc, false);
+        return ndi_frame_failed(rc, false);
     }
     *nbytes = (size_t)n;
+    return 0;
+}
+
+int
+ndi_frame_body(int fd, uint64_t nbytes, const void *begun, size_t have,
+               void **data, int64_t deadline)
+{
+    unsigned char *b = NULL;
+    size_t done = 0, room = 0;
+    int rc = 0;
+
+    *data = NULL;
+    do {
+        size_t want = room == 0 ? FIRST_GRAB : room * 4;
+        unsigned char *more;
+
+        room = nbytes < want ? (size_t)nbytes : want;
+        more = realloc(b, room + 1);
+        if (more == NULL) {
+            free(b);
+            return ndi_fail_nomem(room, "a message");
+        }
+        b = more;
+        if (have != 0) {
+            memcpy(b, begun, have);
+            done = have;
+            have = 0;
+        }
+        rc = ndi_sock_read(fd, b + done, room - done, deadline);
+        if (rc < 0) {
+            free(b);
+            return ndi_frame_failed(rc, false);
+        }
+        done = room;
+    } while (done < nbytes);
+    b[done] = '\0';
+    ndi_count_copied(done);
+    *data = b;
     return 0;
 }
 
@@ -106,44 +153,21 @@ int
 ndi_frame_read(int fd, uint64_t limit, void **data, size_t *nbytes,
                int64_t deadline)
 {
-    unsigned char *b = NULL;
-    size_t done = 0, room = 0;
     uint64_t n = 0;
     int rc;
 
     *data = NULL;
     *nbytes = 0;
-    rc = read_length(fd, &n, deadline);
-    if (rc == 0) {
-        rc = check_length(n, limit);
-    }
+    rc = read_length(fd, limit, &n, deadline);
     if (rc < 0) {
         return rc;
     }
     NDI_KILL_POINT("frame.length");
-    do {
-        size_t want = room == 0 ? FIRST_GRAB : room * 4;
-        unsigned char *more;
-
-        room = n < want ? (size_t)n : want;
-        more = realloc(b, room + 1);
-        if (more == NULL) {
-            free(b);
-            return ndi_fail_nomem(room, "a message");
-        }
-        b = more;
-        rc = ndi_sock_read(fd, b + done, room - done, deadline);
-        if (rc < 0) {
-            free(b);
-            return read_failed(rc, false);
-        }
-        done = room;
-    } while (done < n);
-    b[done] = '\0';
-    ndi_count_copied(done);
-    *data = b;
-    *nbytes = done;
-    return 0;
+    rc = ndi_frame_body(fd, n, NULL, 0, data, deadline);
+    if (rc == 0) {
+        *nbytes = (size_t)n;
+    }
+    return rc;
 }
 
 int

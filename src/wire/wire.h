@@ -36,6 +36,16 @@ nds_value *ndi_addr_value(const struct ndi_addr *a);
  * [caller frees *data] */
 int ndi_frame_read(int fd, uint64_t limit, void **data, size_t *nbytes,
                    int64_t deadline);
+/* What stands in front of a message, of which `have` bytes have come: 1 and the
+ * length; 0 if *head bytes are needed to tell; NDS_EPROTO. */
+int ndi_frame_head(const unsigned char *h, size_t have, uint64_t limit,
+                   size_t *head, uint64_t *nbytes);
+/* The nbytes of a message, of which `have` (at most all) have come.
+ * [caller frees *data] */
+int ndi_frame_body(int fd, uint64_t nbytes, const void *begun, size_t have,
+                   void **data, int64_t deadline);
+/* Our code for a failed read; `between` two messages, or within one. */
+int ndi_frame_failed(int rc, bool between);
 /* The same into a buffer of `room` bytes. */
 int ndi_frame_read_into(int fd, void *data, size_t room, size_t *nbytes,
                         int64_t deadline);
@@ -65,6 +75,10 @@ struct ndi_conn {
     pid_t pid;
     uid_t uid;
     uint64_t epoch; /* the process image that opened it */
+    uint64_t serial; /* of this connection, in this process */
+    unsigned char *ahead; /* heap, NDI_AHEAD bytes; NULL: nothing is read ahead */
+    size_t at, end;       /* what was read ahead and not yet taken */
+    int64_t patience_ns;  /* how long one receive blocks, where ahead */
 };
 /* Takes fd over. */
 void ndi_conn_init(struct ndi_conn *c, int fd);
@@ -72,7 +86,27 @@ void ndi_conn_close(struct ndi_conn *c);
 int ndi_conn_open(struct ndi_conn *c, const struct ndi_addr *a,
                   const void *key, size_t key_nbytes, int64_t deadline);
 int ndi_conn_send(struct ndi_conn *c, const nds_value *v, int64_t deadline);
+int ndi_conn_send_pickle(struct ndi_conn *c, const struct ndi_pickle *p,
+                         int64_t deadline);
 int ndi_conn_recv(struct ndi_conn *c, nds_value **out, int64_t deadline);
+
+/* ---- ahead.c ---- */
+#define NDI_AHEAD 8192
+struct ndi_message {
+    const void *data; /* until the connection's next message */
+    size_t nbytes;
+    void *heap; /* of a message that does not fit what is read ahead */
+};
+/* For messages in turns: from now on one blocking receive, of at most
+ * patience_ns, waits for a message and takes it whole. Descriptors beside
+ * bytes would be lost: where they come, ndi_conn_next_exactly. */
+int ndi_conn_read_ahead(struct ndi_conn *c, int64_t patience_ns);
+int ndi_conn_next(struct ndi_conn *c, struct ndi_message *m,
+                  int64_t deadline);
+/* The same, and not a byte more than the message. */
+int ndi_conn_next_exactly(struct ndi_conn *c, struct ndi_message *m,
+                          int64_t deadline);
+void ndi_message_fini(struct ndi_message *m);
 
 /* ---- listener.c ---- */
 struct ndi_listener {

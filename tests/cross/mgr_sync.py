@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: MIT
+"""A stock SyncManager's client against our server: every type, in Python's
+words, and what a killed client leaves.
+
+    python3 mgr_sync.py DRIVER
+"""
+import multiprocessing as mp
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from multiprocessing.managers import SyncManager
+
+DRIVER = sys.argv[1]
+KEY = b"secret"
+mp.current_process().authkey = KEY
+
+
+def raises(kind, words, call, *args):
+    try:
+        call(*args)
+    except kind as e:
+        assert words in str(e), e
+    else:
+        raise AssertionError("%s did not raise" % call)
+
+
+def until(what):
+    for _ in range(1500):
+        if what():
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("not in time")
+
+
+def lists(m):
+    p = m.list([3, 1, 2])
+    p.append("four")
+    assert p[3] == "four" and len(p) == 4 and p[-1] == "four"
+    assert p[1:3] == [1, 2] and p[::-1] == ["four", 2, 1, 3]
+    assert p.pop() == "four" and p.pop(0) == 3
+    p.extend([5, 4.5])
+    p.sort()
+    assert list(p) == [1, 2, 4.5, 5] and 2.0 in p and 7 not in p
+    p.sort(reverse=True)
+    p.reverse()
+    p.insert(1, (1, [2]))
+    assert p.index(2) == 2 and p.count(5) == 1 and str(p) == repr(p[:])
+    p.remove((1, [2]))
+    assert p + [9] == [1, 2, 4.5, 5, 9] and p * 2 == p[:] + p[:]
+    p += [8]
+    p[1:3] = ["x", "y", "z"]
+    del p[0]
+    p[0] = {"a": None}
+    assert p[:] == [{"a": None}, "y", "z", 5, 8], p[:]
+    p[::2] = [0, 0, 0]
+    del p[::2]
+    assert p._getvalue() == ["y", 5]
+    raises(IndexError, "list index out of range", p.__getitem__, 9)
+    raises(IndexError, "pop from empty list", m.list().pop)
+    raises(ValueError, "7 is not in list", p.index, 7)
+    raises(ValueError, "list.remove(x): x not in list", p.remove, 7)
+    raises(TypeError, "'<' not supported", p.sort)
+
+
+def dicts(m):
+    d = m.dict({"a": 1}, b=2)
+    d[(1, "x")] = [1, 2]
+    assert d["a"] == 1 and d[(1, "x")] == [1, 2] and len(d) == 3
+    assert sorted(d.keys(), key=str) == sorted(["a", "b", (1, "x")], key=str)
+    assert list(d) == ["a", "b", (1, "x")] and d.items()[1] == ("b", 2)
+    assert d.get("zz") is None and d.get("zz", 5) == 5 and "b" in d
+    assert d.pop("b") == 2 and d.pop("b", 7) == 7
+    assert d.setdefault("n", 1) == 1 and d.setdefault("n", 2) == 1
+    d.update({"a": 5}, z=6)
+    assert d.values() == [5, [1, 2], 1, 6] and d.popitem() == ("z", 6)
+    assert d.copy() == {"a": 5, (1, "x"): [1, 2], "n": 1} == d._getvalue()
+    del d["n"]
+    raises(KeyError, "'n'", d.__getitem__, "n")
+    raises(KeyError, "3", d.__delitem__, 3)
+    raises(TypeError, "unhashable", d.__setitem__, [1], 1)
+    d.clear()
+    raises(KeyError, "dictionary is empty", d.popitem)
+    outer = m.list([m.dict(q=1)])
+    outer.append(m.list([1]))
+    outer[0]["q"] = 7
+    assert outer[0]["q"] == 7 and outer[1][:] == [1]
+
+
+def cells(m):
+    n = m.Namespace(x=1)
+    n.y = [1]
+    assert n.x == 1 and n.y == [1]
+    del n.x
+    raises(AttributeError, "no attribute 'x'", lambda: n.x)
+    v = m.Value("i", 5)
+    v.value = 6
+    assert v.get() == 6
+    a = m.Array("i", [1, 2, 3])
+    a[1] = 7
+    assert len(a) == 3 and a[1] == 7 and a[0:2] is not None
+    raises(IndexError, "index out of range", a.__getitem__, 3)
+    raises(TypeError, "integer", a.__setitem__, 0, 1.5)
+    raises(OverflowError, "", a.__setitem__, 0, 1 << 40)
+
+
+def queues(m):
+    q = m.Queue(2)
+    q.put(1)
+    q.put_nowait("two")
+    assert q.full() and q.qsize() == 2
+    raises(queue.Full, "", q.put_nowait, 3)
+    raises(queue.Full, "", q.put, 3, True, 0.01)
+    assert q.get() == 1 and q.get_nowait() == "two" and q.empty()
+    raises(queue.Empty, "", q.get, False)
+    raises(queue.Empty, "", q.get, True, 0.01)
+    j = m.JoinableQueue()
+    threading.Timer(0.05, j.put, (5,)).start()
+    assert j.get(timeout=30) == 5
+    j.task_done()
+    j.join()
+    raises(ValueError, "called too many times", j.task_done)
+
+
+def locks(m):
+    for lock in (m.Lock(), m.RLock()):
+        assert lock.acquire() and lock.release() is None
+        with lock:
+            pass
+        raises(RuntimeError, "release", lock.release)
+    lock = m.Lock()
+    lock.acquire()
+    assert lock.acquire(False) is False and lock.acquire(True, 0.01) is False
+    r = m.RLock()
+    assert r.acquire() and r.acquire()
+    got = []
+    t = threading.Thread(target=lambda: got.append(r.acquire(False)))
+    t.start()
+    t.join()
+    assert got == [False]
+    r.release()
+    r.release()
+    s = m.BoundedSemaphore(2)
+    assert s.acquire() and s.acquire() and s.acquire(False) is False
+    s.release()
+    s.release()
+    raises(ValueError, "released too many times", s.release)
+    u = m.Semaphore(0)
+    u.release()
+    assert u.acquire()
+    c = m.Condition()
+    raises(RuntimeError, "un-acquired", c.notify)
+    seen = []
+
+    def waiter():
+        with c:
+            seen.append("in")
+            seen.append(c.wait(30))
+    t = threading.Thread(target=waiter)
+    t.start()
+    until(lambda: seen)
+    with c:
+        c.notify_all()
+    t.join()
+    assert seen == ["in", True]
+    with c:
+        assert c.wait(0.01) is False
+        assert c.wait_for(lambda: True)
+
+
+def events(m):
+    e = m.Event()
+    assert not e.is_set() and e.wait(0.01) is False
+    threading.Timer(0.05, e.set).start()
+    assert e.wait(30) is True and e.is_set()
+    e.clear()
+    assert not e.is_set()
+    b = m.Barrier(2)
+    got = []
+    t = threading.Thread(target=lambda: got.append(b.wait()))
+    t.start()
+    got.append(b.wait(30))
+    t.join()
+    assert sorted(got) == [0, 1] and b.parties == 2 and not b.broken
+    raises(threading.BrokenBarrierError, "", b.wait, 0.01)
+    assert b.broken
+    b.reset()
+    assert not b.broken and b.n_waiting == 0
+
+
+def holder(p, kind, ready):
+    p.get() if kind == "get" else p.acquire()
+    ready.set()
+    time.sleep(600)
+
+
+def kills(m):
+    """A client that is killed while it holds a lock leaves it free."""
+    fork = mp.get_context("fork")
+    for p in (m.Lock(), m.RLock(), m.Condition()):
+        ready = m.Event()
+        c = fork.Process(target=holder, args=(p, "acquire", ready))
+        c.start()
+        assert ready.wait(60)
+        assert p.acquire(False) is False
+        os.kill(c.pid, signal.SIGKILL)
+        c.join()
+        assert p.acquire(True, 60) is True
+        p.release()
+    # One that waited takes no item with it.
+    q, ready = m.Queue(), m.Event()
+    c = fork.Process(target=holder, args=(q, "get", ready))
+    c.start()
+    until(lambda: m._number_of_objects() >= 2)
+    os.kill(c.pid, signal.SIGKILL)
+    c.join()
+    q.put("kept")
+    assert q.get(timeout=60) == "kept"
+
+
+def main():
+    path = "/tmp/t-xsync-%d.sock" % os.getpid()
+    for address in (path, "127.0.0.1:0"):
+        server = subprocess.Popen([DRIVER, "serve", address, "secret"],
+                                  stdout=subprocess.PIPE,
+                                  universal_newlines=True)
+        try:
+            text = server.stdout.readline().strip()
+            if address != path:
+                host, port = text.split(":")
+                address = (host, int(port))
+            m = SyncManager(address, KEY)
+            m.connect()
+            for part in (lists, dicts, cells, queues, locks, events):
+                part(m)
+            if address == path:
+                kills(m)
+        finally:
+            server.send_signal(signal.SIGTERM)
+            code = server.wait(30)
+            server.stdout.close()
+        assert code == 0, code
+    print("SyncManager's types: %s" % sys.version.split()[0])
+
+
+if __name__ == "__main__":
+    main()
