@@ -116,7 +116,8 @@ host_one(struct ndi_service *s)
     int rc = nds_array_new(&a, NDS_FLOAT64, 2, (int64_t[]){3, 4}, &opts);
 
     s->idents.next_id = 0x1000001;
-    rc = rc < 0 ? rc : ndi_idents_add(&s->idents, "zeros", a, 0, &h);
+    rc = rc < 0 ? rc : ndi_idents_add(&s->idents, "zeros", a,
+                                          NULL, NULL, 0, &h);
     if (rc == 0) {
         ndi_idents_put(&s->idents, h);
     }

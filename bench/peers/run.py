@@ -19,6 +19,7 @@ is interrupted. Standard library only.
 """
 import argparse
 import ctypes
+import grp
 import json
 import os
 import pathlib
@@ -50,7 +51,11 @@ PEERS = {
     "ring": ("peer_ring", "sleep", "sleeps", "reference"),
 }
 LABEL = {1024: "1 KiB", 1 << 20: "1 MiB", 80 << 20: "80 MiB"}
-IOX_NAMES = ("iceoryx_mgmt", "root", "iceoryx")
+# What iox-roudi leaves, if it was not there before: its own files and the
+# segment of our group.
+IOX_LEFT = ("/dev/shm/iceoryx_mgmt", "/tmp/roudi", "/tmp/roudi.lock",
+            "/tmp/iox-unique-roudi.lock",
+            "/dev/shm/" + grp.getgrgid(os.getgid()).gr_name)
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -97,10 +102,17 @@ class World:
     @staticmethod
     def names():
         found = set()
-        for place in ("/dev/shm", "/dev/mqueue"):
+        for place in ("/dev/shm", "/dev/mqueue", "/tmp"):
             if os.path.isdir(place):
                 found |= {f"{place}/{n}" for n in os.listdir(place)}
         return found
+
+    @staticmethod
+    def of_the_dead(path):
+        """nds-peers-PID-N: a socket or name of a peer that is no more."""
+        parts = os.path.basename(path).split("-")
+        return (parts[:2] == ["nds", "peers"] and len(parts) > 3 and
+                parts[2].isdigit() and not os.path.exists(f"/proc/{parts[2]}"))
 
     def start_redis(self):
         if not shutil.which("redis-server"):
@@ -152,11 +164,9 @@ class World:
         for proc in [self.running, *self.daemons.values()]:
             if proc is not None:
                 end(proc)
-        mine = ("nds-peers-", "vader_segment.")
-        if "iceoryx" in self.daemons:
-            mine += IOX_NAMES
+        iceoryx = self.reasons.get("iceoryx", "") is None  # it was ours
         for path in self.names() - self.before:
-            if os.path.basename(path).startswith(mine):
+            if self.of_the_dead(path) or (iceoryx and path in IOX_LEFT):
                 try:
                     os.unlink(path)
                 except OSError:
@@ -185,6 +195,7 @@ def run_one(world, args, name, nbytes):
             return {}, "mpirun (package openmpi-bin) is missing"
         command = ["mpirun", "-n", "2", "--bind-to", "none", "--oversubscribe",
                    "--mca", "pml", "ob1", "--mca", "btl", "self,vader",
+                   "--mca", "btl_vader_backing_directory", str(world.dir),
                    *command]
         env |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "TMPDIR": str(world.dir),
                 "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}

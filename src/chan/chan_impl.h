@@ -50,6 +50,7 @@ struct ndi_chan {
     int lane;                      /* -1: none (yet) */
     _Atomic int64_t spin_get_ns;   /* learned */
     _Atomic int64_t spin_put_ns;
+    _Atomic uint32_t spins; /* how often it came to that */
     _Atomic int64_t alive_ns;    /* when not all consumers had died */
     _Atomic uint32_t lock_stuck; /* the last wait for the lock was in vain */
     struct ndi_bell *_Atomic bell; /* pollable descriptor; NULL: never asked */

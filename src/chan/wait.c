@@ -3,10 +3,12 @@
  * wait.c - spin a little, then sleep in slices
  *
  * A spin pays when the partner runs on another core right now; how long is
- * learned from whether the last spins found something. A sleeper says so in
- * `asleep` before it looks a last time, so a waker calls the kernel only when
- * somebody may sleep. Nothing rests on a wake-up: a slice is 50 ms, and after
- * each the dead are buried and the condition is looked at again.
+ * learned from whether the last spins found something. Two that both sleep
+ * take longer to wake each other than a short spin lasts, and would never
+ * learn that they could spin: so every PROBE-th wait spins in full. A sleeper
+ * says so in `asleep` before it looks a last time, so a waker calls the kernel
+ * only when somebody may sleep. Nothing rests on a wake-up: a slice is 50 ms,
+ * and after each the dead are buried and the condition is looked at again.
  */
 #include <chan/chan_impl.h>
 
@@ -17,6 +19,7 @@
 
 #define SPIN_MAX_NS 50000
 #define SPIN_MIN_NS 2000
+#define PROBE 16
 /* Less than a slice, so that each slice that was slept through ends with a
  * burial: what the dead held comes back a slice after their end at the latest,
  * and a sleeper that is woken more often does not bury at every turn. */
@@ -89,11 +92,14 @@ spin(struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen)
 {
     _Atomic int64_t *learned =
         what == NDI_WAIT_ITEMS ? &c->spin_get_ns : &c->spin_put_ns;
-    int64_t budget = ndi_load_rlx(learned);
+    int64_t short_of = ndi_load_rlx(learned), budget = short_of;
     int64_t end;
 
     if (what == NDI_WAIT_DONE || cores() == 1 || partner_is_here(c, what)) {
         return false;
+    }
+    if (ndi_add_rlx(&c->spins, 1) % PROBE == PROBE - 1) {
+        budget = SPIN_MAX_NS;
     }
     end = ndi_now_ns() + budget;
     do {
@@ -107,8 +113,8 @@ spin(struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen)
             ndi_cpu_relax();
         }
     } while (ndi_now_ns() < end);
-    ndi_store_rlx(learned, budget / 2 > SPIN_MIN_NS ? budget / 2
-                                                    : SPIN_MIN_NS);
+    ndi_store_rlx(learned, short_of / 2 > SPIN_MIN_NS ? short_of / 2
+                                                      : SPIN_MIN_NS);
     return false;
 }
 
