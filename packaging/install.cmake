@@ -5,7 +5,8 @@ include(CMakePackageConfigHelpers)
 install(TARGETS ndshare EXPORT ndshare-targets
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/ndshare
-  DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+  DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h"
+  PATTERN "*.hpp")
 install(EXPORT ndshare-targets NAMESPACE ndshare::
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/ndshare)
 configure_package_config_file(

@@ -22,6 +22,10 @@ export PKG_CONFIG_PATH
 cc -std=c11 "$here/program/main.c" -o "$dir/pc" \
     $(pkg-config --cflags --libs ndshare)
 two=$(LD_LIBRARY_PATH=$libdir "$dir/pc")
+# shellcheck disable=SC2046
+c++ -std=c++17 "$here/program/main.cpp" -o "$dir/cpp" \
+    $(pkg-config --cflags --libs ndshare)
+three=$(LD_LIBRARY_PATH=$libdir "$dir/cpp")
 
-echo "find_package: $one; pkg-config: $two"
-[ "$one" = "0.1.0 24.0" ] && [ "$two" = "$one" ]
+echo "find_package: $one; pkg-config: $two; C++: $three"
+[ "$one" = "0.1.0 24.0" ] && [ "$two" = "$one" ] && [ "$three" = "$one" ]

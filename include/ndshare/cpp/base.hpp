@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * base.hpp - errors, time-outs and owners, for the other C++ headers
+ */
+#ifndef NDSHARE_CPP_BASE_HPP
+#define NDSHARE_CPP_BASE_HPP
+
+#include <ndshare/ndshare.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace nds
+{
+
+/* What a failed call leaves: its code and the text of nds_last_error. */
+class error : public std::runtime_error
+{
+  public:
+    error(int code, const char *text)
+        : std::runtime_error(text != nullptr && *text != '\0'
+                                 ? text
+                                 : nds_strerror(code)),
+          code_(code)
+    {
+    }
+
+    int
+    code() const noexcept
+    {
+        return code_;
+    }
+    const char *
+    name() const noexcept
+    {
+        return nds_error_name(code_);
+    }
+
+  private:
+    int code_;
+};
+
+/* NDS_ETIMEDOUT, and NDS_EAGAIN where the time-out was 0. */
+class timed_out : public error
+{
+  public:
+    explicit timed_out(int code) : error(code, nullptr)
+    {
+    }
+};
+
+/* NDS_EEOF: the other side is gone, or closed and drained. */
+class end_of_file : public error
+{
+  public:
+    explicit end_of_file(int code) : error(code, nullptr)
+    {
+    }
+};
+
+/* 0 and more pass; the outcomes that are no failures carry no stale text. */
+inline int
+check(int rc)
+{
+    if (rc >= 0) {
+        return rc;
+    }
+    switch (rc) {
+    case NDS_ETIMEDOUT:
+    case NDS_EAGAIN:
+        throw timed_out(rc);
+    case NDS_EEOF:
+        throw end_of_file(rc);
+    case NDS_EOWNERDEAD:
+        throw error(rc, nullptr);
+    default:
+        throw error(rc, nds_last_error()->message);
+    }
+}
+
+/* For calls whose time-out is an answer: false instead of an exception. */
+inline bool
+check_wait(int rc)
+{
+    return rc == NDS_ETIMEDOUT || rc == NDS_EAGAIN ? false
+                                                   : (check(rc), true);
+}
+
+/* Any std::chrono duration; a negative one, such as forever, waits. */
+using timeout = std::chrono::nanoseconds;
+inline constexpr timeout forever{NDS_FOREVER};
+inline constexpr timeout at_once{0};
+
+inline int64_t
+nanoseconds(timeout t) noexcept
+{
+    return t.count() < 0 ? NDS_FOREVER : t.count();
+}
+
+/* Text that the C interface gave us to free. */
+inline std::string
+take_text(char *text)
+{
+    struct freer {
+        char *text;
+        ~freer()
+        {
+            std::free(text);
+        }
+    } owned{text};
+
+    return owned.text != nullptr ? std::string(owned.text) : std::string();
+}
+
+/* One handle: moves, does not copy, closes at its end. Empty is false. */
+template <class H, void (*Close)(H *)> class owner
+{
+  public:
+    using handle_type = H;
+
+    owner() noexcept = default;
+    explicit owner(H *handle) noexcept : handle_(handle)
+    {
+    }
+    owner(owner &&other) noexcept : handle_(other.release())
+    {
+    }
+    owner &
+    operator=(owner &&other) noexcept
+    {
+        if (this != &other) {
+            reset(other.release());
+        }
+        return *this;
+    }
+    owner(const owner &) = delete;
+    owner &operator=(const owner &) = delete;
+    ~owner()
+    {
+        reset();
+    }
+
+    explicit
+    operator bool() const noexcept
+    {
+        return handle_ != nullptr;
+    }
+    H *
+    get() const noexcept
+    {
+        return handle_;
+    }
+    /* Gives the handle away: the caller closes it. */
+    H *
+    release() noexcept
+    {
+        return std::exchange(handle_, nullptr);
+    }
+    void
+    reset(H *handle = nullptr) noexcept
+    {
+        H *old = std::exchange(handle_, handle);
+
+        if (old != nullptr) {
+            Close(old);
+        }
+    }
+    /* For calls that hand a handle out, or empty one. */
+    H **
+    out() noexcept
+    {
+        return &handle_;
+    }
+
+  private:
+    H *handle_ = nullptr;
+};
+
+/* A C option struct of zeros that knows its size. */
+template <class Options>
+Options
+options() noexcept
+{
+    Options opts{};
+
+    opts.size = sizeof opts;
+    return opts;
+}
+
+} // namespace nds
+
+#endif

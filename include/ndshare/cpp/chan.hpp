@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * chan.hpp - queues and pipes of arrays
+ *
+ *     nds::queue q;
+ *     q.put(a);                                  // by value
+ *     q.put(std::move(a));                       // moved
+ *     auto loan = q.loan<float>({480, 640});     // filled in place
+ *     loan.as<float>()[0] = 1;
+ *     loan.publish();
+ *     for (nds::item &i : q) { use(i.value); }   // until closed and drained
+ */
+#ifndef NDSHARE_CPP_CHAN_HPP
+#define NDSHARE_CPP_CHAN_HPP
+
+#include <ndshare/cpp/array.hpp>
+
+#include <cstring>
+#include <optional>
+#include <string_view>
+
+namespace nds
+{
+
+/* At most NDS_TAG_MAX bytes beside an item. */
+class tag
+{
+  public:
+    tag() = default;
+    tag(std::string_view bytes)
+    {
+        if (bytes.size() > NDS_TAG_MAX) {
+            detail::fail(NDS_ELIMIT, "a tag of " +
+                                         std::to_string(bytes.size()) +
+                                         " bytes; 60 are allowed");
+        }
+        value_.nbytes = static_cast<uint32_t>(bytes.size());
+        std::memcpy(value_.bytes, bytes.data(), bytes.size());
+    }
+    tag(const char *text) : tag(std::string_view(text))
+    {
+    }
+    tag(const std::string &text) : tag(std::string_view(text))
+    {
+    }
+
+    std::string_view
+    bytes() const noexcept
+    {
+        return {reinterpret_cast<const char *>(value_.bytes), value_.nbytes};
+    }
+    const nds_tag *
+    get() const noexcept
+    {
+        return &value_;
+    }
+    nds_tag *
+    out() noexcept
+    {
+        return &value_;
+    }
+
+  private:
+    nds_tag value_{};
+};
+
+/* What a get gives; value is empty for a None item. */
+struct item {
+    array value;
+    nds::tag tag;
+};
+
+/* Filled in place, then published; what is not published is discarded. C is
+ * the channel's C handle. The channel must outlive it. */
+template <class C, int (*Publish)(C *, nds_array **, const nds_tag *),
+          void (*Discard)(C *, nds_array **)>
+class loaned : public array
+{
+  public:
+    loaned(C *channel, nds_array *handle) noexcept
+        : array(handle), channel_(channel)
+    {
+    }
+    loaned(loaned &&) noexcept = default;
+    loaned &operator=(loaned &&) = delete;
+    ~loaned()
+    {
+        if (*this) {
+            Discard(channel_, out());
+        }
+    }
+    void
+    publish(const tag &beside = {})
+    {
+        check(Publish(channel_, out(), beside.get()));
+    }
+
+  private:
+    C *channel_;
+};
+
+/* Taken from a queue and read in place. Ends with release(); without it the
+ * item goes back, its count of deliveries raised. */
+class taken : public array
+{
+  public:
+    taken(nds_queue *queue, nds_array *handle, const nds::tag &beside) noexcept
+        : array(handle), tag(beside), queue_(queue)
+    {
+    }
+    uint32_t
+    deliveries() const noexcept
+    {
+        return nds_queue_deliveries(get());
+    }
+    void
+    release()
+    {
+        check(nds_queue_release(queue_, out()));
+    }
+
+    nds::tag tag;
+
+  private:
+    nds_queue *queue_;
+};
+
+namespace detail
+{
+/* Input iterator over what `next` gives, until it gives nothing. */
+template <class Channel> class items
+{
+  public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = item;
+    using difference_type = std::ptrdiff_t;
+    using pointer = item *;
+    using reference = item &;
+
+    items() = default;
+    explicit items(Channel *channel) : channel_(channel)
+    {
+        ++*this;
+    }
+    item &
+    operator*()
+    {
+        return *item_;
+    }
+    item *
+    operator->()
+    {
+        return &*item_;
+    }
+    items &
+    operator++()
+    {
+        item_ = channel_->next();
+        if (!item_) {
+            channel_ = nullptr;
+        }
+        return *this;
+    }
+    void
+    operator++(int)
+    {
+        ++*this;
+    }
+    friend bool
+    operator==(const items &a, const items &b)
+    {
+        return a.channel_ == b.channel_;
+    }
+    friend bool
+    operator!=(const items &a, const items &b)
+    {
+        return !(a == b);
+    }
+
+  private:
+    Channel *channel_ = nullptr;
+    std::optional<item> item_;
+};
+} // namespace detail
+
+class queue : public owner<nds_queue, nds_queue_close>
+{
+  public:
+    using loan_type =
+        loaned<nds_queue, nds_queue_publish, nds_queue_discard>;
+
+    explicit queue(nds_queue *handle) noexcept : owner(handle)
+    {
+    }
+    explicit queue(const nds_queue_options &opts = options<nds_queue_options>())
+    {
+        check(nds_queue_new(out(), &opts));
+    }
+    static queue
+    create(const char *name,
+           const nds_queue_options &opts = options<nds_queue_options>())
+    {
+        queue q(nullptr);
+
+        check(nds_queue_create(q.out(), name, &opts));
+        return q;
+    }
+    static queue
+    attach(const char *name, timeout wait = at_once)
+    {
+        queue q(nullptr);
+
+        check(nds_queue_attach(q.out(), name, nanoseconds(wait)));
+        return q;
+    }
+    static void
+    unlink(const char *name)
+    {
+        check(nds_queue_unlink(name));
+    }
+
+    void
+    put(const array &a, const tag &beside = {}, timeout wait = forever)
+    {
+        check(nds_queue_put(get(), a.get(), beside.get(), nanoseconds(wait)));
+    }
+    void
+    put(array &&a, const tag &beside = {}, timeout wait = forever)
+    {
+        check(nds_queue_put_move(get(), a.out(), beside.get(),
+                                 nanoseconds(wait)));
+    }
+    void
+    put_none(timeout wait = forever)
+    {
+        check(nds_queue_put_none(get(), nanoseconds(wait)));
+    }
+    /* nds::end_of_file once it is closed and drained. */
+    item
+    pop(timeout wait = forever)
+    {
+        item got;
+
+        check(nds_queue_get(get(), got.value.out(), got.tag.out(),
+                            nanoseconds(wait)));
+        return got;
+    }
+    /* Nothing once it is closed and drained. */
+    std::optional<item>
+    next(timeout wait = forever)
+    {
+        item got;
+        int rc = nds_queue_get(get(), got.value.out(), got.tag.out(),
+                               nanoseconds(wait));
+
+        if (rc == NDS_EEOF) {
+            return std::nullopt;
+        }
+        check(rc);
+        return got;
+    }
+    detail::items<queue>
+    begin()
+    {
+        return detail::items<queue>(this);
+    }
+    detail::items<queue>
+    end()
+    {
+        return {};
+    }
+    loan_type
+    loan(const dtype &type, const shape &extents, timeout wait = forever)
+    {
+        nds_array *handle = nullptr;
+
+        check(nds_queue_loan(get(), &handle, type.get(),
+                             static_cast<int>(extents.size()), extents.data(),
+                             nanoseconds(wait)));
+        return {get(), handle};
+    }
+    template <class T>
+    loan_type
+    loan(const shape &extents, timeout wait = forever)
+    {
+        return loan(dtype::of<T>(), extents, wait);
+    }
+    taken
+    take(timeout wait = forever)
+    {
+        nds_array *handle = nullptr;
+        nds::tag beside;
+
+        check(nds_queue_take(get(), &handle, beside.out(), nanoseconds(wait)));
+        return {get(), handle, beside};
+    }
+    void
+    task_done()
+    {
+        check(nds_queue_task_done(get()));
+    }
+    bool
+    join(timeout wait = forever)
+    {
+        return check_wait(nds_queue_join(get(), nanoseconds(wait)));
+    }
+    void
+    shutdown()
+    {
+        check(nds_queue_shutdown(get()));
+    }
+    int64_t
+    size() const
+    {
+        int64_t n = nds_queue_size(get());
+
+        check(n < 0 ? static_cast<int>(n) : 0);
+        return n;
+    }
+    int
+    fd()
+    {
+        int fd = -1;
+
+        check(nds_queue_fd(get(), &fd));
+        return fd;
+    }
+};
+
+/* One end. */
+class pipe : public owner<nds_pipe, nds_pipe_close>
+{
+  public:
+    using loan_type = loaned<nds_pipe, nds_pipe_publish, nds_pipe_discard>;
+    using owner::owner;
+
+    /* One way (the first end receives) unless the options say duplex. */
+    static std::pair<pipe, pipe>
+    make(const nds_pipe_options &opts = options<nds_pipe_options>())
+    {
+        std::pair<pipe, pipe> ends;
+
+        check(nds_pipe_new(ends.first.out(), ends.second.out(), &opts));
+        return ends;
+    }
+    static std::pair<pipe, pipe>
+    make_duplex()
+    {
+        nds_pipe_options opts = options<nds_pipe_options>();
+
+        opts.duplex = true;
+        return make(opts);
+    }
+    void
+    send(const array &a, const tag &beside = {}, timeout wait = forever)
+    {
+        check(nds_pipe_send(get(), a.get(), beside.get(), nanoseconds(wait)));
+    }
+    void
+    send(array &&a, const tag &beside = {}, timeout wait = forever)
+    {
+        check(nds_pipe_send_move(get(), a.out(), beside.get(),
+                                 nanoseconds(wait)));
+    }
+    /* nds::end_of_file once the other end is gone. */
+    item
+    recv(timeout wait = forever)
+    {
+        item got;
+
+        check(nds_pipe_recv(get(), got.value.out(), got.tag.out(),
+                            nanoseconds(wait)));
+        return got;
+    }
+    std::optional<item>
+    next(timeout wait = forever)
+    {
+        item got;
+        int rc = nds_pipe_recv(get(), got.value.out(), got.tag.out(),
+                               nanoseconds(wait));
+
+        if (rc == NDS_EEOF) {
+            return std::nullopt;
+        }
+        check(rc);
+        return got;
+    }
+    detail::items<pipe>
+    begin()
+    {
+        return detail::items<pipe>(this);
+    }
+    detail::items<pipe>
+    end()
+    {
+        return {};
+    }
+    loan_type
+    loan(const dtype &type, const shape &extents, timeout wait = forever)
+    {
+        nds_array *handle = nullptr;
+
+        check(nds_pipe_loan(get(), &handle, type.get(),
+                            static_cast<int>(extents.size()), extents.data(),
+                            nanoseconds(wait)));
+        return {get(), handle};
+    }
+    template <class T>
+    loan_type
+    loan(const shape &extents, timeout wait = forever)
+    {
+        return loan(dtype::of<T>(), extents, wait);
+    }
+    bool
+    poll(timeout wait = at_once)
+    {
+        return check_wait(nds_pipe_poll(get(), nanoseconds(wait)));
+    }
+    int
+    fd()
+    {
+        int fd = -1;
+
+        check(nds_pipe_fd(get(), &fd));
+        return fd;
+    }
+};
+
+} // namespace nds
+
+#endif
