@@ -143,6 +143,7 @@ serve(struct fuzz_in *in, bool proved)
     } else if (host_one(&s) == 0) {
         ndi_serve_proved(&s, &c, soon());
     }
+    free(c.ahead); // the socket goes on to the next input
     ndi_idents_fini(&s.idents);
 }
 

@@ -2,9 +2,9 @@
 /*
  * hosted_cell.c - Value(typecode, value) and Array(typecode, sequence)
  *
- * state.value is (typecode, value) or the list of numbers. As in stock Python
- * the typecode of a Value says nothing about what may be set; that of an Array
- * does, and state.limit is its letter.
+ * state.value is the value, or the list of numbers. As in stock Python the
+ * typecode of a Value says nothing about what may be set, and is not kept; that
+ * of an Array does, and state.limit is its letter.
  */
 #include <mgr/mgr_impl.h>
 

@@ -2,10 +2,10 @@
 /*
  * mgr_impl.h - inside a manager's server and its clients
  *
- * A hosted object is an array with an ident, counted references and a lock of
- * its own, so that calls on different objects, and readers of one, run at the
- * same time. Lock order: the table's lock, then nothing; an object's lock is
- * never taken under the table's.
+ * A hosted object is an array, or the state of a kind (hosted.c), with an
+ * ident, counted references and locks of its own, so that calls on different
+ * objects, and readers of one array, run at the same time. Lock order: an
+ * object's lock or mutex, then the table's; under the table's, nothing.
  */
 #ifndef NDI_MGR_IMPL_H
 #define NDI_MGR_IMPL_H
