@@ -100,6 +100,23 @@ NDS_API int nds_reduce_shape(const nds_view *a, int naxes, const int *axes,
 NDS_API int nds_reduce_dtype(enum nds_reduction op, const nds_dtype *a,
                              const nds_dtype **out);
 
+/*
+ * Operations on large arrays (some 8 MiB and more) use several threads; the
+ * result is the same to the last bit for any number of them.
+ *
+ *   count  threads at most, the caller's among them; 0: as NDSHARE_THREADS
+ *          says, or else all processors that the calling thread may run on.
+ *          Never more than those, whatever is asked, nor more than 16
+ *
+ * Errors     NDS_EINVAL count < 0
+ * Threads    MT-safe; holds for all threads of this process, for calls that
+ *            begin later
+ * Processes  each its own; a child of fork has its parent's
+ */
+NDS_API int nds_set_threads(int count);
+/* How many an operation of the calling thread would use. */
+NDS_API int nds_threads(void);
+
 NDS_API int nds_sum(nds_scalar *out, const nds_view *a);
 NDS_API int nds_prod(nds_scalar *out, const nds_view *a);
 NDS_API int nds_min(nds_scalar *out, const nds_view *a);

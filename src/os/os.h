@@ -49,11 +49,14 @@ uint32_t ndi_thread_token(void);
 
 /* ---- parallel.c: one large job on several processors -------------------- */
 /* piece(ctx, i) for i in 0..count-1, each once, in any order, by this thread
- * and others (NDSHARE_THREADS, else as many as there are processors for it).
- * The pieces must not touch what another one writes. Returns when all are
- * done. */
+ * and others, ndi_crew() at most. The pieces must not touch what another one
+ * writes. Returns when all are done. */
 void ndi_parallel(int64_t count, void (*piece)(void *ctx, int64_t i),
                   void *ctx);
+/* How many threads: what was set, else NDSHARE_THREADS, else as many as there
+ * are processors for this thread; never more than those. */
+int ndi_crew(void);
+void ndi_set_crew(int count); /* 0: back to the default */
 /* range(ctx, from, to) over 0..count in pieces of 4 MiB, count * nbytes_each
  * being the memory they move; at once by this thread if that is not more than
  * 8 MiB. */

@@ -40,25 +40,38 @@ work(void *arg)
     return NULL;
 }
 
-/* NDSHARE_THREADS, else the processors this thread may run on. */
-static int
-processors(void)
+static _Atomic int wanted; // 0: nobody said
+
+void
+ndi_set_crew(int count)
+{
+    atomic_store_explicit(&wanted, count, memory_order_relaxed);
+}
+
+int
+ndi_crew(void)
 {
     const char *text = getenv("NDSHARE_THREADS");
-    long n = text != NULL ? strtol(text, NULL, 10) : 0;
+    long n = atomic_load_explicit(&wanted, memory_order_relaxed);
     cpu_set_t set;
+    int here = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set)
+                                                           : 1;
 
-    if (n <= 0 && sched_getaffinity(0, sizeof set, &set) == 0) {
-        n = CPU_COUNT(&set);
+    if (n <= 0 && text != NULL) {
+        n = strtol(text, NULL, 10);
     }
-    return n < 1 ? 1 : n > MOST ? MOST : (int)n;
+#ifndef NDI_TESTING // tests want many threads on any machine
+    n = n < here ? n : here;
+#endif
+    n = n <= 0 ? here : n;
+    return n > MOST ? MOST : (int)n;
 }
 
 void
 ndi_parallel(int64_t count, void (*piece)(void *ctx, int64_t i), void *ctx)
 {
     struct job j = {.piece = piece, .ctx = ctx, .count = count};
-    int n = count < 2 ? 1 : processors();
+    int n = count < 2 ? 1 : ndi_crew();
     pthread_t threads[MOST];
     sigset_t all, was;
     int started = 0;

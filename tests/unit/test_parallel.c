@@ -9,6 +9,7 @@
 #include "ops_check.h"
 
 #include <ndshare/array.h>
+#include <ndshare/ops.h>
 #include <os/os.h>
 
 #include <math.h>
@@ -224,6 +225,19 @@ START_TEST(shorter_options_are_honoured)
 }
 END_TEST
 
+START_TEST(the_number_of_threads_can_be_set)
+{
+    crew(1);
+    ck_assert_int_eq(nds_threads(), 4);
+    ck_assert_int_eq(nds_set_threads(3), 0);
+    ck_assert_int_eq(nds_threads(), 3);
+    ck_assert_int_eq(nds_set_threads(-1), NDS_EINVAL);
+    ck_assert_int_eq(nds_threads(), 3);
+    ck_assert_int_eq(nds_set_threads(0), 0);
+    ck_assert_int_eq(nds_threads(), 4);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -239,6 +253,7 @@ main(void)
     tcase_add_loop_test(tc, arrays_begin_as_they_were_asked, 0, 12);
     tcase_add_loop_test(tc, shorter_options_are_honoured, 0, 2);
     tcase_add_test(tc, what_cannot_be_converted_is_refused);
+    tcase_add_test(tc, the_number_of_threads_can_be_set);
     suite_add_tcase(s, tc);
     srunner_run_all(r, CK_NORMAL);
     failed = srunner_ntests_failed(r);

@@ -141,6 +141,43 @@ hold(H *object, int rc)
 }
 } // namespace detail
 
+/* A name and a byte count, as Python's SharedMemory. */
+class block : public owner<nds_block, nds_block_close>
+{
+  public:
+    using owner::owner;
+
+    static block
+    create_raw(const char *name, std::size_t nbytes, unsigned mode_bits = 0600)
+    {
+        block b;
+
+        check(nds_block_create_raw(b.out(), name, nbytes, mode_bits));
+        return b;
+    }
+    static block
+    attach_raw(const char *name, nds_mode mode = NDS_READWRITE)
+    {
+        block b;
+
+        check(nds_block_attach_raw(b.out(), name, mode));
+        return b;
+    }
+    span<std::byte>
+    bytes() const noexcept
+    {
+        return {static_cast<std::byte *>(nds_block_data(get())),
+                nds_block_nbytes(get())};
+    }
+};
+
+/* A name of any kind. */
+inline void
+unlink(const char *name)
+{
+    check(nds_name_unlink(name));
+}
+
 class array : public owner<nds_array, nds_array_close>
 {
   public:
@@ -234,6 +271,18 @@ class array : public owner<nds_array, nds_array_close>
                                  extents.empty() ? 1 : ndim(extents),
                                  extents.empty() ? nullptr : extents.data(),
                                  order, off));
+        return a;
+    }
+    /* Over a raw block, which the array keeps. */
+    static array
+    over(const block &b, const dtype &type, const shape &extents,
+         char order = 'C', int64_t off = 0)
+    {
+        array a;
+
+        check(nds_array_from_block(a.out(), b.get(), type.get(),
+                                   ndim(extents), extents.data(), order,
+                                   off));
         return a;
     }
     static array
