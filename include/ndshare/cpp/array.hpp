@@ -71,10 +71,7 @@ class scalar
     std::string
     str() const
     {
-        char *text = nullptr;
-
-        check(nds_scalar_str(&value_, &text));
-        return take_text(text);
+        return text_from(nds_scalar_str, &value_);
     }
     friend std::ostream &
     operator<<(std::ostream &out, const scalar &s)
@@ -150,18 +147,12 @@ class block : public owner<nds_block, nds_block_close>
     static block
     create_raw(const char *name, std::size_t nbytes, unsigned mode_bits = 0600)
     {
-        block b;
-
-        check(nds_block_create_raw(b.out(), name, nbytes, mode_bits));
-        return b;
+        return made<block>(nds_block_create_raw, name, nbytes, mode_bits);
     }
     static block
     attach_raw(const char *name, nds_mode mode = NDS_READWRITE)
     {
-        block b;
-
-        check(nds_block_attach_raw(b.out(), name, mode));
-        return b;
+        return made<block>(nds_block_attach_raw, name, mode);
     }
     span<std::byte>
     bytes() const noexcept
@@ -202,11 +193,8 @@ class array : public owner<nds_array, nds_array_close>
     zeros(const dtype &type, const shape &extents,
           const nds_array_options &opts = heap())
     {
-        array a;
-
-        check(nds_array_new(a.out(), type.get(), ndim(extents),
-                            extents.data(), &opts));
-        return a;
+        return made<array>(nds_array_new, type.get(), ndim(extents),
+                           extents.data(), &opts);
     }
     template <class T>
     static array
@@ -232,11 +220,8 @@ class array : public owner<nds_array, nds_array_close>
     create(const char *name, const dtype &type, const shape &extents,
            const nds_array_options &opts = options<nds_array_options>())
     {
-        array a;
-
-        check(nds_array_create(a.out(), name, type.get(), ndim(extents),
-                               extents.data(), &opts));
-        return a;
+        return made<array>(nds_array_create, name, type.get(), ndim(extents),
+                           extents.data(), &opts);
     }
     template <class T>
     static array
@@ -250,10 +235,7 @@ class array : public owner<nds_array, nds_array_close>
     attach(const char *name, nds_mode mode = NDS_READWRITE,
            timeout wait = at_once)
     {
-        array a;
-
-        check(nds_array_attach(a.out(), name, mode, nanoseconds(wait)));
-        return a;
+        return made<array>(nds_array_attach, name, mode, nanoseconds(wait));
     }
     static void
     unlink(const char *name)
@@ -265,41 +247,28 @@ class array : public owner<nds_array, nds_array_close>
     map_file(const char *path, nds_mode mode, const dtype &type,
              const shape &extents = {}, char order = 'C', int64_t off = 0)
     {
-        array a;
-
-        check(nds_array_map_file(a.out(), path, mode, type.get(),
-                                 extents.empty() ? 1 : ndim(extents),
-                                 extents.empty() ? nullptr : extents.data(),
-                                 order, off));
-        return a;
+        return made<array>(nds_array_map_file, path, mode, type.get(),
+                           extents.empty() ? 1 : ndim(extents),
+                           extents.empty() ? nullptr : extents.data(), order,
+                           off);
     }
     /* Over a raw block, which the array keeps. */
     static array
     over(const block &b, const dtype &type, const shape &extents,
          char order = 'C', int64_t off = 0)
     {
-        array a;
-
-        check(nds_array_from_block(a.out(), b.get(), type.get(),
-                                   ndim(extents), extents.data(), order,
-                                   off));
-        return a;
+        return made<array>(nds_array_from_block, b.get(), type.get(),
+                           ndim(extents), extents.data(), order, off);
     }
     static array
     map_npy(const char *path, nds_mode mode = NDS_READ)
     {
-        array a;
-
-        check(nds_npy_map(a.out(), path, mode));
-        return a;
+        return made<array>(nds_npy_map, path, mode);
     }
     static array
     load_npy(const char *path)
     {
-        array a;
-
-        check(nds_npy_load(a.out(), path));
-        return a;
+        return made<array>(nds_npy_load, path);
     }
     void
     save_npy(const char *path) const
@@ -310,10 +279,7 @@ class array : public owner<nds_array, nds_array_close>
     static array
     share(nds_array *lent)
     {
-        array a;
-
-        check(nds_array_get(a.out(), lent));
-        return a;
+        return made<array>(nds_array_get, lent);
     }
 
     /* ---- what it is ---- */
@@ -380,35 +346,23 @@ class array : public owner<nds_array, nds_array_close>
     array
     operator[](const char *slice) const
     {
-        array a;
-
-        check(nds_array_slice(a.out(), get(), slice));
-        return a;
+        return made<array>(nds_array_slice, get(), slice);
     }
     array
     reshape(const shape &extents) const
     {
-        array a;
-
-        check(nds_array_reshape(a.out(), get(), ndim(extents),
-                                extents.data()));
-        return a;
+        return made<array>(nds_array_reshape, get(), ndim(extents),
+                           extents.data());
     }
     array
     transpose() const
     {
-        array a;
-
-        check(nds_array_transpose(a.out(), get(), nullptr));
-        return a;
+        return made<array>(nds_array_transpose, get(), nullptr);
     }
     array
     readonly() const
     {
-        array a;
-
-        check(nds_array_readonly(a.out(), get()));
-        return a;
+        return made<array>(nds_array_readonly, get());
     }
     array
     handle() const
@@ -418,10 +372,7 @@ class array : public owner<nds_array, nds_array_close>
     array
     copy(const nds_array_options &opts = heap()) const
     {
-        array a;
-
-        check(nds_array_copy(a.out(), c_view(), &opts));
-        return a;
+        return made<array>(nds_array_copy, c_view(), &opts);
     }
 
     /* ---- together with others ---- */
@@ -581,18 +532,12 @@ class array : public owner<nds_array, nds_array_close>
     std::string
     str() const
     {
-        char *text = nullptr;
-
-        check(nds_view_str(c_view(), nullptr, &text));
-        return take_text(text);
+        return text_from(nds_view_str, c_view(), nullptr);
     }
     std::string
     repr() const
     {
-        char *text = nullptr;
-
-        check(nds_view_repr(c_view(), nullptr, &text));
-        return take_text(text);
+        return text_from(nds_view_repr, c_view(), nullptr);
     }
     friend std::ostream &
     operator<<(std::ostream &out, const array &a)
@@ -671,10 +616,7 @@ class typed_array : public owner<nds_typed, nds_typed_close>
     str(int64_t start = NDS_INDEX_MISSING,
         int64_t stop = NDS_INDEX_MISSING) const
     {
-        char *text = nullptr;
-
-        check(nds_typed_str(get(), start, stop, &text));
-        return take_text(text);
+        return text_from(nds_typed_str, get(), start, stop);
     }
 };
 

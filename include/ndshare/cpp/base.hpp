@@ -179,6 +179,28 @@ template <class H, void (*Close)(H *)> class owner
     H *handle_ = nullptr;
 };
 
+/* What one call makes: the handle leaves through its first parameter. */
+template <class Owner, class Make, class... Args>
+Owner
+made(Make make, Args... args)
+{
+    Owner made(static_cast<typename Owner::handle_type *>(nullptr));
+
+    check(make(made.out(), args...));
+    return made;
+}
+
+/* The text that one call gives through its last parameter. */
+template <class Give, class... Args>
+std::string
+text_from(Give give, Args... args)
+{
+    char *text = nullptr;
+
+    check(give(args..., &text));
+    return take_text(text);
+}
+
 /* A C option struct of zeros that knows its size. */
 template <class Options>
 Options

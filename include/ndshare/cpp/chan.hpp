@@ -183,13 +183,84 @@ template <class Channel> class items
 };
 } // namespace detail
 
-class queue : public owner<nds_queue, nds_queue_close>
+/* What the receiving end and loans of queues and pipes have in common. */
+template <class H, void (*Close)(H *),
+          int (*Get)(H *, nds_array **, nds_tag *, int64_t),
+          int (*Loan)(H *, nds_array **, const nds_dtype *, int,
+                      const int64_t *, int64_t),
+          int (*Publish)(H *, nds_array **, const nds_tag *),
+          void (*Discard)(H *, nds_array **)>
+class channel : public owner<H, Close>
 {
   public:
-    using loan_type =
-        loaned<nds_queue, nds_queue_publish, nds_queue_discard>;
+    using owner<H, Close>::owner;
+    using owner<H, Close>::get;
+    using loan_type = loaned<H, Publish, Discard>;
 
-    explicit queue(nds_queue *handle) noexcept : owner(handle)
+    /* Nothing once it is closed and drained. */
+    std::optional<item>
+    next(timeout wait = forever)
+    {
+        item got;
+        int rc = receive(got, wait);
+
+        if (rc == NDS_EEOF) {
+            return std::nullopt;
+        }
+        check(rc);
+        return got;
+    }
+    detail::items<channel>
+    begin()
+    {
+        return detail::items<channel>(this);
+    }
+    detail::items<channel>
+    end()
+    {
+        return {};
+    }
+    loan_type
+    loan(const dtype &type, const shape &extents, timeout wait = forever)
+    {
+        nds_array *handle = nullptr;
+
+        check(Loan(get(), &handle, type.get(),
+                   static_cast<int>(extents.size()), extents.data(),
+                   nanoseconds(wait)));
+        return {get(), handle};
+    }
+    template <class T>
+    loan_type
+    loan(const shape &extents, timeout wait = forever)
+    {
+        return loan(dtype::of<T>(), extents, wait);
+    }
+
+  protected:
+    item
+    receive(timeout wait)
+    {
+        item got;
+
+        check(receive(got, wait));
+        return got;
+    }
+
+  private:
+    int
+    receive(item &got, timeout wait)
+    {
+        return Get(get(), got.value.out(), got.tag.out(), nanoseconds(wait));
+    }
+};
+
+class queue
+    : public channel<nds_queue, nds_queue_close, nds_queue_get, nds_queue_loan,
+                     nds_queue_publish, nds_queue_discard>
+{
+  public:
+    explicit queue(nds_queue *handle) noexcept : channel(handle)
     {
     }
     explicit queue(const nds_queue_options &opts = options<nds_queue_options>())
@@ -200,18 +271,12 @@ class queue : public owner<nds_queue, nds_queue_close>
     create(const char *name,
            const nds_queue_options &opts = options<nds_queue_options>())
     {
-        queue q(nullptr);
-
-        check(nds_queue_create(q.out(), name, &opts));
-        return q;
+        return made<queue>(nds_queue_create, name, &opts);
     }
     static queue
     attach(const char *name, timeout wait = at_once)
     {
-        queue q(nullptr);
-
-        check(nds_queue_attach(q.out(), name, nanoseconds(wait)));
-        return q;
+        return made<queue>(nds_queue_attach, name, nanoseconds(wait));
     }
     static void
     unlink(const char *name)
@@ -239,51 +304,7 @@ class queue : public owner<nds_queue, nds_queue_close>
     item
     pop(timeout wait = forever)
     {
-        item got;
-
-        check(nds_queue_get(get(), got.value.out(), got.tag.out(),
-                            nanoseconds(wait)));
-        return got;
-    }
-    /* Nothing once it is closed and drained. */
-    std::optional<item>
-    next(timeout wait = forever)
-    {
-        item got;
-        int rc = nds_queue_get(get(), got.value.out(), got.tag.out(),
-                               nanoseconds(wait));
-
-        if (rc == NDS_EEOF) {
-            return std::nullopt;
-        }
-        check(rc);
-        return got;
-    }
-    detail::items<queue>
-    begin()
-    {
-        return detail::items<queue>(this);
-    }
-    detail::items<queue>
-    end()
-    {
-        return {};
-    }
-    loan_type
-    loan(const dtype &type, const shape &extents, timeout wait = forever)
-    {
-        nds_array *handle = nullptr;
-
-        check(nds_queue_loan(get(), &handle, type.get(),
-                             static_cast<int>(extents.size()), extents.data(),
-                             nanoseconds(wait)));
-        return {get(), handle};
-    }
-    template <class T>
-    loan_type
-    loan(const shape &extents, timeout wait = forever)
-    {
-        return loan(dtype::of<T>(), extents, wait);
+        return receive(wait);
     }
     taken
     take(timeout wait = forever)
@@ -328,11 +349,12 @@ class queue : public owner<nds_queue, nds_queue_close>
 };
 
 /* One end. */
-class pipe : public owner<nds_pipe, nds_pipe_close>
+class pipe
+    : public channel<nds_pipe, nds_pipe_close, nds_pipe_recv, nds_pipe_loan,
+                     nds_pipe_publish, nds_pipe_discard>
 {
   public:
-    using loan_type = loaned<nds_pipe, nds_pipe_publish, nds_pipe_discard>;
-    using owner::owner;
+    using channel::channel;
 
     /* One way (the first end receives) unless the options say duplex. */
     static std::pair<pipe, pipe>
@@ -366,50 +388,7 @@ class pipe : public owner<nds_pipe, nds_pipe_close>
     item
     recv(timeout wait = forever)
     {
-        item got;
-
-        check(nds_pipe_recv(get(), got.value.out(), got.tag.out(),
-                            nanoseconds(wait)));
-        return got;
-    }
-    std::optional<item>
-    next(timeout wait = forever)
-    {
-        item got;
-        int rc = nds_pipe_recv(get(), got.value.out(), got.tag.out(),
-                               nanoseconds(wait));
-
-        if (rc == NDS_EEOF) {
-            return std::nullopt;
-        }
-        check(rc);
-        return got;
-    }
-    detail::items<pipe>
-    begin()
-    {
-        return detail::items<pipe>(this);
-    }
-    detail::items<pipe>
-    end()
-    {
-        return {};
-    }
-    loan_type
-    loan(const dtype &type, const shape &extents, timeout wait = forever)
-    {
-        nds_array *handle = nullptr;
-
-        check(nds_pipe_loan(get(), &handle, type.get(),
-                            static_cast<int>(extents.size()), extents.data(),
-                            nanoseconds(wait)));
-        return {get(), handle};
-    }
-    template <class T>
-    loan_type
-    loan(const shape &extents, timeout wait = forever)
-    {
-        return loan(dtype::of<T>(), extents, wait);
+        return receive(wait);
     }
     bool
     poll(timeout wait = at_once)

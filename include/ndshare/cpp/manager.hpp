@@ -25,10 +25,7 @@ class value : public owner<nds_value, nds_value_free>
     static value
     parse(const char *text)
     {
-        value v;
-
-        check(nds_value_parse(v.out(), text));
-        return v;
+        return made<value>(nds_value_parse, text);
     }
     enum nds_value_kind
     kind() const noexcept
@@ -76,10 +73,7 @@ class value : public owner<nds_value, nds_value_free>
     std::string
     repr() const
     {
-        char *text = nullptr;
-
-        check(nds_value_repr(get(), &text));
-        return take_text(text);
+        return text_from(nds_value_repr, get());
     }
 
   private:
@@ -141,18 +135,12 @@ class proxy : public owner<nds_proxy, nds_proxy_close>
     std::string
     str() const
     {
-        char *text = nullptr;
-
-        check(nds_proxy_str(get(), &text));
-        return take_text(text);
+        return text_from(nds_proxy_str, get());
     }
     std::string
     repr() const
     {
-        char *text = nullptr;
-
-        check(nds_proxy_repr(get(), &text));
-        return take_text(text);
+        return text_from(nds_proxy_repr, get());
     }
 };
 
@@ -164,10 +152,7 @@ class manager : public owner<nds_manager, nds_manager_close>
     static manager
     start(const nds_manager_options &opts = options<nds_manager_options>())
     {
-        manager m;
-
-        check(nds_manager_start(m.out(), &opts));
-        return m;
+        return made<manager>(nds_manager_start, &opts);
     }
     static manager
     connect(const char *address, const std::string &authkey)

@@ -23,7 +23,6 @@
 
 #include <cstdio>
 #include <exception>
-#include <optional>
 
 namespace nds
 {

@@ -13,7 +13,6 @@
 #include <ndshare/cpp/array.hpp>
 
 #include <climits>
-#include <cstring>
 
 namespace nds
 {
@@ -33,18 +32,12 @@ class mutex : public owner<nds_mutex, nds_mutex_close>
     static mutex
     create(const char *name, nds_mutex_kind kind = NDS_MUTEX_PLAIN)
     {
-        mutex m(nullptr);
-
-        check(nds_mutex_create(m.out(), name, kind));
-        return m;
+        return made<mutex>(nds_mutex_create, name, kind);
     }
     static mutex
     attach(const char *name)
     {
-        mutex m(nullptr);
-
-        check(nds_mutex_attach(m.out(), name));
-        return m;
+        return made<mutex>(nds_mutex_attach, name);
     }
     lock_type
     lock(timeout wait = forever)
@@ -69,18 +62,12 @@ class rwlock : public owner<nds_rwlock, nds_rwlock_close>
     static rwlock
     create(const char *name)
     {
-        rwlock l(nullptr);
-
-        check(nds_rwlock_create(l.out(), name));
-        return l;
+        return made<rwlock>(nds_rwlock_create, name);
     }
     static rwlock
     attach(const char *name)
     {
-        rwlock l(nullptr);
-
-        check(nds_rwlock_attach(l.out(), name));
-        return l;
+        return made<rwlock>(nds_rwlock_attach, name);
     }
     lock_type
     read(timeout wait = forever)
@@ -112,18 +99,12 @@ class condition : public owner<nds_cond, nds_cond_close>
     static condition
     create(const char *name)
     {
-        condition c(nullptr);
-
-        check(nds_cond_create(c.out(), name));
-        return c;
+        return made<condition>(nds_cond_create, name);
     }
     static condition
     attach(const char *name)
     {
-        condition c(nullptr);
-
-        check(nds_cond_attach(c.out(), name));
-        return c;
+        return made<condition>(nds_cond_attach, name);
     }
     lock_type
     lock(timeout wait = forever)
@@ -164,26 +145,17 @@ class semaphore : public owner<nds_sem, nds_sem_close>
     static semaphore
     owned(unsigned permits)
     {
-        semaphore s(nullptr);
-
-        check(nds_sem_new_owned(s.out(), permits));
-        return s;
+        return made<semaphore>(nds_sem_new_owned, permits);
     }
     static semaphore
     create(const char *name, unsigned value, unsigned bound = 0)
     {
-        semaphore s(nullptr);
-
-        check(nds_sem_create(s.out(), name, value, bound));
-        return s;
+        return made<semaphore>(nds_sem_create, name, value, bound);
     }
     static semaphore
     attach(const char *name)
     {
-        semaphore s(nullptr);
-
-        check(nds_sem_attach(s.out(), name));
-        return s;
+        return made<semaphore>(nds_sem_attach, name);
     }
     bool
     acquire(timeout wait = forever)
@@ -215,18 +187,12 @@ class event : public owner<nds_event, nds_event_close>
     static event
     create(const char *name)
     {
-        event e(nullptr);
-
-        check(nds_event_create(e.out(), name));
-        return e;
+        return made<event>(nds_event_create, name);
     }
     static event
     attach(const char *name)
     {
-        event e(nullptr);
-
-        check(nds_event_attach(e.out(), name));
-        return e;
+        return made<event>(nds_event_attach, name);
     }
     void
     set()
@@ -263,18 +229,12 @@ class barrier : public owner<nds_barrier, nds_barrier_close>
     static barrier
     create(const char *name, unsigned parties)
     {
-        barrier b(nullptr);
-
-        check(nds_barrier_create(b.out(), name, parties));
-        return b;
+        return made<barrier>(nds_barrier_create, name, parties);
     }
     static barrier
     attach(const char *name)
     {
-        barrier b(nullptr);
-
-        check(nds_barrier_attach(b.out(), name));
-        return b;
+        return made<barrier>(nds_barrier_attach, name);
     }
     /* 0..parties-1, unique in each round; NDS_EBROKEN once it is broken. */
     unsigned
@@ -313,18 +273,12 @@ class seqlock : public owner<nds_seqlock, nds_seqlock_close>
     static seqlock
     create(const char *name)
     {
-        seqlock l(nullptr);
-
-        check(nds_seqlock_create(l.out(), name));
-        return l;
+        return made<seqlock>(nds_seqlock_create, name);
     }
     static seqlock
     attach(const char *name, nds_mode mode = NDS_READ)
     {
-        seqlock l(nullptr);
-
-        check(nds_seqlock_attach(l.out(), name, mode));
-        return l;
+        return made<seqlock>(nds_seqlock_attach, name, mode);
     }
     lock_type
     write(timeout wait = forever)

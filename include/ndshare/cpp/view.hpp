@@ -184,19 +184,13 @@ class dtype
     std::string
     name() const
     {
-        char *text = nullptr;
-
-        check(nds_dtype_name(handle_, &text));
-        return take_text(text);
+        return text_from(nds_dtype_name, handle_);
     }
     /* "<f8" */
     std::string
     str() const
     {
-        char *text = nullptr;
-
-        check(nds_dtype_str(handle_, &text));
-        return take_text(text);
+        return text_from(nds_dtype_str, handle_);
     }
     friend bool
     operator==(const dtype &a, const dtype &b)
