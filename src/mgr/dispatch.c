@@ -469,7 +469,7 @@ run_act(struct ndi_service *s, struct ndi_conn *c, struct ndi_hosted *h,
     pthread_mutex_lock(&h->mutex);
     rc = m->run(&call, &value);
     NDI_KILL_POINT("mgr.act_run");
-    if (rc == 0 || rc != NDS_EEOF) {
+    if (rc != NDS_EEOF) {
         rc = pickle_reply(&call, rc, value, &p);
     }
     pthread_mutex_unlock(&h->mutex);

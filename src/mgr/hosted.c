@@ -11,6 +11,7 @@
 #include <mgr/mgr_impl.h>
 
 #include <base/fail.h>
+#include <nd/view_impl.h>
 #include <os/os.h>
 
 #include <errno.h>
@@ -77,20 +78,21 @@ static const struct ndi_act common[] = {
     NDI_ACT("__repr__", true, act_text),
     NDI_ACT("#GETVALUE", true, act_whole), NDI_ACT_END};
 
+static const struct ndi_act *
+find_act(const struct ndi_act *m, const char *name)
+{
+    while (m->name != NULL && strcmp(m->name, name) != 0) {
+        m++;
+    }
+    return m->name != NULL ? m : NULL;
+}
+
 const struct ndi_act *
 ndi_kind_act(const struct ndi_hosted_kind *k, const char *name)
 {
-    for (const struct ndi_act *m = k->acts; m->name != NULL; m++) {
-        if (strcmp(m->name, name) == 0) {
-            return m;
-        }
-    }
-    for (const struct ndi_act *m = common; m->name != NULL; m++) {
-        if (strcmp(m->name, name) == 0) {
-            return m;
-        }
-    }
-    return NULL;
+    const struct ndi_act *m = find_act(k->acts, name);
+
+    return m != NULL ? m : find_act(common, name);
 }
 
 nds_value *
@@ -203,6 +205,72 @@ ndi_act_check(struct ndi_call *c, const char *method, size_t least,
         }
     }
     return 0;
+}
+
+int
+ndi_act_count(struct ndi_call *c, nds_value **out)
+{
+    return ndi_act_made(nds_value_int((int64_t)c->self->state.value->count),
+                        out);
+}
+
+int
+ndi_act_index(struct ndi_call *c, const nds_value *at, const char *type_words,
+              const char *range_words, size_t *out)
+{
+    int64_t i, n = (int64_t)c->self->state.value->count;
+
+    if (nds_value_kind(at) == NDS_VALUE_FLOAT || !nds_value_as_int(at, &i)) {
+        return ndi_raise(c, "TypeError", "%s", type_words);
+    }
+    i += i < 0 ? n : 0;
+    if (i < 0 || i >= n) {
+        return ndi_raise(c, "IndexError", "%s", range_words);
+    }
+    *out = (size_t)i;
+    return 0;
+}
+
+int
+ndi_act_slice(struct ndi_call *c, const nds_value *at, const char *words,
+              int64_t *start, int64_t *step, int64_t *count)
+{
+    nds_index x = {.kind = NDS_INDEX_SLICE};
+    int64_t *part[3] = {&x.start, &x.stop, &x.step};
+
+    for (size_t i = 0; i < 3; i++) {
+        const nds_value *v = nds_value_item(at, i);
+
+        if (nds_value_kind(v) == NDS_VALUE_NONE) {
+            *part[i] = NDS_INDEX_MISSING;
+        } else if (nds_value_kind(v) == NDS_VALUE_FLOAT ||
+                   !nds_value_as_int(v, part[i])) {
+            return ndi_raise(c, "TypeError", "%s", words);
+        } else if (*part[i] < -INT64_MAX) {
+            *part[i] = -INT64_MAX; // as far out, and not NDS_INDEX_MISSING
+        }
+    }
+    if (x.step == 0) {
+        return ndi_raise(c, "ValueError", "slice step cannot be zero");
+    }
+    *count = ndi_slice_count(&x, (int64_t)c->self->state.value->count, start,
+                             step);
+    return 0;
+}
+
+int
+ndi_act_items(struct ndi_call *c, int64_t start, int64_t step, int64_t count,
+              nds_value **out)
+{
+    nds_value *part = nds_value_list();
+
+    for (int64_t k = 0; part != NULL && k < count; k++) {
+        if (ndi_value_push(part, c->self->state.value->items[start + k * step])
+            < 0) {
+            nds_value_free(ndi_steal(&part));
+        }
+    }
+    return ndi_act_made(part, out);
 }
 
 int

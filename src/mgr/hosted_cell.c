@@ -10,10 +10,6 @@
 
 #include <base/fail.h>
 
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
 static int
 make_value(struct ndi_idents *t, struct ndi_state *s, const nds_value *args,
            const nds_value *kwds)
@@ -126,28 +122,18 @@ make_array(struct ndi_idents *t, struct ndi_state *s, const nds_value *args,
 }
 
 static int
-place(struct ndi_call *c, const char *what, size_t *out)
+place(struct ndi_call *c, const char *range_words, size_t *out)
 {
-    int64_t n = (int64_t)c->self->state.value->count, i = 0;
-    const nds_value *at = nds_value_item(c->args, 0);
-
-    if (nds_value_kind(at) == NDS_VALUE_FLOAT || !nds_value_as_int(at, &i)) {
-        return ndi_raise(c, "TypeError", "array indices must be integers");
-    }
-    i += i < 0 ? n : 0;
-    if (i < 0 || i >= n) {
-        return ndi_raise(c, "IndexError", "%s index out of range", what);
-    }
-    *out = (size_t)i;
-    return 0;
+    return ndi_act_index(c, nds_value_item(c->args, 0),
+                         "array indices must be integers", range_words, out);
 }
 
 static int
 act_getitem(struct ndi_call *c, nds_value **out)
 {
+    static const char words[] = "slices of a hosted Array are [start:stop]";
     const nds_value *at = nds_value_item(c->args, 0);
-    nds_value *all = c->self->state.value, *part;
-    int64_t start, stop, n = (int64_t)all->count;
+    int64_t start = 0, step = 1, count = 0;
     size_t i = 0;
     int rc = ndi_act_check(c, "__getitem__", 1, 1, NULL);
 
@@ -155,29 +141,17 @@ act_getitem(struct ndi_call *c, nds_value **out)
         return rc;
     }
     if (nds_value_kind(at) != NDS_VALUE_SLICE) {
-        rc = place(c, "array", &i);
-        return rc < 0 ? rc : ndi_act_made(ndi_value_get(all->items[i]), out);
+        rc = place(c, "array index out of range", &i);
+        return rc < 0 ? rc
+                      : ndi_act_made(
+                            ndi_value_get(c->self->state.value->items[i]),
+                            out);
     }
-    start = 0;
-    stop = n;
-    if (nds_value_kind(nds_value_item(at, 2)) != NDS_VALUE_NONE ||
-        (nds_value_kind(nds_value_item(at, 0)) != NDS_VALUE_NONE &&
-         !nds_value_as_int(nds_value_item(at, 0), &start)) ||
-        (nds_value_kind(nds_value_item(at, 1)) != NDS_VALUE_NONE &&
-         !nds_value_as_int(nds_value_item(at, 1), &stop))) {
-        return ndi_raise(c, "TypeError", "slices of a hosted Array are "
-                         "[start:stop]");
+    if (nds_value_kind(nds_value_item(at, 2)) != NDS_VALUE_NONE) {
+        return ndi_raise(c, "TypeError", "%s", words);
     }
-    start += start < 0 ? n : 0;
-    stop += stop < 0 ? n : 0;
-    part = nds_value_list();
-    for (int64_t k = start < 0 ? 0 : start;
-         part != NULL && k < stop && k < n; k++) {
-        if (ndi_value_push(part, all->items[k]) < 0) {
-            nds_value_free(ndi_steal(&part));
-        }
-    }
-    return ndi_act_made(part, out);
+    rc = ndi_act_slice(c, at, words, &start, &step, &count);
+    return rc < 0 ? rc : ndi_act_items(c, start, step, count, out);
 }
 
 static int
@@ -187,7 +161,7 @@ act_setitem(struct ndi_call *c, nds_value **out)
     size_t i = 0;
     int rc = ndi_act_check(c, "__setitem__", 2, 2, NULL);
 
-    rc = rc < 0 ? rc : place(c, "array assignment", &i);
+    rc = rc < 0 ? rc : place(c, "array assignment index out of range", &i);
     if (rc == 0) {
         rc = number_of(c->self->state.limit, nds_value_item(c->args, 1), &v);
     }
@@ -199,13 +173,6 @@ act_setitem(struct ndi_call *c, nds_value **out)
     return ndi_act_none(out);
 }
 
-static int
-act_len(struct ndi_call *c, nds_value **out)
-{
-    return ndi_act_made(nds_value_int((int64_t)c->self->state.value->count),
-                        out);
-}
-
 const struct ndi_hosted_kind ndi_kind_value = {
     "Value",
     (const struct ndi_act[]){NDI_ACT("get", false, act_get),
@@ -213,7 +180,7 @@ const struct ndi_hosted_kind ndi_kind_value = {
     make_value, false, false};
 const struct ndi_hosted_kind ndi_kind_array = {
     "Array",
-    (const struct ndi_act[]){NDI_ACT("__len__", false, act_len),
+    (const struct ndi_act[]){NDI_ACT("__len__", false, ndi_act_count),
                                 NDI_ACT("__getitem__", false, act_getitem),
                                 NDI_ACT("__setitem__", false, act_setitem),
                                 NDI_ACT_END},

@@ -13,32 +13,6 @@ items_of(const struct ndi_call *c)
     return c->self->state.value;
 }
 
-/* Takes the item at `at` out [caller frees]. */
-static nds_value *
-cut(nds_value *v, size_t at)
-{
-    nds_value *item = v->items[at];
-
-    memmove(&v->items[at], &v->items[at + 1],
-            (v->count - at - 1) * sizeof *v->items);
-    v->count--;
-    return item;
-}
-
-static int
-put_in(nds_value *v, size_t at, nds_value *item)
-{
-    int rc = nds_value_append(v, item);
-
-    if (rc == 0) {
-        item = v->items[v->count - 1];
-        memmove(&v->items[at + 1], &v->items[at],
-                (v->count - 1 - at) * sizeof *v->items);
-        v->items[at] = item;
-    }
-    return rc;
-}
-
 static int
 make_list(struct ndi_idents *t, struct ndi_state *s, const nds_value *args,
           const nds_value *kwds)
@@ -70,66 +44,20 @@ make_list(struct ndi_idents *t, struct ndi_state *s, const nds_value *args,
     return rc;
 }
 
-/* An index from 0 on; IndexError with `what`. */
 static int
 index_of(struct ndi_call *c, const nds_value *at, const char *what,
          size_t *out)
 {
-    int64_t i, n = (int64_t)items_of(c)->count;
-
-    if (nds_value_kind(at) == NDS_VALUE_FLOAT || !nds_value_as_int(at, &i)) {
-        return ndi_raise(c, "TypeError",
-                         "list indices must be integers or slices");
-    }
-    i += i < 0 ? n : 0;
-    if (i < 0 || i >= n) {
-        return ndi_raise(c, "IndexError", "%s", what);
-    }
-    *out = (size_t)i;
-    return 0;
+    return ndi_act_index(c, at, "list indices must be integers or slices",
+                         what, out);
 }
 
-/* start, step and number of a slice's items, as Python clips them. */
 static int
 slice_of(struct ndi_call *c, const nds_value *at, int64_t *start,
          int64_t *step, int64_t *count)
 {
-    int64_t n = (int64_t)items_of(c)->count, part[3] = {0, 0, 1};
-    bool given[3];
-
-    for (size_t i = 0; i < 3; i++) {
-        const nds_value *v = nds_value_item(at, i);
-
-        given[i] = nds_value_kind(v) != NDS_VALUE_NONE;
-        if (given[i] && (nds_value_kind(v) == NDS_VALUE_FLOAT ||
-                         !nds_value_as_int(v, &part[i]))) {
-            return ndi_raise(c, "TypeError", "slice indices must be integers "
-                             "or None or have an __index__ method");
-        }
-    }
-    if (part[2] == 0) {
-        return ndi_raise(c, "ValueError", "slice step cannot be zero");
-    }
-    part[2] = part[2] < -INT64_MAX ? -INT64_MAX : part[2];
-    for (int i = 0; i < 2; i++) {
-        int64_t low = part[2] < 0 ? -1 : 0, high = part[2] < 0 ? n - 1 : n;
-
-        if (!given[i]) {
-            part[i] = (part[2] < 0) == (i == 0) ? high : low;
-        } else {
-            part[i] += part[i] < 0 ? n : 0;
-            part[i] = part[i] < low ? low : part[i] > high ? high : part[i];
-        }
-    }
-    *start = part[0];
-    *step = part[2];
-    if (part[2] > 0) {
-        *count = part[1] > part[0] ? (part[1] - part[0] - 1) / part[2] + 1 : 0;
-    } else {
-        *count = part[0] > part[1] ? (part[0] - part[1] - 1) / -part[2] + 1
-                                   : 0;
-    }
-    return 0;
+    return ndi_act_slice(c, at, "slice indices must be integers or None or "
+                         "have an __index__ method", start, step, count);
 }
 
 static int
@@ -137,7 +65,6 @@ act_getitem(struct ndi_call *c, nds_value **out)
 {
     const nds_value *at = nds_value_item(c->args, 0);
     int64_t start = 0, step = 1, count = 0;
-    nds_value *part;
     size_t i = 0;
     int rc = ndi_act_check(c, "__getitem__", 1, 1, NULL);
 
@@ -151,16 +78,7 @@ act_getitem(struct ndi_call *c, nds_value **out)
                                      out);
     }
     rc = slice_of(c, at, &start, &step, &count);
-    if (rc < 0) {
-        return rc;
-    }
-    part = nds_value_list();
-    for (int64_t k = 0; part != NULL && k < count; k++) {
-        if (ndi_value_push(part, items_of(c)->items[start + k * step]) < 0) {
-            nds_value_free(ndi_steal(&part));
-        }
-    }
-    return ndi_act_made(part, out);
+    return rc < 0 ? rc : ndi_act_items(c, start, step, count, out);
 }
 
 static int
@@ -196,10 +114,10 @@ replace_slice(struct ndi_call *c, const nds_value *at, const nds_value *with)
         // From the far end, so that what is left keeps its place.
         for (int64_t k = step > 0 ? count - 1 : 0; k >= 0 && k < count;
              k += step > 0 ? -1 : 1) {
-            nds_value_free(cut(all, (size_t)(start + k * step)));
+            nds_value_free(ndi_value_cut(all, (size_t)(start + k * step)));
         }
         for (int64_t k = 0; rc == 0 && k < n; k++) {
-            rc = put_in(all, (size_t)(start + k),
+            rc = ndi_value_insert(all, (size_t)(start + k),
                         ndi_value_get(fresh->items[k]));
         }
     }
@@ -245,16 +163,10 @@ act_delitem(struct ndi_call *c, nds_value **out)
     } else if (rc == 0) {
         rc = index_of(c, at, "list assignment index out of range", &i);
         if (rc == 0) {
-            nds_value_free(cut(items_of(c), i));
+            nds_value_free(ndi_value_cut(items_of(c), i));
         }
     }
     return rc < 0 ? rc : ndi_act_none(out);
-}
-
-static int
-act_len(struct ndi_call *c, nds_value **out)
-{
-    return ndi_act_made(nds_value_int((int64_t)items_of(c)->count), out);
 }
 
 static int
@@ -316,7 +228,7 @@ act_insert(struct ndi_call *c, nds_value **out)
     }
     at += at < 0 ? n : 0;
     at = at < 0 ? 0 : at > n ? n : at;
-    rc = rc < 0 ? rc : put_in(items_of(c), (size_t)at, v);
+    rc = rc < 0 ? rc : ndi_value_insert(items_of(c), (size_t)at, v);
     return rc < 0 ? rc : ndi_act_none(out);
 }
 
@@ -333,7 +245,7 @@ act_pop(struct ndi_call *c, nds_value **out)
         rc = index_of(c, nds_value_item(c->args, 0), "pop index out of range",
                       &i);
     }
-    return rc < 0 ? rc : ndi_act_made(cut(items_of(c), i), out);
+    return rc < 0 ? rc : ndi_act_made(ndi_value_cut(items_of(c), i), out);
 }
 
 /* The first item equal to the argument, or the number of items. */
@@ -362,7 +274,7 @@ act_remove(struct ndi_call *c, nds_value **out)
     if (i == items_of(c)->count) {
         return ndi_raise(c, "ValueError", "list.remove(x): x not in list");
     }
-    nds_value_free(cut(items_of(c), i));
+    nds_value_free(ndi_value_cut(items_of(c), i));
     return ndi_act_none(out);
 }
 
@@ -574,7 +486,7 @@ const struct ndi_hosted_kind ndi_kind_list = {
         NDI_ACT("__contains__", false, act_contains),
         NDI_ACT("__delitem__", false, act_delitem),
         NDI_ACT("__getitem__", false, act_getitem),
-        NDI_ACT("__len__", false, act_len),
+        NDI_ACT("__len__", false, ndi_act_count),
         NDI_ACT("__mul__", false, repeat),
         NDI_ACT("__rmul__", false, repeat),
         NDI_ACT("__setitem__", false, act_setitem),

@@ -260,16 +260,6 @@ place(const nds_value *waiters, int64_t number)
     return i;
 }
 
-static void
-forget(nds_value *waiters, size_t at)
-{
-    nds_value_free(waiters->items[at]);
-    for (size_t i = at + 1; i < waiters->count; i++) {
-        waiters->items[i - 1] = waiters->items[i];
-    }
-    waiters->count--;
-}
-
 static int
 act_wait(struct ndi_call *c, nds_value **out)
 {
@@ -299,7 +289,7 @@ act_wait(struct ndi_call *c, nds_value **out)
     }
     told = place(s->value, number) == s->value->count;
     if (!told) {
-        forget(s->value, place(s->value, number));
+        nds_value_free(ndi_value_cut(s->value, place(s->value, number)));
     }
     if (rc == 0 || rc == NDS_ETIMEDOUT) {
         rc = acquire(c, true, NDS_FOREVER);
@@ -307,7 +297,7 @@ act_wait(struct ndi_call *c, nds_value **out)
     if (rc < 0) {
         // Nobody hears it here: the next one is told.
         if (told && s->value->count > 0) {
-            forget(s->value, 0);
+            nds_value_free(ndi_value_cut(s->value, 0));
             pthread_cond_broadcast(&c->self->changed);
         }
         return rc;
@@ -326,7 +316,7 @@ notify(struct ndi_call *c, int64_t n, nds_value **out)
                          "cannot notify on un-acquired lock");
     }
     while (n-- > 0 && s->value->count > 0) {
-        forget(s->value, 0);
+        nds_value_free(ndi_value_cut(s->value, 0));
     }
     pthread_cond_broadcast(&c->self->changed);
     return ndi_act_none(out);

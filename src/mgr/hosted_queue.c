@@ -12,18 +12,11 @@
 
 #include <base/fail.h>
 
-#include <string.h>
-
 void
 ndi_queue_undo(struct ndi_hosted *h, nds_value *item)
 {
-    nds_value *q = h->state.value;
-
     pthread_mutex_lock(&h->mutex);
-    if (nds_value_append(q, item) == 0) {
-        item = q->items[q->count - 1];
-        memmove(&q->items[1], &q->items[0], (q->count - 1) * sizeof *q->items);
-        q->items[0] = item;
+    if (ndi_value_insert(h->state.value, 0, item) == 0) {
         pthread_cond_broadcast(&h->changed);
     }
     pthread_mutex_unlock(&h->mutex);
@@ -134,10 +127,7 @@ get(struct ndi_call *c, bool block, int64_t deadline, nds_value **out)
     if (rc < 0) {
         return rc;
     }
-    item = s->value->items[0];
-    s->value->count--;
-    memmove(&s->value->items[0], &s->value->items[1],
-            s->value->count * sizeof *s->value->items);
+    item = ndi_value_cut(s->value, 0);
     c->taken = ndi_value_get(item);
     pthread_cond_broadcast(&c->self->changed);
     return ndi_act_made(item, out);
@@ -159,13 +149,6 @@ static int
 act_get_nowait(struct ndi_call *c, nds_value **out)
 {
     return get(c, false, 0, out);
-}
-
-static int
-act_qsize(struct ndi_call *c, nds_value **out)
-{
-    return ndi_act_made(nds_value_int((int64_t)c->self->state.value->count),
-                        out);
 }
 
 static int
@@ -210,7 +193,7 @@ static const struct ndi_act queue_methods[] = {
     NDI_ACT("get_nowait", false, act_get_nowait),
     NDI_ACT("join", false, act_join), NDI_ACT("put", false, act_put),
     NDI_ACT("put_nowait", false, act_put_nowait),
-    NDI_ACT("qsize", false, act_qsize),
+    NDI_ACT("qsize", false, ndi_act_count),
     NDI_ACT("task_done", false, act_task_done), NDI_ACT_END};
 
 const struct ndi_hosted_kind ndi_kind_queue = {"Queue", queue_methods, make_queue,

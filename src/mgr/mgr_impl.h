@@ -168,6 +168,17 @@ int ndi_act_keep_items(struct ndi_idents *t, nds_value *to,
  * names (NULL-ended) counted as the arguments they name. */
 int ndi_act_check(struct ndi_call *c, const char *method, size_t least,
                   size_t most, const char *const *names);
+/* Of an object whose value is a list: how many items (an act); the place of
+ * one, from 0 on (TypeError, IndexError with those words); a slice, clipped as
+ * Python does (TypeError); and the items of that slice as a list. */
+int ndi_act_count(struct ndi_call *c, nds_value **out);
+int ndi_act_index(struct ndi_call *c, const nds_value *at,
+                  const char *type_words, const char *range_words,
+                  size_t *out);
+int ndi_act_slice(struct ndi_call *c, const nds_value *at, const char *words,
+                  int64_t *start, int64_t *step, int64_t *count);
+int ndi_act_items(struct ndi_call *c, int64_t start, int64_t step,
+                  int64_t count, nds_value **out);
 /* Sleeps until the state changed: 0, NDS_ETIMEDOUT, NDS_EEOF (the client is
  * gone or the server stops). */
 int ndi_act_wait(struct ndi_call *c, int64_t deadline);

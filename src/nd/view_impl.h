@@ -13,5 +13,9 @@ void ndi_view_like(nds_view *out, const nds_view *v);
  * Leading extents of 1 beyond ndim are dropped if `drop`. */
 bool ndi_view_stretch(nds_view *out, const nds_view *v, int ndim,
                       const int64_t *shape, bool drop);
+/* start, stop and step made real for an extent, as Python's slices do.
+ * Returns the count. step is not 0 and not INT64_MIN. */
+int64_t ndi_slice_count(const nds_index *x, int64_t extent, int64_t *start,
+                        int64_t *step);
 
 #endif

@@ -5,10 +5,9 @@
 #include <base/checked.h>
 #include <base/fail.h>
 
-/* start, stop and step made real for an extent, as Python's slices do.
- * Returns the count. step is not 0 and not INT64_MIN. */
-static int64_t
-slice_count(const nds_index *x, int64_t extent, int64_t *start, int64_t *step)
+int64_t
+ndi_slice_count(const nds_index *x, int64_t extent, int64_t *start,
+                int64_t *step)
 {
     int64_t low, high, stop;
 
@@ -69,7 +68,7 @@ index_axis(nds_view *out, const nds_view *v, int axis, const nds_index *x)
     if (x->step == 0) {
         return ndi_fail(NDS_EINVAL, "slice step cannot be zero");
     }
-    count = slice_count(x, extent, &start, &step);
+    count = ndi_slice_count(x, extent, &start, &step);
     if (count == 0) {
         return add_axis(out, 0, stride);
     }

@@ -159,6 +159,31 @@ find_key(const nds_value *dict, const char *key)
     return SIZE_MAX;
 }
 
+nds_value *
+ndi_value_cut(nds_value *list, size_t at)
+{
+    nds_value *item = list->items[at];
+
+    memmove(&list->items[at], &list->items[at + 1],
+            (list->count - at - 1) * sizeof *list->items);
+    list->count--;
+    return item;
+}
+
+int
+ndi_value_insert(nds_value *list, size_t at, nds_value *item)
+{
+    int rc = nds_value_append(list, item);
+
+    if (rc == 0) {
+        item = list->items[list->count - 1];
+        memmove(&list->items[at + 1], &list->items[at],
+                (list->count - 1 - at) * sizeof *list->items);
+        list->items[at] = item;
+    }
+    return rc;
+}
+
 int
 nds_value_set(nds_value *dict, const char *key, nds_value *item)
 {

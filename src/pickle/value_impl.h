@@ -84,6 +84,10 @@ nds_value *ndi_value_get(nds_value *v);
 nds_value *ndi_value_text(int kind, const void *data, size_t nbytes);
 /* Adds with a count of the container's own; the caller keeps its. */
 int ndi_value_push(nds_value *container, nds_value *item);
+/* The item at `at` of a list, taken out [caller frees]. */
+nds_value *ndi_value_cut(nds_value *list, size_t at);
+/* Before the item at `at`; the item is taken over, also on failure. */
+int ndi_value_insert(nds_value *list, size_t at, nds_value *item);
 void ndi_value_clear(nds_value *v); /* drops the items */
 bool ndi_value_has_text(const nds_value *v);
 /* A symbol by the name it is known under: "numpy", "float64". NULL */
