@@ -7,6 +7,7 @@
  * Appends "value unit name" to the file that NDS_BENCH_FIGURES names, if any;
  * bench/compare.py reads it. A unit that ends in /s is better when larger,
  * any other when smaller. What people read on standard output stays as it is.
+ * And the order of doubles, for medians.
  */
 #ifndef NDS_BENCH_H
 #define NDS_BENCH_H
@@ -24,6 +25,15 @@ bench_say(const char *name, double value, const char *unit)
         fprintf(out, "%.9g %s %s\n", value, unit, name);
         fclose(out);
     }
+}
+
+/* For qsort of doubles. */
+static inline int
+bench_by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return x < y ? -1 : x > y;
 }
 
 #endif

@@ -42,14 +42,6 @@ now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static int
-by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return x < y ? -1 : x > y;
-}
-
 static void
 round_trips(void)
 {
@@ -78,7 +70,7 @@ round_trips(void)
         took[i] = now() - t;
     }
     wait(NULL);
-    qsort(took, TRIPS, sizeof *took, by_value);
+    qsort(took, TRIPS, sizeof *took, bench_by_value);
     bench_say("pipe, 1 KiB round trip", took[TRIPS / 2] * 1e6, "us");
     printf("pipe, 1 KiB round trip     %8.2f us median, %8.2f us p99\n",
            took[TRIPS / 2] * 1e6, took[TRIPS - TRIPS / 100] * 1e6);
@@ -117,7 +109,7 @@ queue_trips(void)
         took[i] = now() - t;
     }
     wait(NULL);
-    qsort(took, TRIPS, sizeof *took, by_value);
+    qsort(took, TRIPS, sizeof *took, bench_by_value);
     bench_say("queues, 1 KiB round trip", took[TRIPS / 2] * 1e6, "us");
     printf("queues, 1 KiB round trip   %8.2f us median, %8.2f us p99\n",
            took[TRIPS / 2] * 1e6, took[TRIPS - TRIPS / 100] * 1e6);
@@ -180,7 +172,7 @@ throughput(int run)
         rate[k] = MESSAGES / (now() - t);
         nds_queue_close(q);
     }
-    qsort(rate, 5, sizeof *rate, by_value);
+    qsort(rate, 5, sizeof *rate, bench_by_value);
     bench_say(run == 1 ? "queue, 1 KiB, singly" : "queue, 1 KiB, in runs",
               rate[2], "items/s");
     printf("queue, 1 KiB, runs of %-2d   %8.0f items/s median, %.0f to %.0f\n",
@@ -229,7 +221,7 @@ moves(int64_t nbytes)
         nds_array_close(y);
     }
     wait(NULL);
-    qsort(took, MOVES, sizeof *took, by_value);
+    qsort(took, MOVES, sizeof *took, bench_by_value);
     bench_say("pipe, move", took[MOVES / 2] * 1e6, "us");
     printf("pipe, move of %lld bytes %8.1f us median, %8.1f us worst\n",
            (long long)nbytes, took[MOVES / 2] * 1e6, took[MOVES - 1] * 1e6);

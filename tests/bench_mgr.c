@@ -8,10 +8,12 @@
  * with messages of the same sizes, in turns: 1000 of one, 1000 of the other.
  * Where the scheduler puts the two processes is worth more than all else, so
  * both are measured with either end on a core of its own, and on one core; and
- * left to the scheduler, whose choice may differ between the two. Then what a large hosted array costs: its sum, its value fetched, a value
- * stored. Medians over the rounds; not part of the test run.
+ * left to the scheduler, whose choice may differ between the two. Then what a
+ * large hosted array costs: its sum, its value fetched, a value stored. Medians over the rounds; not part of the test run.
  */
 #include <ndshare/ndshare.h>
+
+#include "bench.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -46,18 +48,10 @@ now_us(void)
     return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
 }
 
-static int
-by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return x < y ? -1 : x > y;
-}
-
 static double
 median(double *values, int count)
 {
-    qsort(values, (size_t)count, sizeof *values, by_value);
+    qsort(values, (size_t)count, sizeof *values, bench_by_value);
     return values[count / 2];
 }
 

@@ -103,14 +103,6 @@ static const struct {
 };
 #define OPS ((int)(sizeof ops / sizeof ops[0]))
 
-static int
-by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
 static double
 median_ms(void (*run)(void))
 {
@@ -126,7 +118,7 @@ median_ms(void (*run)(void))
         ms[i] = (double)(b.tv_sec - a.tv_sec) * 1e3 +
                 (double)(b.tv_nsec - a.tv_nsec) * 1e-6;
     }
-    qsort(ms, RUNS, sizeof ms[0], by_value);
+    qsort(ms, RUNS, sizeof ms[0], bench_by_value);
     return ms[RUNS / 2];
 }
 

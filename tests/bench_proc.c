@@ -40,14 +40,6 @@ now_ns(void)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static int
-by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return x < y ? -1 : x > y;
-}
-
 /* page, array or none: reads both ends of the array and writes the time. */
 static int
 reads(nds_args *args)
@@ -141,8 +133,8 @@ pairs(const char *title, enum nds_pass pass, bool freeze, bool keep,
             a = make(NDS_SHAREABLE);
         }
     }
-    qsort(without, (size_t)count, sizeof *without, by_value);
-    qsort(with, (size_t)count, sizeof *with, by_value);
+    qsort(without, (size_t)count, sizeof *without, bench_by_value);
+    qsort(with, (size_t)count, sizeof *with, bench_by_value);
     snprintf(figure, sizeof figure, "%s, %s", title, names[how]);
     bench_say(figure, with[count / 2], "us");
     printf("%-16s %-10s without %8.1f us, with %8.1f us: %+8.1f us  "

@@ -169,14 +169,6 @@ now_ns(void)
     return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-static int
-by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return x < y ? -1 : x > y;
-}
-
 static void
 make_all(void)
 {
@@ -212,7 +204,7 @@ main(void)
     }
     printf("uncontended, ns for both calls, %d runs of %d\n", RUNS, TURNS);
     for (size_t r = 0; r < ROWS; r++) {
-        qsort(took[r], RUNS, sizeof took[r][0], by_value);
+        qsort(took[r], RUNS, sizeof took[r][0], bench_by_value);
         bench_say(rows[r].name, took[r][RUNS / 2], "ns");
         printf("%-32s %7.1f median  %7.1f .. %7.1f\n", rows[r].name,
                took[r][RUNS / 2], took[r][RUNS / 20],

@@ -28,7 +28,7 @@ struct peer {
     void (*open)(int role);
     void (*send)(const void *payload);
     const void *(*recv)(void);
-    void (*release)(void);
+    void (*release)(void); /* NULL: nothing to do */
     /* By loan: NULL where the peer has none. take NULL: recv is in place. */
     void *(*loan)(void);
     void (*publish)(void);
@@ -38,7 +38,7 @@ struct peer {
     int (*send_many)(const void *payload, int count);
     int (*recv_many)(int room, const void **payloads);
     void (*release_many)(int count);
-    void (*close)(void);
+    void (*close)(void); /* NULL: nothing to do */
     /* Two processes are there already: which am I? NULL: the harness forks. */
     int (*role)(void);
 };

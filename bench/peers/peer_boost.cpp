@@ -64,11 +64,6 @@ get()
     return buffer;
 }
 
-static void
-nothing()
-{
-}
-
 static struct peer
 make()
 {
@@ -78,8 +73,6 @@ make()
     p.open = start;
     p.send = put;
     p.recv = get;
-    p.release = nothing;
-    p.close = nothing;
     return p;
 }
 

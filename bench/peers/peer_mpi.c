@@ -46,11 +46,6 @@ get(void)
 }
 
 static void
-nothing(void)
-{
-}
-
-static void
 stop(void)
 {
     MPI_Finalize();
@@ -58,5 +53,5 @@ stop(void)
 
 const struct peer peer_here = {
     .prepare = prepare, .open = start, .send = put, .recv = get,
-    .release = nothing, .close = stop, .role = role,
+    .close = stop, .role = role,
 };

@@ -7,7 +7,6 @@ import multiprocessing as mp
 import os
 import pickle
 import random
-import signal
 import socket
 import struct
 import subprocess
@@ -23,6 +22,8 @@ except ImportError as fault:
     print("skipped: %s" % fault)
     sys.exit(77)
 
+from mgr_peer import Server, raises
+
 DRIVER = sys.argv[1]
 KEY = b"secret"
 mp.current_process().authkey = KEY
@@ -37,42 +38,8 @@ for name in ("ones", "zeros", "full", "empty", "arange", "random", "load",
     Manager.register(name)
 
 
-class Server:
-    def __init__(self, address):
-        self.proc = subprocess.Popen([DRIVER, "serve", address, "secret"],
-                                     stdout=subprocess.PIPE,
-                                     universal_newlines=True)
-        text = self.proc.stdout.readline().strip()
-        if "/" in text:
-            self.address = text
-        elif text.startswith("@"):
-            self.address = "\0" + text[1:]
-        else:
-            host, port = text.split(":")
-            self.address = (host, int(port))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.proc.poll() is None:
-            self.proc.send_signal(signal.SIGTERM)
-        code = self.proc.wait(30)
-        self.proc.stdout.close()
-        assert code == 0, code
-
-
 def same(got, want):
     assert type(got) is type(want) and np.array_equal(got, want), (got, want)
-
-
-def raises(kind, words, call, *args):
-    try:
-        call(*args)
-    except kind as e:
-        assert words in str(e), e
-    else:
-        raise AssertionError("%s did not raise" % call)
 
 
 def elements(m):
@@ -296,7 +263,7 @@ def stock_server():
 
 
 def shutdown():
-    with Server("@t-xmgr-down-%d" % os.getpid()) as s:
+    with Server(DRIVER, "@t-xmgr-down-%d" % os.getpid()) as s:
         m = Manager(s.address, KEY)
         m.connect()
         c = Client(s.address, authkey=KEY)
@@ -308,7 +275,7 @@ def shutdown():
 def main():
     path = "/tmp/t-xmgr-ours-%d.sock" % os.getpid()
     for address in (path, "127.0.0.1:0", "@t-xmgr-%d" % os.getpid()):
-        with Server(address) as s:
+        with Server(DRIVER, address) as s:
             m = Manager(s.address, KEY)
             m.connect()
             elements(m)

@@ -8,24 +8,16 @@ import multiprocessing as mp
 import os
 import queue
 import signal
-import subprocess
 import sys
 import threading
 import time
 from multiprocessing.managers import SyncManager
 
+from mgr_peer import Server, raises
+
 DRIVER = sys.argv[1]
 KEY = b"secret"
 mp.current_process().authkey = KEY
-
-
-def raises(kind, words, call, *args):
-    try:
-        call(*args)
-    except kind as e:
-        assert words in str(e), e
-    else:
-        raise AssertionError("%s did not raise" % call)
 
 
 def until(what):
@@ -224,25 +216,13 @@ def kills(m):
 def main():
     path = "/tmp/t-xsync-%d.sock" % os.getpid()
     for address in (path, "127.0.0.1:0"):
-        server = subprocess.Popen([DRIVER, "serve", address, "secret"],
-                                  stdout=subprocess.PIPE,
-                                  universal_newlines=True)
-        try:
-            text = server.stdout.readline().strip()
-            if address != path:
-                host, port = text.split(":")
-                address = (host, int(port))
-            m = SyncManager(address, KEY)
+        with Server(DRIVER, address) as s:
+            m = SyncManager(s.address, KEY)
             m.connect()
             for part in (lists, dicts, cells, queues, locks, events):
                 part(m)
             if address == path:
                 kills(m)
-        finally:
-            server.send_signal(signal.SIGTERM)
-            code = server.wait(30)
-            server.stdout.close()
-        assert code == 0, code
     print("SyncManager's types: %s" % sys.version.split()[0])
 
 
