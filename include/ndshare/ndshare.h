@@ -12,6 +12,7 @@
 #include <ndshare/chan.h>
 #include <ndshare/dtype.h>
 #include <ndshare/err.h>
+#include <ndshare/handle.h>
 #include <ndshare/manager.h>
 #include <ndshare/ops.h>
 #include <ndshare/proc.h>
