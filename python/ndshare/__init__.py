@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: MIT
+"""NumPy arrays between processes: one memory for Python, C and C++.
+
+>>> import ndshare
+>>> a = ndshare.zeros((2, 3), name='doc_first')
+>>> b = ndshare.attach('doc_first')     # here, or in any other process
+>>> b[0] = 1
+>>> a.sum()
+3.0
+>>> ndshare.unlink('doc_first')
+"""
+from ._array import (array, attach, empty, full, ndarray, ones, unlink,
+                     zeros)
+from ._core import version as __version__
+
+__all__ = ["array", "attach", "empty", "full", "ndarray", "ones", "unlink",
+           "zeros"]
