@@ -9,6 +9,7 @@
 #   make soak       random murder of a queue's users, SOAK_SECONDS=1800
 #   make install    PREFIX=/usr/local [DESTDIR=]
 #   make bench      what each way costs here, beside stock Python
+#   make bench-manager  our manager beside Python's, from a stock client
 #   make bench-peers  the same work through others; ARGS='--rounds 3'
 #   make bench-compare  this tree beside its parent commit, or BASE=REV:
 #                   fails when a figure is worse by more than 15 %
@@ -64,6 +65,9 @@ install: build
 bench: build
 	@python3 bench/reference.py
 
+bench-manager: build
+	@python3 bench/manager.py $(ARGS)
+
 # What is measured against is built apart: nothing else needs it.
 bench-peers: build
 	@scripts/bootstrap peers
@@ -82,5 +86,5 @@ clean:
 	rm -rf build
 
 .PHONY: all bootstrap-run bootstrap-test bootstrap-fuzz build run test \
-        crash crash-nightly model soak install bench bench-peers \
+        crash crash-nightly model soak install bench bench-manager bench-peers \
         bench-compare fuzz clean
