@@ -10,6 +10,7 @@
 #include <ndshare/array.h>
 #include <ndshare/block.h>
 #include <ndshare/chan.h>
+#include <ndshare/conn.h>
 #include <ndshare/dtype.h>
 #include <ndshare/err.h>
 #include <ndshare/handle.h>

@@ -66,25 +66,9 @@ service_peers(struct ndi_service *s)
     poke((struct nds_server *)s);
 }
 
-/* A name in the abstract space: nothing stays behind if we are killed. */
-static int
-fresh_address(char *out, size_t room)
-{
-    uint64_t r[2];
-    int rc = ndi_random_bytes(r, sizeof r);
-
-    if (rc < 0) {
-        return ndi_fail_errno(-rc, "random bytes for an address");
-    }
-    snprintf(out, room, "@ndshare-%016llx%016llx", (unsigned long long)r[0],
-             (unsigned long long)r[1]);
-    return 0;
-}
-
 int
 nds_server_new(nds_server **out, const nds_manager_options *opts)
 {
-    char fresh[64];
     const char *address = opts != NULL ? opts->address : NULL;
     struct ndi_addr addr;
     nds_server *s;
@@ -94,12 +78,9 @@ nds_server_new(nds_server **out, const nds_manager_options *opts)
     NDI_KILL_POINT("mgr.begin");
     rc = ndi_auth_check_key(opts != NULL ? opts->authkey : NULL,
                             opts != NULL ? opts->authkey_nbytes : 0);
-    if (rc == 0 && address == NULL) {
-        rc = fresh_address(fresh, sizeof fresh);
-        address = fresh;
-    }
     if (rc == 0) {
-        rc = ndi_addr_parse(&addr, address);
+        rc = address != NULL ? ndi_addr_parse(&addr, address)
+                             : ndi_addr_fresh(&addr);
     }
     if (rc < 0) {
         return rc;

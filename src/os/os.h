@@ -170,6 +170,14 @@ int ndi_eventfd(int *fd);        /* does not block */
 int ndi_eventfd_ring(int fd);    /* readable from now on */
 int ndi_eventfd_still(int fd);   /* readable no more; -EAGAIN: it was not */
 
+/* ---- epoll.c: one descriptor that hears many ----------------------------- */
+int ndi_epoll(int *fd);
+/* Readable or ended: `tag` is told. Level-triggered. */
+int ndi_epoll_add(int epoll, int fd, void *tag);
+void ndi_epoll_remove(int epoll, int fd);
+/* How many tags, at least 1; -ETIMEDOUT. */
+int ndi_epoll_wait(int epoll, void **tags, int room, int64_t deadline);
+
 /* ---- rand.c ------------------------------------------------------------- */
 int ndi_random_bytes(void *out, size_t nbytes);
 
@@ -191,6 +199,9 @@ int ndi_spawn_self(pid_t *pid, int *pidfd, char *const argv[], char *env[],
 
 /* ---- sock.c, fdpass.c --------------------------------------------------- */
 int ndi_sock_pair(int out[2]); /* Unix stream */
+/* poll(2) by a deadline: how many are ready, or -ETIMEDOUT. */
+struct pollfd;
+int ndi_poll(struct pollfd *p, int count, int64_t deadline);
 /* Readable (1) or writable (2) before the deadline: -ETIMEDOUT. */
 int ndi_sock_wait(int fd, int events, int64_t deadline);
 /* After a call that failed with errno: waits if it would have blocked. 0: call

@@ -33,12 +33,8 @@ ndi_sock_pair(int out[2])
 }
 
 int
-ndi_sock_wait(int fd, int events, int64_t deadline)
+ndi_poll(struct pollfd *p, int count, int64_t deadline)
 {
-    struct pollfd p = {.fd = fd};
-
-    p.events = (short)(((events & 1) ? POLLIN : 0) |
-                       ((events & 2) ? POLLOUT : 0));
     for (;;) {
         int64_t left = ndi_deadline_left(deadline);
         int ms = -1;
@@ -49,10 +45,9 @@ ndi_sock_wait(int fd, int events, int64_t deadline)
 
             ms = up > 3600000 ? 3600000 : (int)up;
         }
-        n = NDI_SYS("poll", poll(&p, 1, ms));
+        n = NDI_SYS("poll", poll(p, (nfds_t)count, ms));
         if (n > 0) {
-            // Hang-up and errors count as ready: the next call says which.
-            return (p.revents & POLLNVAL) ? -EBADF : 0;
+            return n;
         }
         if (n < 0 && errno != EINTR) {
             return -errno;
@@ -61,6 +56,19 @@ ndi_sock_wait(int fd, int events, int64_t deadline)
             return -ETIMEDOUT;
         }
     }
+}
+
+int
+ndi_sock_wait(int fd, int events, int64_t deadline)
+{
+    struct pollfd p = {.fd = fd};
+    int n;
+
+    p.events = (short)(((events & 1) ? POLLIN : 0) |
+                       ((events & 2) ? POLLOUT : 0));
+    n = ndi_poll(&p, 1, deadline);
+    // Hang-up and errors count as ready: the next call says which.
+    return n < 0 ? n : (p.revents & POLLNVAL) ? -EBADF : 0;
 }
 
 int

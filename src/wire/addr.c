@@ -3,6 +3,7 @@
 #include <wire/wire.h>
 
 #include <base/fail.h>
+#include <os/os.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,6 +60,21 @@ ndi_addr_parse(struct ndi_addr *a, const char *text)
     a->nbytes = strlen(a->name);
     snprintf(a->text, sizeof a->text, "%s:%u", a->name, a->port);
     return 0;
+}
+
+int
+ndi_addr_fresh(struct ndi_addr *a)
+{
+    char text[64];
+    uint64_t r[2];
+    int rc = ndi_random_bytes(r, sizeof r);
+
+    if (rc < 0) {
+        return ndi_fail_errno(-rc, "random bytes for an address");
+    }
+    snprintf(text, sizeof text, "@ndshare-%016llx%016llx",
+             (unsigned long long)r[0], (unsigned long long)r[1]);
+    return ndi_addr_parse(a, text);
 }
 
 nds_value *

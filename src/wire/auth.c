@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * auth.c - each side proves to the other that it has the key
+ * auth.c - what answers a challenge, and whether an answer does
  *
  * A challenge of exactly 20 bytes is an old peer's (Python up to 3.11) and is
  * answered by a bare HMAC-MD5; any other must begin with the name of its
@@ -21,12 +21,6 @@
 #include <openssl/hmac.h>
 #include <pthread.h>
 #include <string.h>
-
-static const char challenge[] = "#CHALLENGE#";
-static const char welcome[] = "#WELCOME#";
-static const char failure[] = "#FAILURE#";
-#define CHALLENGE_NBYTES (sizeof challenge - 1)
-#define MESSAGE_NBYTES 48 /* "{sha256}" and 40 random bytes */
 
 #define LIBCRYPTO "libcrypto.so.3"
 
@@ -178,73 +172,6 @@ ndi_auth_verify(const void *key, size_t key_nbytes, const void *m,
     if (r_nbytes - prefix != n ||
         crypto.differs((const unsigned char *)r + prefix, want, n) != 0) {
         return ndi_fail(NDS_EAUTH, "digest received was wrong");
-    }
-    return 0;
-}
-
-int
-ndi_auth_deliver(int fd, const void *key, size_t nbytes, int64_t deadline)
-{
-    unsigned char m[CHALLENGE_NBYTES + MESSAGE_NBYTES];
-    unsigned char r[NDI_AUTH_LIMIT];
-    unsigned char *random = m + CHALLENGE_NBYTES;
-    size_t got = 0;
-    int rc;
-
-    memcpy(m, challenge, CHALLENGE_NBYTES);
-    memcpy(random, "{sha256}", 8);
-    rc = ndi_random_bytes(random + 8, MESSAGE_NBYTES - 8);
-    if (rc < 0) {
-        return ndi_fail_errno(-rc, "random bytes for a challenge");
-    }
-    rc = ndi_frame_write(fd, m, sizeof m, deadline);
-    if (rc == 0) {
-        rc = ndi_frame_read_into(fd, r, sizeof r, &got, deadline);
-    }
-    if (rc < 0) {
-        return rc;
-    }
-    rc = ndi_auth_verify(key, nbytes, random, MESSAGE_NBYTES, r, got);
-    if (rc < 0) {
-        // Best effort: the peer is told, whatever becomes of the message.
-        (void)ndi_frame_write(fd, failure, sizeof failure - 1, deadline);
-        return rc == NDS_EAUTH
-                   ? ndi_fail(NDS_EAUTH, "digest received was wrong")
-                   : rc;
-    }
-    return ndi_frame_write(fd, welcome, sizeof welcome - 1, deadline);
-}
-
-int
-ndi_auth_answer(int fd, const void *key, size_t nbytes, int64_t deadline)
-{
-    unsigned char m[NDI_AUTH_LIMIT];
-    unsigned char r[NDI_AUTH_LIMIT];
-    size_t got = 0, n = 0;
-    int rc = ndi_frame_read_into(fd, m, sizeof m, &got, deadline);
-
-    if (rc < 0) {
-        return rc;
-    }
-    if (got < CHALLENGE_NBYTES ||
-        memcmp(m, challenge, CHALLENGE_NBYTES) != 0) {
-        return ndi_fail(NDS_EPROTO, "the peer speaks another protocol, or "
-                        "wants no key");
-    }
-    rc = ndi_auth_respond(key, nbytes, m + CHALLENGE_NBYTES,
-                          got - CHALLENGE_NBYTES, r, &n);
-    if (rc == 0) {
-        rc = ndi_frame_write(fd, r, n, deadline);
-    }
-    if (rc == 0) {
-        rc = ndi_frame_read_into(fd, m, sizeof m, &got, deadline);
-    }
-    if (rc < 0) {
-        return rc;
-    }
-    if (got != sizeof welcome - 1 || memcmp(m, welcome, got) != 0) {
-        return ndi_fail(NDS_EAUTH, "digest sent was rejected: the key is "
-                        "wrong");
     }
     return 0;
 }

@@ -59,9 +59,11 @@ ndi_conn_open(struct ndi_conn *c, const struct ndi_addr *a, const void *key,
     }
     ndi_conn_init(c, fd);
     NDI_KILL_POINT("conn.connected");
-    rc = ndi_auth_answer(fd, key, key_nbytes, deadline);
-    NDI_KILL_POINT("conn.answered");
-    if (rc == 0) {
+    if (key != NULL) {
+        rc = ndi_auth_answer(fd, key, key_nbytes, deadline);
+        NDI_KILL_POINT("conn.answered");
+    }
+    if (key != NULL && rc == 0) {
         rc = ndi_auth_deliver(fd, key, key_nbytes, deadline);
         NDI_KILL_POINT("conn.delivered");
     }

@@ -9,6 +9,7 @@
 #ifndef NDI_WIRE_H
 #define NDI_WIRE_H
 
+#include <ndshare/conn.h>
 #include <pickle/pickle.h>
 
 #include <sys/types.h>
@@ -27,6 +28,9 @@ struct ndi_addr {
 /* "/path" (or anything with a slash), "@abstract", "host:port", ":port" or a
  * port alone (on 127.0.0.1). NDS_EINVAL. */
 int ndi_addr_parse(struct ndi_addr *a, const char *text);
+/* A name in the abstract space that nobody has: nothing stays behind if its
+ * listener is killed. */
+int ndi_addr_fresh(struct ndi_addr *a);
 /* As Python spells it: ('host', port), '/path', or '\0name'. */
 nds_value *ndi_addr_value(const struct ndi_addr *a);
 
@@ -55,12 +59,34 @@ int ndi_frame_write(int fd, const void *data, size_t nbytes,
 struct iovec;
 int ndi_frame_writev(int fd, struct iovec *iov, int count, int64_t deadline);
 
-/* ---- auth.c ---- */
-/* A listener delivers, then answers; a client answers, then delivers.
- * NDS_EAUTH, NDS_EPROTO, NDS_EEOF, NDS_ETIMEDOUT. */
+/* ---- handshake.c ---- */
+/*
+ * Each side proves to the other that it has the key, in four stages: a
+ * listener delivers a challenge and judges the answer, then answers one and
+ * hears the verdict; a client the other way round. What has come is kept, so
+ * a handshake can go on whenever something has arrived, and one thread can
+ * lead any number of them.
+ */
+#define NDI_CHALLENGE_NBYTES 48 /* "{sha256}" and 40 random bytes */
+struct ndi_handshake {
+    int fd;
+    int stage; /* which comes next */
+    int left;  /* how many are to come */
+    size_t have; /* bytes of `in` */
+    unsigned char m[NDI_CHALLENGE_NBYTES]; /* our challenge */
+    unsigned char in[12 + NDI_AUTH_LIMIT]; /* one message and its length */
+};
+void ndi_handshake_begin(struct ndi_handshake *h, int fd, bool listener);
+/* 0 it is done. NDS_ETIMEDOUT: nothing more came by the deadline (0: has come
+ * by now); go on later. NDS_EAUTH, NDS_EPROTO, NDS_EEOF: it failed. */
+int ndi_handshake_go(struct ndi_handshake *h, const void *key, size_t nbytes,
+                     int64_t deadline);
+/* Half of it: NDS_EAUTH, NDS_EPROTO, NDS_EEOF, NDS_ETIMEDOUT. */
 int ndi_auth_deliver(int fd, const void *key, size_t nbytes,
                      int64_t deadline);
 int ndi_auth_answer(int fd, const void *key, size_t nbytes, int64_t deadline);
+
+/* ---- auth.c ---- */
 int ndi_auth_check_key(const void *key, size_t nbytes);
 /* What answers the challenge `m`, and whether `r` does. */
 int ndi_auth_respond(const void *key, size_t key_nbytes, const void *m,
@@ -83,6 +109,7 @@ struct ndi_conn {
 /* Takes fd over. */
 void ndi_conn_init(struct ndi_conn *c, int fd);
 void ndi_conn_close(struct ndi_conn *c);
+/* key NULL: no handshake. */
 int ndi_conn_open(struct ndi_conn *c, const struct ndi_addr *a,
                   const void *key, size_t key_nbytes, int64_t deadline);
 int ndi_conn_send(struct ndi_conn *c, const nds_value *v, int64_t deadline);
@@ -107,6 +134,11 @@ int ndi_conn_next(struct ndi_conn *c, struct ndi_message *m,
 int ndi_conn_next_exactly(struct ndi_conn *c, struct ndi_message *m,
                           int64_t deadline);
 void ndi_message_fini(struct ndi_message *m);
+
+/* ---- peer.c: the public nds_conn ---- */
+#define NDI_CONN_TIMEOUT NDS_SEC(30)
+/* Takes fd over, also on failure. */
+int ndi_peer_new(nds_conn **out, int fd, const nds_conn_options *opts);
 
 /* ---- listener.c ---- */
 struct ndi_listener {
