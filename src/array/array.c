@@ -11,10 +11,10 @@
 #include <base/checked.h>
 #include <base/fail.h>
 #include <base/options.h>
+#include <base/spare.h>
 #include <os/os.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 const char *
@@ -72,7 +72,7 @@ ndi_array_nbytes(const nds_dtype *dtype, int ndim, const int64_t *shape,
 int
 ndi_array_over(nds_array **out, nds_block *b, const nds_view *v)
 {
-    nds_array *a = calloc(1, sizeof *a);
+    nds_array *a = ndi_spare_new();
 
     *out = NULL;
     if (a == NULL) {
@@ -80,6 +80,8 @@ ndi_array_over(nds_array **out, nds_block *b, const nds_view *v)
         return ndi_fail_nomem(sizeof *a, "an array handle");
     }
     nds_view_copy(&a->view, v);
+    // What stands behind the view, which says itself how much of it counts.
+    memset((char *)a + sizeof a->view, 0, sizeof *a - sizeof a->view);
     a->block = b;
     a->segment = ndi_block_segment(b);
     if (nds_block_is_readonly(b)) {
@@ -118,18 +120,18 @@ fill_heap(nds_array *a, const nds_scalar *value, int64_t nbytes)
 
 static int
 new_heap(nds_array **out, const nds_dtype *dtype, int ndim,
-         const int64_t *shape, char order, int64_t nbytes)
+         const int64_t *shape, const nds_array_options *o, int64_t nbytes)
 {
     nds_block *b = NULL;
     nds_view v;
-    int rc = ndi_block_new_heap(&b, (size_t)nbytes);
+    int rc = ndi_block_new_heap(&b, (size_t)nbytes, !o->uninitialised);
 
     if (rc < 0) {
         return rc;
     }
     rc = nds_view_init_strided(&v, dtype, nds_block_data(b),
                                nds_block_nbytes(b), 0, ndim, shape, NULL,
-                               order);
+                               o->order == 'F' ? 'F' : 'C');
     if (rc < 0) {
         nds_block_close(b);
         return rc;
@@ -161,8 +163,7 @@ nds_array_new(nds_array **out, const nds_dtype *dtype, int ndim,
     }
     rc = ndi_array_nbytes(dtype, ndim, shape, &nbytes);
     if (rc == 0) {
-        rc = new_heap(out, dtype, ndim, shape, o.order == 'F' ? 'F' : 'C',
-                      nbytes);
+        rc = new_heap(out, dtype, ndim, shape, &o, nbytes);
     }
     if (rc == 0 && o.fill != NULL) {
         rc = fill_heap(*out, o.fill, nbytes);
@@ -224,7 +225,7 @@ nds_array_close(nds_array *a)
     }
     nds_view_fini(&a->view);
     nds_block_close(a->block);
-    free(a);
+    ndi_spare_free(a);
 }
 
 int

@@ -6,6 +6,7 @@
 #define NDI_ARRAY_IMPL_H
 
 #include <base/carry.h>
+#include <base/spare.h>
 #include <mem/segment.h>
 #include <ndshare/array.h>
 
@@ -24,6 +25,8 @@ struct nds_array {
     uint64_t slot; /* channels: which slot, +1; 0 = none */
     uint32_t deliveries;
 };
+
+_Static_assert(sizeof(struct nds_array) <= NDI_SPARE_NBYTES, "one piece");
 
 /* A handle over a block with this view; takes over one count on b (also on
  * failure) and copies the view (its dtype is counted anew). */

@@ -5,6 +5,7 @@
 #include <base/checked.h>
 #include <base/fail.h>
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -37,6 +38,26 @@ ndi_parcel_fini(struct ndi_parcel *p)
     ndi_buf_fini(&p->bytes);
     p->nfds = p->fd_at = 0;
     p->at = 0;
+}
+
+struct ndi_parcel *
+ndi_parcel_new(void)
+{
+    struct ndi_parcel *p = calloc(1, sizeof *p);
+
+    if (p == NULL) {
+        ndi_fail_nomem(sizeof *p, "a parcel");
+    }
+    return p;
+}
+
+void
+ndi_parcel_free(struct ndi_parcel *p)
+{
+    if (p != NULL) {
+        ndi_parcel_fini(p);
+        free(p);
+    }
 }
 
 void

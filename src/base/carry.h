@@ -29,6 +29,8 @@ struct ndi_parcel {
 };
 
 void ndi_parcel_fini(struct ndi_parcel *p);
+struct ndi_parcel *ndi_parcel_new(void); /* NULL with NDS_ENOMEM recorded */
+void ndi_parcel_free(struct ndi_parcel *p); /* NULL fine */
 void ndi_parcel_add_u64(struct ndi_parcel *p, uint64_t value);
 void ndi_parcel_add_bytes(struct ndi_parcel *p, const void *data,
                           size_t nbytes); /* with its length */

@@ -26,13 +26,35 @@
 /* What a slot's descriptor will say. */
 struct plan {
     struct ndi_need need;
-    struct ndi_parcel blob; /* dtype and shape, when the slot has no room */
+    struct ndi_parcel *blob; /* dtype and shape, when the slot has no room */
     uint32_t blob_room;
     uint8_t flags;
     uint8_t type;
     int ndim;
     const int64_t *shape;
 };
+
+static int
+plan_blob(struct plan *p)
+{
+    p->blob = ndi_parcel_new();
+    return p->blob != NULL ? 0 : NDS_ENOMEM;
+}
+
+/* What was added needs this much room before the payload. */
+static int
+plan_blob_end(struct plan *p)
+{
+    p->blob_room = (uint32_t)((p->blob->bytes.nbytes + 63) & ~UINT64_C(63));
+    p->flags |= NDI_ITEM_BLOB;
+    return ndi_parcel_ok(p->blob);
+}
+
+static void
+plan_fini(struct plan *p)
+{
+    ndi_parcel_free(ndi_steal(&p->blob));
+}
 
 static bool
 tag_ok(const nds_tag *tag)
@@ -84,17 +106,19 @@ plan_value(struct plan *p, const nds_dtype *dtype, int ndim,
         return 0;
     }
     rc = nds_dtype_str(dtype, &text);
+    if (rc == 0) {
+        rc = plan_blob(p);
+    }
     if (rc < 0) {
+        free(text);
         return rc;
     }
-    ndi_parcel_add_str(&p->blob, text);
+    ndi_parcel_add_str(p->blob, text);
     free(text);
     for (int i = 0; i < ndim; i++) {
-        ndi_parcel_add_u64(&p->blob, (uint64_t)shape[i]);
+        ndi_parcel_add_u64(p->blob, (uint64_t)shape[i]);
     }
-    rc = ndi_parcel_ok(&p->blob);
-    p->flags |= NDI_ITEM_BLOB;
-    p->blob_room = (uint32_t)((p->blob.bytes.nbytes + 63) & ~UINT64_C(63));
+    rc = plan_blob_end(p);
     plan_extent(p);
     return rc;
 }
@@ -118,12 +142,12 @@ describe(struct ndi_chan *c, uint32_t slot, const struct plan *p)
     s->type = p->type;
     s->ndim = (uint8_t)p->ndim;
     s->blob = p->blob_room;
-    s->blob_used = (uint32_t)p->blob.bytes.nbytes;
+    s->blob_used = p->blob != NULL ? (uint32_t)p->blob->bytes.nbytes : 0;
     s->tag_nbytes = 0;
     NDI_KILL_POINT("put.described");
-    if (p->blob_room != 0) {
-        memcpy(payload_at(c, slot, p), p->blob.bytes.data,
-               p->blob.bytes.nbytes);
+    if (p->blob != NULL) {
+        memcpy(payload_at(c, slot, p), p->blob->bytes.data,
+               p->blob->bytes.nbytes);
     } else {
         for (int i = 0; i < p->ndim; i++) {
             s->shape[i] = p->shape[i];
@@ -336,7 +360,7 @@ put_value(struct ndi_chan *c, const nds_array *a, const nds_tag *tag,
         (void)ndi_chan_free(c, slot, deadline);
     }
 out:
-    ndi_parcel_fini(&p.blob);
+    plan_fini(&p);
     return rc;
 }
 
@@ -373,14 +397,17 @@ put_ticket(struct ndi_chan *c, const nds_array *a, const nds_tag *tag,
         s->name[0] != '\0') {
         return NDS_ENOTSUP;
     }
-    ndi_ticket_pack_geometry(a, &p.blob);
-    rc = ndi_parcel_ok(&p.blob);
+    rc = plan_blob(&p);
+    if (rc < 0) {
+        return rc;
+    }
+    ndi_ticket_pack_geometry(a, p.blob);
+    rc = plan_blob_end(&p);
     if (rc < 0) {
         goto out;
     }
-    p.flags = NDI_ITEM_BLOB | (readonly ? NDI_ITEM_READONLY : 0);
+    p.flags |= readonly ? NDI_ITEM_READONLY : 0;
     p.need.nbytes = s->body_nbytes;
-    p.blob_room = (uint32_t)((p.blob.bytes.nbytes + 63) & ~UINT64_C(63));
     if (p.blob_room > NDI_INLINE_NBYTES) {
         p.need.extent = p.blob_room;
     }
@@ -402,7 +429,7 @@ put_ticket(struct ndi_chan *c, const nds_array *a, const nds_tag *tag,
         (void)ndi_chan_free(c, slot, deadline);
     }
 out:
-    ndi_parcel_fini(&p.blob);
+    plan_fini(&p);
     return rc;
 }
 
@@ -499,7 +526,7 @@ run_gather(struct ndi_chan *c, struct run *r, int count,
         *p = (struct plan){.need = {.kind = NDI_ITEM_NONE}};
         *rc = !tag_ok(tag) ? bad_tag(tag) : a != NULL ? plan_array(p, a) : 0;
         if (*rc < 0 || goes_alone(c, a, p)) {
-            ndi_parcel_fini(&p->blob);
+            plan_fini(p);
             return;
         }
         r->need[r->n] = p->need;
@@ -568,7 +595,7 @@ ndi_item_put_many(struct ndi_chan *c, int count, nds_array *const *arrays,
         rc = run_put(c, r, deadline, &put);
         *done += put;
         for (int i = 0; i < more; i++) {
-            ndi_parcel_fini(&r->plan[i].blob);
+            plan_fini(&r->plan[i]);
         }
         rc = rc < 0 ? rc : why;
         if (rc == 0 && *done < count && more < NDI_RUN) {
@@ -643,7 +670,7 @@ ndi_item_loan(struct ndi_chan *c, nds_array **out, const nds_dtype *dtype,
     (*out)->close_ctx = held;
 out:
     ndi_held_put(held);
-    ndi_parcel_fini(&p.blob);
+    plan_fini(&p);
     return rc;
 }
 

@@ -18,14 +18,15 @@
 
 #define SMALL 65536
 
+/* What is in it counts from dtype on, and what read_slot() has set. */
 struct item {
     struct ndi_slot desc; /* a copy; its payload field is not copied */
+    int64_t shape[NDS_MAX_NDIM];
     const nds_dtype *dtype;
     int ndim;
-    int64_t shape[NDS_MAX_NDIM];
     unsigned char *blob_at;
     unsigned char *data; /* in the segment */
-    struct ndi_parcel blob;
+    struct ndi_parcel *blob;
 };
 
 static int
@@ -42,8 +43,12 @@ copy_blob(struct item *it, uint32_t slot)
     if (d->blob_used > d->blob) {
         return nonsense(slot, "its text is longer than its room");
     }
-    ndi_buf_add(&it->blob.bytes, it->blob_at, d->blob_used);
-    return ndi_buf_ok(&it->blob.bytes);
+    it->blob = ndi_parcel_new();
+    if (it->blob == NULL) {
+        return NDS_ENOMEM;
+    }
+    ndi_buf_add(&it->blob->bytes, it->blob_at, d->blob_used);
+    return ndi_buf_ok(&it->blob->bytes);
 }
 
 /* dtype and shape of a payload by value. */
@@ -60,13 +65,16 @@ read_geometry(struct item *it, uint32_t slot)
     }
     if ((d->flags & NDI_ITEM_BLOB) != 0) {
         rc = copy_blob(it, slot);
+        if (rc == NDS_ENOMEM) {
+            return rc;
+        }
         if (rc == 0) {
-            rc = nds_dtype_parse(&it->dtype, ndi_parcel_str(&it->blob));
+            rc = nds_dtype_parse(&it->dtype, ndi_parcel_str(it->blob));
         }
         for (int i = 0; i < it->ndim && rc == 0; i++) {
-            it->shape[i] = (int64_t)ndi_parcel_u64(&it->blob);
+            it->shape[i] = (int64_t)ndi_parcel_u64(it->blob);
         }
-        if (rc < 0 || ndi_parcel_ok(&it->blob) < 0) {
+        if (rc < 0 || ndi_parcel_ok(it->blob) < 0) {
             return nonsense(slot, "its dtype and shape cannot be read");
         }
     } else {
@@ -127,7 +135,7 @@ static void
 item_fini(struct item *it)
 {
     nds_dtype_put(it->dtype);
-    ndi_parcel_fini(&it->blob);
+    ndi_parcel_free(it->blob);
 }
 
 /* ---- the three ways to hand it over ------------------------------------- */
@@ -189,7 +197,7 @@ open_ticket(struct ndi_chan *c, uint32_t slot, struct item *it,
     if (strcmp(s->name, name) == 0) {
         s->name[0] = '\0';
     }
-    return ndi_ticket_unpack_geometry(&it->blob, s, out);
+    return ndi_ticket_unpack_geometry(it->blob, s, out);
 }
 
 /* Small ones are copied, and so is everything when arrays that were got and
@@ -303,10 +311,12 @@ open_item(struct ndi_chan *c, uint32_t slot, uint64_t word,
           enum ndi_get_how how, nds_array **out, nds_tag *tag,
           struct opened *o)
 {
-    struct item it = {.dtype = NULL};
+    struct item it;
     int rc = ndi_held_new(&o->held, c);
 
     *out = NULL;
+    it.dtype = NULL;
+    it.blob = NULL;
     o->settle = o->keep = false;
     if (rc == 0) {
         o->held->slot = slot;

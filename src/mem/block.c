@@ -9,6 +9,7 @@
 #include <mem/mem_impl.h>
 
 #include <base/fail.h>
+#include <base/spare.h>
 #include <os/os.h>
 #include <sync/word.h>
 
@@ -50,7 +51,11 @@ nds_block_close(nds_block *b)
         b->done(b->ctx);
     }
     free(b->path);
-    free(b);
+    if (b->spare) {
+        ndi_spare_free(b);
+    } else {
+        free(b);
+    }
 }
 
 void *

@@ -4,12 +4,13 @@
  *
  * From 2 MiB up it comes straight from the kernel: zero pages that nobody has
  * touched, aligned for and advised to 2 MiB pages, and registered so that a
- * child of fork may replace them wholesale (os/private.c). Smaller blocks come
- * from the allocator, aligned to a cache line.
+ * child of fork may replace them wholesale (os/private.c). Smaller ones lie
+ * behind their block, aligned to a cache line, in one piece of memory.
  */
 #include <mem/mem_impl.h>
 
 #include <base/fail.h>
+#include <base/spare.h>
 #include <os/os.h>
 
 #include <stdlib.h>
@@ -17,51 +18,62 @@
 
 #define MAP_FROM ((size_t)2 << 20)
 
+#define HEAD ((sizeof(struct nds_block) + NDI_LINE - 1) & ~(size_t)(NDI_LINE - 1))
+
 static void
-heap_fini(nds_block *b)
+mapped_fini(nds_block *b)
 {
-    if (b->map != NULL) {
-        ndi_private_remove(b->map);
-        ndi_unmap(b->map, b->map_nbytes);
-    } else {
-        free(b->data);
+    ndi_private_remove(b->map);
+    ndi_unmap(b->map, b->map_nbytes);
+}
+
+static int
+new_mapped(nds_block **out, size_t nbytes)
+{
+    nds_block *b = NULL;
+    int rc = ndi_block_make(&b, NDS_HEAP, NDS_READWRITE);
+
+    if (rc < 0) {
+        return rc;
     }
+    if (ndi_map_anon(&b->map, nbytes) < 0) {
+        nds_block_close(b);
+        return ndi_fail_nomem(nbytes, "an array");
+    }
+    b->map_nbytes = nbytes;
+    b->data = b->map;
+    b->nbytes = nbytes;
+    b->fini = mapped_fini;
+    ndi_private_add(b->map, nbytes);
+    *out = b;
+    return 0;
 }
 
 int
-ndi_block_new_heap(nds_block **out, size_t nbytes)
+ndi_block_new_heap(nds_block **out, size_t nbytes, bool zeroed)
 {
     size_t room = nbytes == 0 ? NDI_LINE
                               : (nbytes + NDI_LINE - 1) &
                                     ~(size_t)(NDI_LINE - 1);
-    nds_block *b = NULL;
-    int rc;
+    bool spare = room <= NDI_SPARE_NBYTES - HEAD;
+    nds_block *b;
 
     *out = NULL;
     if (room < nbytes) {
         return ndi_fail_nomem(nbytes, "an array");
     }
-    rc = ndi_block_make(&b, NDS_HEAP, NDS_READWRITE);
-    if (rc < 0) {
-        return rc;
-    }
-    b->nbytes = nbytes;
-    b->fini = heap_fini;
     if (nbytes >= MAP_FROM) {
-        if (ndi_map_anon(&b->map, nbytes) == 0) {
-            b->map_nbytes = nbytes;
-            b->data = b->map;
-            ndi_private_add(b->map, nbytes);
-        }
-    } else {
-        b->data = aligned_alloc(NDI_LINE, room);
-        if (b->data != NULL) {
-            memset(b->data, 0, room);
-        }
+        return new_mapped(out, nbytes);
     }
-    if (b->data == NULL) {
-        nds_block_close(b);
+    b = spare ? ndi_spare_new() : aligned_alloc(NDI_LINE, HEAD + room);
+    if (b == NULL) {
         return ndi_fail_nomem(nbytes, "an array");
+    }
+    *b = (nds_block){.refs = 1, .reach = NDS_HEAP, .mode = NDS_READWRITE,
+                     .spare = spare, .data = (char *)b + HEAD,
+                     .nbytes = nbytes};
+    if (zeroed) {
+        memset(b->data, 0, room);
     }
     *out = b;
     return 0;

@@ -71,6 +71,7 @@ struct nds_block {
     enum nds_reach reach;
     enum nds_mode mode;
     bool readonly;
+    bool spare; /* the struct is a piece of base/spare.h */
     _Atomic uint32_t truncated; /* the guard met the end of the file */
     void *data;
     size_t nbytes;

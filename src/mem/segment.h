@@ -86,7 +86,8 @@ void ndi_segment_put(struct ndi_segment *s); /* NULL is fine */
 /* Blocks over segments, for the array room. Takes over one count on s. */
 int ndi_block_of_segment(nds_block **out, struct ndi_segment *s);
 struct ndi_segment *ndi_block_segment(const nds_block *b); /* lends or NULL */
-int ndi_block_new_heap(nds_block **out, size_t nbytes); /* zeroed */
+/* zeroed false: small ones may hold anything. */
+int ndi_block_new_heap(nds_block **out, size_t nbytes, bool zeroed);
 int ndi_block_of_memory(nds_block **out, void *data, size_t nbytes,
                         bool readonly, void (*done)(void *), void *ctx);
 /* Handles in this process that hold the block. */

@@ -13,6 +13,7 @@
 
 #include <base/attr.h>
 
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -28,7 +29,16 @@ bool ndi_deadline_over(int64_t deadline);
 /* ---- thread.c: fork, threads ------------------------------------------ */
 /* A number that differs in every process image, a forked child's from its
  * parent's included (a MADV_WIPEONFORK page tells); never 0. */
-uint64_t ndi_fork_epoch(void);
+uint64_t ndi_fork_epoch_draw(void);
+extern _Atomic uint64_t *ndi_epoch_page;
+static inline uint64_t
+ndi_fork_epoch(void)
+{
+    uint64_t seen =
+        atomic_load_explicit(ndi_epoch_page, memory_order_relaxed);
+
+    return NDI_LIKELY(seen != 0) ? seen : ndi_fork_epoch_draw();
+}
 /*
  * Locks of this process that a fork must find free. All are taken before it,
  * outermost first, and let go in reverse after it, in parent and child: that

@@ -19,7 +19,8 @@
 #include <unistd.h>
 
 static pthread_once_t epoch_once = PTHREAD_ONCE_INIT;
-static _Atomic uint64_t *epoch_page;
+static _Atomic uint64_t no_page; // 0 for ever
+_Atomic uint64_t *ndi_epoch_page = &no_page;
 
 static struct fork_handler {
     void (*before)(void);
@@ -32,12 +33,14 @@ struct thread_mark {
     uint64_t epoch;
     uint32_t token;
 };
-static _Thread_local struct thread_mark thread_mark;
+// Without a call of the loader for its address.
+static _Thread_local struct thread_mark thread_mark
+    __attribute__((tls_model("initial-exec")));
 
 static void
 epoch_wipe(void)
 {
-    atomic_store(epoch_page, 0);
+    atomic_store(ndi_epoch_page, 0);
 }
 
 static void
@@ -49,14 +52,14 @@ epoch_map(void)
                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (p != MAP_FAILED && madvise(p, page, MADV_WIPEONFORK) == 0) {
-        epoch_page = p;
+        ndi_epoch_page = p;
         return;
     }
     // Without such a page fork must go through the C library to be noticed.
     if (p != MAP_FAILED) {
         munmap(p, page);
     }
-    epoch_page = &plain;
+    ndi_epoch_page = &plain;
     if (pthread_atfork(NULL, NULL, epoch_wipe) != 0) {
         abort();
     }
@@ -115,23 +118,18 @@ ndi_at_fork(enum ndi_fork_rank rank, void (*before)(void),
     pthread_once(&fork_once, fork_register);
 }
 
+/* This image has no number yet. */
 uint64_t
-ndi_fork_epoch(void)
+ndi_fork_epoch_draw(void)
 {
     uint64_t fresh = 0;
-    uint64_t seen;
+    uint64_t seen = 0;
 
-    if (NDI_UNLIKELY(epoch_page == NULL)) {
-        pthread_once(&epoch_once, epoch_map);
-    }
-    seen = atomic_load_explicit(epoch_page, memory_order_relaxed);
-    if (NDI_LIKELY(seen != 0)) {
-        return seen;
-    }
+    pthread_once(&epoch_once, epoch_map);
     if (ndi_random_bytes(&fresh, sizeof fresh) < 0 || fresh == 0) {
         fresh = ((uint64_t)ndi_now_ns() ^ (uint64_t)getpid() << 40) | 1;
     }
-    if (atomic_compare_exchange_strong(epoch_page, &seen, fresh)) {
+    if (atomic_compare_exchange_strong(ndi_epoch_page, &seen, fresh)) {
         return fresh;
     }
     return seen; // another thread was first

@@ -230,8 +230,8 @@ acquire_slow(struct ndi_party *p, struct ndi_lock *l, uint64_t self,
 int
 ndi_lock_acquire(struct ndi_party *p, struct ndi_lock *l, int64_t deadline)
 {
-    uint64_t self, word = 0;
-    int rc = ndi_party_join(p, &self);
+    uint64_t self = ndi_party_self(p), word = 0;
+    int rc = self != 0 ? 0 : ndi_party_join(p, &self);
 
     if (rc < 0) {
         return rc;

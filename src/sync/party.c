@@ -79,15 +79,6 @@ ndi_party_init(struct ndi_party *p, int fd, struct ndi_party_slot *slots,
     return 0;
 }
 
-uint64_t
-ndi_party_self(const struct ndi_party *p)
-{
-    // Pairs with the stores in join(), the epoch last.
-    return ndi_load_acq(&p->epoch) == ndi_fork_epoch()
-               ? ndi_load_acq(&p->owner)
-               : 0;
-}
-
 /* Our descriptor, if it still is the one we were given: a program that closes
  * descriptors it does not know must not make us ask a stranger's file. */
 static bool

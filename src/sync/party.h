@@ -14,7 +14,9 @@
 #ifndef NDI_PARTY_H
 #define NDI_PARTY_H
 
+#include <os/os.h>
 #include <sync/sync_layout.h>
+#include <sync/word.h>
 
 #include <sys/types.h>
 
@@ -50,7 +52,14 @@ void ndi_party_fini(struct ndi_party *p);
  * full, after burying the dead), NDS_ESYS. */
 int ndi_party_join(struct ndi_party *p, uint64_t *owner);
 /* As joined in this image, or 0: cheap, no call to the kernel. */
-uint64_t ndi_party_self(const struct ndi_party *p);
+static inline uint64_t
+ndi_party_self(const struct ndi_party *p)
+{
+    // Pairs with the stores in join(), the epoch last.
+    return ndi_load_acq(&p->epoch) == ndi_fork_epoch()
+               ? ndi_load_acq(&p->owner)
+               : 0;
+}
 /* True only if certain. */
 bool ndi_party_is_dead(const struct ndi_party *p, uint64_t owner);
 /* Buries the dead, for about one slice: the rest is left to the next sweep.
