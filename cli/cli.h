@@ -11,6 +11,7 @@
 #include <ndshare/ndshare.h>
 
 #include <jansson.h>
+#include <sys/types.h>
 
 enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 
@@ -24,7 +25,8 @@ struct cli_command {
 extern const struct cli_command cli_create, cli_print, cli_info, cli_ls,
     cli_tour, cli_rm, cli_gc, cli_load, cli_save, cli_fill, cli_add, cli_mul,
     cli_sum, cli_prod, cli_min, cli_max, cli_mean, cli_std, cli_var,
-    cli_argmin, cli_argmax, cli_any, cli_wait, cli_doctor, cli_serve, cli_call;
+    cli_argmin, cli_argmax, cli_any, cli_wait, cli_doctor, cli_serve, cli_call,
+    cli_bench;
 
 /* ---- key.c -------------------------------------------------------------- */
 /* The manager's key, from `file` or where serve's help says [caller frees]. */
@@ -59,6 +61,13 @@ bool cli_parse_shape(const char *text, int *ndim, int64_t *shape);
 bool cli_parse_scalar(const char *text, nds_scalar *out);
 /* Seconds to a time-out; negative or "forever" waits. */
 bool cli_parse_timeout(const char *text, int64_t *timeout_ns);
+
+/* ---- tree.c ------------------------------------------------------------- */
+/* Of one process: proportional set size in bytes; time on processors. */
+double cli_pss(pid_t pid);
+double cli_cpu_ns(pid_t pid);
+/* The sum over a process and its descendants, as /proc tells right now. */
+double cli_tree(pid_t pid, double (*of)(pid_t pid));
 
 /* ---- target.c ----------------------------------------------------------- */
 /*

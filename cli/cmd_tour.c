@@ -9,7 +9,6 @@
  */
 #include "cli.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
@@ -70,62 +69,6 @@ seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* Proportional set size of one process, in bytes. */
-static double
-pss(pid_t pid)
-{
-    char path[64], line[256];
-    double total = 0, kb;
-    FILE *f;
-
-    snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)pid);
-    f = fopen(path, "re");
-    while (f != NULL && fgets(line, sizeof line, f) != NULL) {
-        if (sscanf(line, "Pss: %lf", &kb) == 1) {
-            total = kb * 1024;
-            break;
-        }
-    }
-    if (f != NULL) {
-        fclose(f);
-    }
-    return total;
-}
-
-/* Of a process and its descendants, as /proc tells right now. */
-static double
-tree_pss(pid_t pid)
-{
-    char path[300];
-    double total = pss(pid);
-    struct dirent *e;
-    DIR *d;
-
-    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
-    d = opendir(path);
-    while (d != NULL && (e = readdir(d)) != NULL) {
-        int child;
-        FILE *f;
-
-        if (e->d_name[0] == '.') {
-            continue;
-        }
-        snprintf(path, sizeof path, "/proc/%d/task/%.20s/children", (int)pid,
-                 e->d_name);
-        f = fopen(path, "re");
-        while (f != NULL && fscanf(f, "%d", &child) == 1) {
-            total += tree_pss(child);
-        }
-        if (f != NULL) {
-            fclose(f);
-        }
-    }
-    if (d != NULL) {
-        closedir(d);
-    }
-    return total;
-}
-
 static pid_t
 start(const struct tour *t, const struct way *w, bool quiet)
 {
@@ -158,7 +101,7 @@ finish(pid_t pid, double *peak)
     int status = 0;
 
     while (pid > 0 && waitpid(pid, &status, peak != NULL ? WNOHANG : 0) == 0) {
-        double now = tree_pss(pid);
+        double now = cli_tree(pid, cli_pss);
 
         *peak = now > *peak ? now : *peak;
         nanosleep(&nap, NULL);

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bench.h - what the files of `ndshare bench` share
+ *
+ * A cell is one way, size, start method and number of processes. Its work: an
+ * array that the parent has is handed to each process, which adds up all of
+ * it and says so. A side does that work, ours or stock Python's:
+ *
+ *     begin    create, touch, hand over, read, each for the first time
+ *     batch    again and again, each time handed over and read: steady state
+ *     end      nothing is left
+ */
+#ifndef NDI_BENCH_H
+#define NDI_BENCH_H
+
+#include "bench_hist.h"
+#include "cli.h"
+
+#define BENCH_WAYS 9
+#define BENCH_PROCESSES_MAX 64
+#define BENCH_RUNS_MAX 99
+#define BENCH_LIST_MAX 16
+
+struct bench_options {
+    unsigned ways; /* bit n: way n */
+    int nsizes, nstarts, ncounts, nplots;
+    int64_t sizes[BENCH_LIST_MAX];
+    enum nds_start starts[3];
+    int counts[BENCH_LIST_MAX]; /* of processes */
+    const char *plots[BENCH_LIST_MAX];
+    int runs;                   /* of what is done once; 0: by size */
+    int64_t budget_ns;          /* of the steady state, a side and cell */
+    bool python, json, quick;
+};
+
+struct bench_cell {
+    int way; /* 1..9 */
+    bool loan;
+    int64_t nbytes;
+    enum nds_start start;
+    int processes;
+};
+
+enum bench_phase {
+    BENCH_CREATE,
+    BENCH_TOUCH,
+    BENCH_HAND,
+    BENCH_READ,
+    BENCH_PHASES
+};
+
+struct bench_result {
+    int runs;
+    double phase_ns[BENCH_PHASES][BENCH_RUNS_MAX]; /* < 0: has no such phase */
+    struct bench_hist steady;
+    double cpu_ns; /* of the whole tree, all of steady */
+    double pss;    /* bytes, of the whole tree, after steady */
+};
+
+/* Each returns CLI_OK, or CLI_FAILED with the reason said. */
+struct bench_side {
+    const char *who;
+    int (*begin)(const struct cli_command *self, const struct bench_cell *c,
+                 double phase_ns[BENCH_PHASES]);
+    /* For about budget_ns; once at least. */
+    int (*batch)(int64_t budget_ns, struct bench_result *r);
+    int (*end)(void);
+};
+
+/* ---- cmd_bench.c -------------------------------------------------------- */
+extern volatile int bench_stopped; /* by a signal: finish and clean up */
+double bench_now_ns(void);
+const char *bench_start_name(enum nds_start start);
+
+/* ---- bench_ways.c ------------------------------------------------------- */
+extern const struct bench_side bench_ours;
+/* "queue"; by loan or not. */
+const char *bench_way_name(int way);
+bool bench_way_lends(int way);
+/* Inheritance is by fork alone. */
+bool bench_way_starts(int way, enum nds_start start);
+
+/* ---- bench_worker.c: the task "bench_worker" ---------------------------- */
+#define BENCH_PATIENCE NDS_SEC(60)
+
+enum bench_arg {
+    BENCH_ARG_WAY,
+    BENCH_ARG_INDEX, /* of the worker: its slot */
+    BENCH_ARG_LOAN,
+    BENCH_ARG_PAGE, /* slots */
+    BENCH_ARG_DONE, /* queues of None items */
+    BENCH_ARG_GO,
+    BENCH_ARG_THING /* what the way hands over, or where it is found */
+};
+
+/* Written by one worker, read by the parent after `done`. */
+struct bench_slot {
+    double got_ns; /* when the worker had the array */
+    double read_ns;
+    double total; /* of all rounds */
+    double unused[5];
+};
+_Static_assert(sizeof(struct bench_slot) == 64, "a line a worker");
+
+/* What way 2 finds. */
+extern nds_array *bench_inherited;
+
+/* ---- bench_report.c ----------------------------------------------------- */
+/* The report's "transfer" entry of a side in a cell; NULL: out of memory. */
+json_t *bench_transfer_json(const struct bench_cell *c, const char *who,
+                            struct bench_result *r);
+json_t *bench_machine_json(void);
+void bench_print(const json_t *report);
+
+#endif

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cmd_bench.c - what each way costs here: options, and the run over all cells
+ *
+ * All sides of a cell are measured in turns, so that what changes on the
+ * machine meanwhile (its host, its clock) is met by all.
+ */
+#include "bench.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TURNS 5
+#define SIDES_MAX 2
+
+volatile int bench_stopped;
+
+double
+bench_now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+const char *
+bench_start_name(enum nds_start start)
+{
+    return start == NDS_FORK ? "fork" : start == NDS_SPAWN ? "spawn"
+                                                           : "forkserver";
+}
+
+static void
+stop(int signo)
+{
+    bench_stopped = signo;
+}
+
+/* ---- options ------------------------------------------------------------ */
+/* 1K 1M 1G are powers of 1024, as 1KiB; 1KB 1MB 1GB of 1000. */
+static bool
+parse_size(const char *text, int64_t *out)
+{
+    static const char letters[] = "KMG";
+    char *end;
+    double n = strtod(text, &end);
+    const char *unit = *end != '\0' ? strchr(letters, *end & ~0x20) : NULL;
+
+    if (end == text) {
+        return false;
+    }
+    if (unit != NULL && *unit != '\0') {
+        bool ten = strcasecmp(end + 1, "B") == 0;
+
+        if (!ten && end[1] != '\0' && strcasecmp(end + 1, "iB") != 0) {
+            return false;
+        }
+        for (; unit >= letters; unit--) {
+            n *= ten ? 1000 : 1024;
+        }
+    } else if (*end != '\0' && strcasecmp(end, "B") != 0) {
+        return false;
+    }
+    *out = n >= 16 && n <= 1e12 ? (int64_t)n / 8 * 8 : 0;
+    return *out != 0;
+}
+
+static bool
+add_way(struct bench_options *o, const char *text)
+{
+    int64_t n;
+
+    if (!cli_parse_int(text, &n) || n < 1 || n > BENCH_WAYS) {
+        return false;
+    }
+    o->ways |= 1u << n;
+    return true;
+}
+
+static bool
+add_size(struct bench_options *o, const char *text)
+{
+    return o->nsizes < BENCH_LIST_MAX &&
+           parse_size(text, &o->sizes[o->nsizes++]);
+}
+
+static bool
+add_start(struct bench_options *o, const char *text)
+{
+    for (enum nds_start s = NDS_FORK; s <= NDS_FORKSERVER; s++) {
+        if (strcmp(text, bench_start_name(s)) == 0 && o->nstarts < 3) {
+            o->starts[o->nstarts++] = s;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+add_count(struct bench_options *o, const char *text)
+{
+    int64_t n;
+
+    if (!cli_parse_int(text, &n) || n < 1 || n > BENCH_PROCESSES_MAX ||
+        o->ncounts == BENCH_LIST_MAX) {
+        return false;
+    }
+    o->counts[o->ncounts++] = (int)n;
+    return true;
+}
+
+/* Hands each part of "a,b,c" to add. */
+static bool
+each(struct bench_options *o, char *list,
+     bool (*add)(struct bench_options *o, const char *text))
+{
+    for (char *part; (part = strsep(&list, ",")) != NULL;) {
+        if (!add(o, part)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static const struct option options[] = {
+    {"ways", required_argument, NULL, 'w'},
+    {"sizes", required_argument, NULL, 's'},
+    {"start-method", required_argument, NULL, 'm'},
+    {"processes", required_argument, NULL, 'n'},
+    {"runs", required_argument, NULL, 'r'},
+    {"budget-ms", required_argument, NULL, 'b'},
+    {"quick", no_argument, NULL, 'q'},
+    {"json", no_argument, NULL, 'j'},
+    {0}};
+
+static int
+parse(const struct cli_command *self, int argc, char **argv,
+      struct bench_options *o)
+{
+    int64_t n;
+    int c;
+
+    while ((c = cli_option(self, argc, argv, options)) != -1) {
+        if (c == 'w' && !each(o, optarg, add_way)) {
+            return cli_usage(self, "--ways takes numbers from 1 to 9: 1,3,4");
+        } else if (c == 's' && !each(o, optarg, add_size)) {
+            return cli_usage(self, "--sizes takes 16 bytes or more: "
+                             "1K,8M,800MB");
+        } else if (c == 'm' && !each(o, optarg, add_start)) {
+            return cli_usage(self, "--start-method is fork, spawn or "
+                             "forkserver");
+        } else if (c == 'n' && !each(o, optarg, add_count)) {
+            return cli_usage(self, "--processes takes numbers from 1 to %d",
+                             BENCH_PROCESSES_MAX);
+        } else if (c == 'r') {
+            if (!cli_parse_int(optarg, &n) || n < 1 || n > BENCH_RUNS_MAX) {
+                return cli_usage(self, "--runs takes 1 to %d",
+                                 BENCH_RUNS_MAX);
+            }
+            o->runs = (int)n;
+        } else if (c == 'b') {
+            if (!cli_parse_int(optarg, &n) || n < 1 || n > 600000) {
+                return cli_usage(self, "--budget-ms takes 1 to 600000");
+            }
+            o->budget_ns = NDS_MSEC(n);
+        } else if (c == 'q') {
+            o->quick = true;
+        } else if (c == 'j') {
+            o->json = true;
+        } else if (c == 'h' || c == '?') {
+            return c == 'h' ? -1 : CLI_USAGE;
+        }
+    }
+    return argc == optind ? CLI_OK : cli_usage(self, "bench takes no NAME");
+}
+
+static void
+defaults(struct bench_options *o)
+{
+    char all[] = "1K,32K,1M,8M,80M,800MB", few[] = "1K,1M,8M";
+
+    if (o->ways == 0) {
+        o->ways = ~0u;
+    }
+    if (o->nsizes == 0) {
+        each(o, o->quick ? few : all, add_size);
+    }
+    if (o->nstarts == 0) {
+        add_start(o, "fork");
+    }
+    if (o->ncounts == 0) {
+        add_count(o, "1");
+    }
+    if (o->budget_ns == 0) {
+        o->budget_ns = NDS_MSEC(o->quick ? 20 : 200);
+    }
+}
+
+/* ---- the run ------------------------------------------------------------ */
+static void
+progress(const struct bench_cell *c)
+{
+    if (isatty(STDERR_FILENO)) {
+        char size[32];
+
+        fprintf(stderr, "\r%-30s %9s, %s, %d process%s\033[K",
+                bench_way_name(c->way),
+                cli_bytes(size, sizeof size, (double)c->nbytes),
+                bench_start_name(c->start), c->processes,
+                c->processes == 1 ? "" : "es");
+    }
+}
+
+/* The first-time figures of each side, and after the last of these the steady
+ * state of all sides in turns. */
+static int
+run_cell(const struct cli_command *self, const struct bench_options *o,
+         const struct bench_cell *c, const struct bench_side *const *sides,
+         int nsides, struct bench_result *results)
+{
+    int runs = o->runs > 0 ? o->runs
+               : o->quick || c->nbytes > 256000000 ? 1 : 3;
+    int rc = CLI_OK;
+
+    for (int k = 0; rc == CLI_OK && k < runs; k++) {
+        double phases[SIDES_MAX][BENCH_PHASES];
+
+        for (int i = 0; rc == CLI_OK && i < nsides; i++) {
+            rc = sides[i]->begin(self, c, phases[i]);
+            for (int p = 0; rc == CLI_OK && p < BENCH_PHASES; p++) {
+                results[i].phase_ns[p][k] = phases[i][p];
+            }
+            results[i].runs = k + 1;
+        }
+        for (int t = 0; k == runs - 1 && t < TURNS; t++) {
+            for (int i = 0; rc == CLI_OK && i < nsides; i++) {
+                rc = sides[i]->batch(o->budget_ns / TURNS, &results[i]);
+            }
+        }
+        for (int i = 0; i < nsides; i++) {
+            if (sides[i]->end() != CLI_OK) {
+                rc = CLI_FAILED;
+            }
+        }
+    }
+    return bench_stopped ? CLI_FAILED : rc;
+}
+
+static int
+measure_cell(const struct cli_command *self, const struct bench_options *o,
+             const struct bench_cell *c, json_t *transfer)
+{
+    const struct bench_side *sides[SIDES_MAX] = {&bench_ours};
+    struct bench_result *results = calloc(SIDES_MAX, sizeof *results);
+    int nsides = 1, rc = CLI_FAILED;
+
+    progress(c);
+    if (results != NULL) {
+        rc = run_cell(self, o, c, sides, nsides, results);
+    }
+    for (int i = 0; rc == CLI_OK && i < nsides; i++) {
+        json_t *entry = bench_transfer_json(c, sides[i]->who, &results[i]);
+
+        if (json_array_append_new(transfer, entry) < 0) {
+            rc = CLI_FAILED;
+        }
+    }
+    free(results);
+    return rc;
+}
+
+static int
+measure_all(const struct cli_command *self, const struct bench_options *o,
+            json_t *transfer)
+{
+    int rc = CLI_OK;
+
+    for (int s = 0; s < o->nstarts; s++) {
+        for (int n = 0; n < o->ncounts; n++) {
+            for (int way = 1; way <= BENCH_WAYS; way++) {
+                if ((o->ways >> way & 1) == 0 ||
+                    !bench_way_starts(way, o->starts[s])) {
+                    continue;
+                }
+                for (int k = 0; rc == CLI_OK && k < 2 * o->nsizes; k++) {
+                    struct bench_cell c = {
+                        .way = way, .loan = k >= o->nsizes,
+                        .nbytes = o->sizes[k % o->nsizes],
+                        .start = o->starts[s], .processes = o->counts[n]};
+
+                    if (!c.loan || bench_way_lends(way)) {
+                        rc = measure_cell(self, o, &c, transfer);
+                    }
+                }
+            }
+        }
+    }
+    return rc;
+}
+
+static int
+measure(const struct cli_command *self, const struct bench_options *o,
+        json_t *report)
+{
+    struct sigaction act = {.sa_handler = stop};
+    json_t *transfer = json_array();
+    int rc;
+
+    sigaction(SIGINT, &act, NULL);
+    sigaction(SIGTERM, &act, NULL);
+    sigaction(SIGHUP, &act, NULL);
+    json_object_set_new(report, "schema", json_string("ndshare-bench/1"));
+    json_object_set_new(report, "machine", bench_machine_json());
+    json_object_set_new(report, "transfer", transfer);
+    rc = measure_all(self, o, transfer);
+    if (isatty(STDERR_FILENO)) {
+        fprintf(stderr, "\r\033[K");
+    }
+    if (bench_stopped) {
+        cli_remark("stopped by signal %d", bench_stopped);
+    }
+    return rc;
+}
+
+static int
+run(const struct cli_command *self, int argc, char **argv)
+{
+    struct bench_options o = {0};
+    json_t *report;
+    int rc = parse(self, argc, argv, &o);
+
+    if (rc != CLI_OK) {
+        return rc < 0 ? CLI_OK : rc;
+    }
+    defaults(&o);
+    report = json_object();
+    rc = measure(self, &o, report);
+    if (rc == CLI_OK && o.json) {
+        return cli_print_json(report);
+    }
+    if (rc == CLI_OK) {
+        bench_print(report);
+    }
+    json_decref(report);
+    return rc;
+}
+
+const struct cli_command cli_bench = {
+    "bench", "what each way costs here, by size",
+    "usage: ndshare bench [--ways N,...] [--sizes BYTES,...]\n"
+    "         [--start-method fork|spawn|forkserver,...] [--processes N,...]\n"
+    "         [--runs N] [--budget-ms MS] [--quick] [--json]\n\n"
+    "An array that is ready goes to each of the processes; measured is until "
+    "the last\nhas added it all up and said so. Ways 1 and 2 start a process "
+    "for it.\n\n"
+    "  --ways N,...       1 to 9; else all\n"
+    "  --sizes BYTES,...  1K is 1024, 1KB 1000; else 1 KiB to 800 MB\n"
+    "  --start-method     how processes are started; else fork\n"
+    "  --processes N,...  how many get the array; else 1\n"
+    "  --runs N           of what is measured once: create, first touch, "
+    "hand-over, read\n"
+    "  --budget-ms MS     for the steady state, each size of each way; else "
+    "200\n"
+    "  --quick            less of all, a few seconds\n"
+    "  --json             all of it, as \"ndshare-bench/1\"\n\n"
+    "example: ndshare bench --ways 3,4 --sizes 1K,1M,80M\n",
+    run};
