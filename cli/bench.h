@@ -71,6 +71,7 @@ struct bench_side {
 extern volatile int bench_stopped; /* by a signal: finish and clean up */
 double bench_now_ns(void);
 const char *bench_start_name(enum nds_start start);
+enum nds_start bench_start_of(const char *name); /* 0: no such */
 
 /* ---- bench_ways.c ------------------------------------------------------- */
 extern const struct bench_side bench_ours;
@@ -111,5 +112,11 @@ json_t *bench_transfer_json(const struct bench_cell *c, const char *who,
                             struct bench_result *r);
 json_t *bench_machine_json(void);
 void bench_print(const json_t *report);
+/* A member: -1 and "" if there is none of that kind. */
+double bench_number(const json_t *entry, const char *key);
+const char *bench_string(const json_t *entry, const char *key);
+/* "32 KiB", "800 MB"; "1.23us", "-" if negative. Both lend `out`. */
+const char *bench_size_text(char out[32], double nbytes);
+const char *bench_time_text(char out[32], double ns);
 
 #endif

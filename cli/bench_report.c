@@ -92,38 +92,69 @@ bench_transfer_json(const struct bench_cell *c, const char *who,
 }
 
 /* ---- for people --------------------------------------------------------- */
-static double
-number(const json_t *entry, const char *key)
+double
+bench_number(const json_t *entry, const char *key)
 {
     const json_t *value = json_object_get(entry, key);
 
     return json_is_number(value) ? json_number_value(value) : -1;
 }
 
-static const char *
-string(const json_t *entry, const char *key)
+const char *
+bench_string(const json_t *entry, const char *key)
 {
     const char *text = json_string_value(json_object_get(entry, key));
 
     return text != NULL ? text : "";
 }
 
-/* Three digits and a unit: "1.23 us"; "-" for what there is not. */
+/* Three digits. */
 static const char *
-time_text(char out[16], double ns)
+short_text(char out[32], double value, double step, const char *const *units)
 {
-    static const char *const units[] = {"ns", "us", "ms", "s"};
-    int i = 0;
+    while (value >= 999.5 && units[1] != NULL) {
+        value /= step;
+        units++;
+    }
+    if (value < 0) {
+        return strcpy(out, "-");
+    }
+    snprintf(out, 32, "%.*f%s", value < 9.995 ? 2 : value < 99.95 ? 1 : 0,
+             value, *units);
+    return out;
+}
 
-    for (; ns >= 999.5 && i < 3; i++) {
-        ns /= 1000;
+const char *
+bench_time_text(char out[32], double ns)
+{
+    static const char *const units[] = {"ns", "us", "ms", "s", NULL};
+
+    return short_text(out, ns, 1000, units);
+}
+
+static const char *
+bytes_text(char out[32], double nbytes)
+{
+    static const char *const units[] = {"B", "KB", "MB", "GB", NULL};
+
+    return short_text(out, nbytes, 1000, units);
+}
+
+const char *
+bench_size_text(char out[32], double nbytes)
+{
+    static const char *const two[] = {"B", "KiB", "MiB", "GiB"};
+    static const char *const ten[] = {"B", "KB", "MB", "GB"};
+    long long a = (long long)nbytes, b = a;
+    int i = 0, k = 0;
+
+    for (; a > 0 && a % 1024 == 0 && i < 3; i++) {
+        a /= 1024;
     }
-    if (ns < 0) {
-        strcpy(out, "-");
-    } else {
-        snprintf(out, 16, "%.*f %s", ns < 9.995 ? 2 : ns < 99.95 ? 1 : 0, ns,
-                 units[i]);
+    for (; b > 0 && b % 1000 == 0 && k < 3; k++) {
+        b /= 1000;
     }
+    snprintf(out, 32, "%lld %s", a < b ? a : b, a < b ? two[i] : ten[k]);
     return out;
 }
 
@@ -137,19 +168,52 @@ print_row(const json_t *e)
     const json_t *phases = json_object_get(e, "phases");
     char name[32], text[32];
 
-    snprintf(name, sizeof name, "%s%s", string(e, "name"),
-             strcmp(string(e, "variant"), "loan") == 0 ? ", loan" : "");
-    printf("%d %-14s %9s", (int)number(e, "way"), name,
-           cli_bytes(text, sizeof text, number(e, "nbytes")));
+    snprintf(name, sizeof name, "%s%s", bench_string(e, "name"),
+             strcmp(bench_string(e, "variant"), "loan") == 0 ? ", loan" : "");
+    printf("%d %-13s %8s", (int)bench_number(e, "way"), name,
+           bench_size_text(text, bench_number(e, "nbytes")));
     for (int i = 0; i < 4; i++) {
-        printf(" %8s", time_text(text, number(phases, first[i])));
+        printf(" %6s", bench_time_text(text, bench_number(phases, first[i])));
     }
     printf(" ");
     for (int i = 0; i < 4; i++) {
-        printf(" %8s", time_text(text, number(e, steady[i])));
+        printf(" %6s", bench_time_text(text, bench_number(e, steady[i])));
     }
-    printf(" %6.4g", number(e, "throughput_bytes_per_s") / 1e9);
-    printf(" %9s\n", cli_bytes(text, sizeof text, number(e, "pss_bytes")));
+    printf("  %6s", bytes_text(text, bench_number(e,
+                                                  "throughput_bytes_per_s")));
+    printf(" %6s", bytes_text(text, bench_number(e, "pss_bytes")));
+    printf("  %6s", bench_time_text(text, bench_number(e, "limit_ns")));
+    printf(" %4.0f%%\n", 100 * bench_number(e, "fraction"));
+}
+
+static void
+print_limits(const json_t *report)
+{
+    const json_t *words = json_object_get(report, "round_trips"), *e;
+    static const char *const passes[] = {"memcpy_ns", "read_ns", "write_ns"};
+    char a[32], b[32], c[32], d[32];
+    size_t i;
+
+    printf("\nthe limits here: a word there and back %s spinning, %s by "
+           "futex; a fork %s, a spawn %s\n",
+           bench_time_text(a, bench_number(words, "spin_ns")),
+           bench_time_text(b, bench_number(words, "futex_ns")),
+           bench_time_text(c, bench_number(words, "fork_ns")),
+           bench_time_text(d, bench_number(words, "spawn_ns")));
+    printf("%24s %15s %15s %15s\n", "", "memcpy", "read", "write");
+    json_array_foreach(json_object_get(report, "limits"), i, e)
+    {
+        double n = bench_number(e, "nbytes");
+
+        printf("%24s", bench_size_text(a, n));
+        for (int k = 0; k < 3; k++) {
+            double ns = bench_number(e, passes[k]);
+
+            printf(" %6s %6s/s", bench_time_text(a, ns),
+                   bytes_text(b, n / ns * 1e9));
+        }
+        printf("\n");
+    }
 }
 
 void
@@ -160,19 +224,22 @@ bench_print(const json_t *report)
     size_t i;
 
     printf("%s, %d processors, %s %s, ndshare %s\n",
-           string(machine, "processor"), (int)number(machine, "processors"),
-           string(machine, "system"), string(machine, "release"),
-           string(machine, "ndshare"));
+           bench_string(machine, "processor"),
+           (int)bench_number(machine, "processors"),
+           bench_string(machine, "system"), bench_string(machine, "release"),
+           bench_string(machine, "ndshare"));
+    print_limits(report);
     json_array_foreach(json_object_get(report, "transfer"), i, e)
     {
-        snprintf(here, sizeof here, "%s, %d process%s", string(e, "start"),
-                 (int)number(e, "processes"),
-                 number(e, "processes") > 1 ? "es" : "");
+        snprintf(here, sizeof here, "%s, %d process%s",
+                 bench_string(e, "start"), (int)bench_number(e, "processes"),
+                 bench_number(e, "processes") > 1 ? "es" : "");
         if (strcmp(group, here) != 0) {
-            printf("\n%-26s %35s  %34s\n%-26s %8s %8s %8s %8s  %8s %8s %8s "
-                   "%8s %6s %9s\n", here, "once", "steady state", "way",
-                   "create", "touch", "hand", "read", "median", "p99",
-                   "p99.9", "cpu", "GB/s", "pss");
+            printf("\n%-24s %27s  %27s\n%-24s %6s %6s %6s %6s  %6s %6s %6s "
+                   "%6s  %6s %6s  %6s %5s\n", here, "------- first time ----",
+                   "------ steady state -----", "way", "create", "touch",
+                   "hand", "read", "median", "p99", "p99.9", "cpu", "B/s",
+                   "pss", "limit", "of it");
             strcpy(group, here);
         }
         print_row(e);

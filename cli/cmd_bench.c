@@ -5,7 +5,7 @@
  * All sides of a cell are measured in turns, so that what changes on the
  * machine meanwhile (its host, its clock) is met by all.
  */
-#include "bench.h"
+#include "bench_limit.h"
 
 #include <getopt.h>
 #include <signal.h>
@@ -34,6 +34,17 @@ bench_start_name(enum nds_start start)
 {
     return start == NDS_FORK ? "fork" : start == NDS_SPAWN ? "spawn"
                                                            : "forkserver";
+}
+
+enum nds_start
+bench_start_of(const char *name)
+{
+    for (enum nds_start s = NDS_FORK; s <= NDS_FORKSERVER; s++) {
+        if (strcmp(name, bench_start_name(s)) == 0) {
+            return s;
+        }
+    }
+    return 0;
 }
 
 static void
@@ -93,13 +104,11 @@ add_size(struct bench_options *o, const char *text)
 static bool
 add_start(struct bench_options *o, const char *text)
 {
-    for (enum nds_start s = NDS_FORK; s <= NDS_FORKSERVER; s++) {
-        if (strcmp(text, bench_start_name(s)) == 0 && o->nstarts < 3) {
-            o->starts[o->nstarts++] = s;
-            return true;
-        }
+    if (o->nstarts == 3) {
+        return false;
     }
-    return false;
+    o->starts[o->nstarts] = bench_start_of(text);
+    return o->starts[o->nstarts++] != 0;
 }
 
 static bool
@@ -209,9 +218,9 @@ progress(const struct bench_cell *c)
     if (isatty(STDERR_FILENO)) {
         char size[32];
 
-        fprintf(stderr, "\r%-30s %9s, %s, %d process%s\033[K",
+        fprintf(stderr, "\r%-16s %9s, %s, %d process%s\033[K",
                 bench_way_name(c->way),
-                cli_bytes(size, sizeof size, (double)c->nbytes),
+                bench_size_text(size, (double)c->nbytes),
                 bench_start_name(c->start), c->processes,
                 c->processes == 1 ? "" : "es");
     }
@@ -310,6 +319,7 @@ measure(const struct cli_command *self, const struct bench_options *o,
 {
     struct sigaction act = {.sa_handler = stop};
     json_t *transfer = json_array();
+    struct bench_limits limits = {0};
     int rc;
 
     sigaction(SIGINT, &act, NULL);
@@ -318,7 +328,18 @@ measure(const struct cli_command *self, const struct bench_options *o,
     json_object_set_new(report, "schema", json_string("ndshare-bench/1"));
     json_object_set_new(report, "machine", bench_machine_json());
     json_object_set_new(report, "transfer", transfer);
-    rc = measure_all(self, o, transfer);
+    // Before and after, since the machine changes meanwhile.
+    rc = bench_limits_measure(&limits, o);
+    if (rc == CLI_OK) {
+        rc = measure_all(self, o, transfer);
+    }
+    if (rc == CLI_OK) {
+        rc = bench_limits_measure(&limits, o);
+    }
+    json_object_set_new(report, "limits", bench_limits_json(&limits));
+    json_object_set_new(report, "round_trips",
+                        bench_round_trips_json(&limits));
+    bench_limits_apply(&limits, transfer);
     if (isatty(STDERR_FILENO)) {
         fprintf(stderr, "\r\033[K");
     }

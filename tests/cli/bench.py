@@ -63,6 +63,22 @@ def check_transfer(t, nbytes, start, processes):
               f"{key}: {t}")
     for key in "hand_over", "read", "steady":
         check(t["phases"][key] > 0, f"{key}: {t}")
+    check(abs(t["fraction"] * t["median_ns"] / t["limit_ns"] - 1) < 1e-6
+          and 0 < t["fraction"] < 3, f"fraction: {t}")
+    parts = t["limit"].split(" + ")
+    check(parts[-2] == "read" and ("write" in parts) ==
+          (t["variant"] == "loan"), f"limit: {t}")
+
+
+def check_limits(got, nbytes):
+    check([e["nbytes"] for e in got["limits"]] == nbytes, got["limits"])
+    for e in got["limits"]:
+        for key in "memcpy_ns", "read_ns", "write_ns":
+            check(0 < e[key] < 1e9, f"{key}: {e}")
+    trips = got["round_trips"]
+    for key in "futex_ns", "fork_ns", "spawn_ns":
+        check(0 < trips[key] < 1e9, trips)
+    check((trips["spin_ns"] is None) == (os.cpu_count() == 1), trips)
 
 
 def report(command):
@@ -71,6 +87,7 @@ def report(command):
     got = json.loads(done.stdout)
     check(got["schema"] == "ndshare-bench/1", got["schema"])
     check(got["machine"]["processors"] == os.cpu_count(), got["machine"])
+    check_limits(got, [1024, 64000])
     seen = {(t["way"], t["variant"], t["nbytes"]) for t in got["transfer"]}
     want = {(w, v, n) for w in WAYS for v in ("plain", "loan")
             for n in (1024, 64000) if v == "plain" or w in (3, 4)}
@@ -78,7 +95,7 @@ def report(command):
     for t in got["transfer"]:
         check_transfer(t, (1024, 64000), "fork", 1)
     text = bench(command, *TINY, "--ways", "3,7", "--size", "1K").stdout
-    for word in "queue, loan", "shared memory", "p99.9", "hand", "pss":
+    for word in "queue, loan", "shared memory", "p99.9", "hand", "pss", "futex", "of it":
         check(word in text, f"no '{word}' in\n{text}")
     check("pipe" not in text, f"a way that was not asked for\n{text}")
 

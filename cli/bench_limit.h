@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bench_limit.h - what this machine can do at best, whatever the library does
+ *
+ * Over memory that is mapped and was used before; the fastest of all trials,
+ * by one thread or by all processors' threads together.
+ */
+#ifndef NDI_BENCH_LIMIT_H
+#define NDI_BENCH_LIMIT_H
+
+#include "bench.h"
+
+struct bench_pass {
+    double one; /* ns, one thread */
+    double best;
+};
+
+struct bench_limits {
+    int count;
+    struct bench_size_limits {
+        int64_t nbytes;
+        struct bench_pass copy, read, write;
+    } sizes[BENCH_LIST_MAX];
+    /* Median ns there and back: both spin (< 0 with one processor), both sleep
+     * in a futex; a forked process until its first word, and /bin/true. */
+    double spin, futex, fork, exec;
+};
+
+/* CLI_OK or CLI_FAILED; of two calls the better figures stay. */
+int bench_limits_measure(struct bench_limits *l, const struct bench_options *o);
+/* ns that the cell's work takes at least, and of what: "memcpy + read". */
+double bench_limit_of(const struct bench_limits *l, const struct bench_cell *c,
+                      char what[64]);
+const struct bench_size_limits *
+bench_limits_at(const struct bench_limits *l, int64_t nbytes);
+/* Adds to each entry of "transfer" its limit_ns, limit and fraction. */
+void bench_limits_apply(const struct bench_limits *l, json_t *transfer);
+json_t *bench_limits_json(const struct bench_limits *l);
+json_t *bench_round_trips_json(const struct bench_limits *l);
+
+#endif
