@@ -12,6 +12,7 @@
 #include <base/fail.h>
 #include <base/options.h>
 #include <base/spare.h>
+#include <nd/view_impl.h>
 #include <os/os.h>
 
 #include <stdio.h>
@@ -69,6 +70,18 @@ ndi_array_nbytes(const nds_dtype *dtype, int ndim, const int64_t *shape,
     return 0;
 }
 
+/* What stands behind the view, which says itself how much of it counts. */
+static void
+handle_over(nds_array *a, nds_block *b)
+{
+    memset((char *)a + sizeof a->view, 0, sizeof *a - sizeof a->view);
+    a->block = b;
+    a->segment = ndi_block_segment(b);
+    if (nds_block_is_readonly(b)) {
+        a->view.flags |= NDS_VIEW_READONLY;
+    }
+}
+
 int
 ndi_array_over(nds_array **out, nds_block *b, const nds_view *v)
 {
@@ -80,12 +93,34 @@ ndi_array_over(nds_array **out, nds_block *b, const nds_view *v)
         return ndi_fail_nomem(sizeof *a, "an array handle");
     }
     nds_view_copy(&a->view, v);
-    // What stands behind the view, which says itself how much of it counts.
-    memset((char *)a + sizeof a->view, 0, sizeof *a - sizeof a->view);
-    a->block = b;
-    a->segment = ndi_block_segment(b);
-    if (nds_block_is_readonly(b)) {
-        a->view.flags |= NDS_VIEW_READONLY;
+    handle_over(a, b);
+    *out = a;
+    return 0;
+}
+
+int
+ndi_array_new_packed(nds_array **out, const nds_dtype *dtype, int ndim,
+                     const int64_t *shape, char order, size_t nbytes)
+{
+    nds_block *b = NULL;
+    nds_array *a;
+    int rc = ndi_block_new_heap(&b, nbytes, false);
+
+    *out = NULL;
+    if (rc < 0) {
+        return rc;
+    }
+    a = ndi_spare_new();
+    if (a == NULL) {
+        nds_block_close(b);
+        return ndi_fail_nomem(sizeof *a, "an array handle");
+    }
+    rc = ndi_view_packed(&a->view, dtype, nds_block_data(b), ndim, shape,
+                         order);
+    handle_over(a, b);
+    if (rc < 0) {
+        nds_array_close(a);
+        return rc;
     }
     *out = a;
     return 0;

@@ -32,6 +32,11 @@ _Static_assert(sizeof(struct nds_array) <= NDI_SPARE_NBYTES, "one piece");
  * failure) and copies the view (its dtype is counted anew). */
 int ndi_array_over(nds_array **out, nds_block *b, const nds_view *v);
 
+/* Heap memory of any content for a shape whose bytes, nbytes, are known to be
+ * right; order 'C' or 'F'. */
+int ndi_array_new_packed(nds_array **out, const nds_dtype *dtype, int ndim,
+                         const int64_t *shape, char order, size_t nbytes);
+
 /* A nameless shareable array, of segment kind array, without a .npy header
  * (nds_array_publish writes one). opts: a copy, all of it there. */
 int ndi_array_new_shareable(nds_array **out, const nds_dtype *dtype, int ndim,

@@ -114,7 +114,14 @@ int ndi_hub_over(struct ndi_hub **out, struct ndi_segment *s);
 struct ndi_hub *ndi_hub_get(struct ndi_hub *hub);
 void ndi_hub_put(struct ndi_hub *hub);
 /* Makes the local state this image's own after a fork. First in every call. */
-void ndi_hub_enter_image(struct ndi_hub *hub);
+void ndi_hub_enter_new_image(struct ndi_hub *hub);
+static inline void
+ndi_hub_enter_image(struct ndi_hub *hub)
+{
+    if (NDI_UNLIKELY(ndi_load_acq(&hub->epoch) != ndi_fork_epoch())) {
+        ndi_hub_enter_new_image(hub);
+    }
+}
 /* The hidden name of a slot's ticket, as ".nds-<id>-<n>". */
 #define NDI_TICKET_NAME 64
 void ndi_ticket_name(const struct ndi_chan *c, uint32_t slot,
@@ -149,7 +156,14 @@ ndi_seq_age(uint64_t seq, uint64_t next)
 /* Bytes a slot counts against the bound; false if they make no sense. */
 bool ndi_slot_cost(const struct ndi_chan *c, uint32_t slot, uint64_t *cost);
 /* Index + 1 as in words, joining first if need be. */
-int ndi_chan_me(struct ndi_chan *c, uint32_t *me);
+int ndi_chan_me_anew(struct ndi_chan *c, uint32_t *me);
+static inline int
+ndi_chan_me(struct ndi_chan *c, uint32_t *me)
+{
+    *me = ndi_owner_index(ndi_party_self(&c->hub->segment->party)) + 1;
+    return NDI_LIKELY(*me - 1 < c->hub->party_count) ? 0
+                                                     : ndi_chan_me_anew(c, me);
+}
 /* As many of the n as there is room for, in order, in one section: 0 with *got
  * of them, or NDS_EAGAIN full; NDS_ECLOSED. *gen: room_gen as of the look. */
 int ndi_chan_loan(struct ndi_chan *c, struct ndi_need *needs, int n,

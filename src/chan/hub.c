@@ -288,7 +288,7 @@ chan_over(struct ndi_hub *hub, uint32_t i, uint64_t off, uint64_t nbytes)
 }
 
 void
-ndi_hub_enter_image(struct ndi_hub *hub)
+ndi_hub_enter_new_image(struct ndi_hub *hub)
 {
     uint64_t now = ndi_fork_epoch();
     uint64_t had = ndi_load_acq(&hub->epoch);

@@ -30,6 +30,7 @@ struct plan {
     uint32_t blob_room;
     uint8_t flags;
     uint8_t type;
+    bool packed; /* the source is one piece in the order of the flags */
     int ndim;
     const int64_t *shape;
 };
@@ -206,6 +207,7 @@ loan_run(struct ndi_chan *c, struct ndi_need *needs, int n, int64_t deadline,
             ndi_load_acq(&c->hub->h->end_gone[c->index == 0 ? 0 : 1]) != 0) {
             return NDS_EAGAIN; // the pipe looks who is gone
         }
+        deadline = ndi_deadline_begin(deadline);
         rc = ndi_chan_wait(c, NDI_WAIT_ROOM, gen, deadline);
         rc = nobody_takes(c, rc, deadline, &since);
         if (rc < 0) {
@@ -254,12 +256,12 @@ warm_up(struct ndi_chan *c, uint64_t off, uint64_t nbytes)
 }
 
 static int
-copy_in(unsigned char *to, const nds_view *v, uint64_t nbytes, char order)
+copy_in(unsigned char *to, const nds_view *v, uint64_t nbytes, bool packed)
 {
     nds_view dst;
     int rc;
 
-    if (nds_view_is_contiguous(v, order)) {
+    if (packed) {
         ndi_copy(to, v->data, nbytes);
     } else {
         rc = nds_view_init(&dst, v->dtype, to, nbytes, v->ndim, v->shape);
@@ -302,19 +304,15 @@ put_oversize(struct ndi_chan *c, const nds_array *a, uint64_t nbytes,
     return rc;
 }
 
-static char
-order_of(const nds_view *v)
-{
-    return !nds_view_is_contiguous(v, 'C') && nds_view_is_contiguous(v, 'F')
-               ? 'F' : 'C';
-}
-
 static int
 plan_array(struct plan *p, const nds_array *a)
 {
     const nds_view *v = &a->view;
+    bool c = nds_view_is_contiguous(v, 'C');
+    bool f = !c && nds_view_is_contiguous(v, 'F');
 
-    return plan_value(p, v->dtype, v->ndim, v->shape, order_of(v));
+    p->packed = c || f;
+    return plan_value(p, v->dtype, v->ndim, v->shape, f ? 'F' : 'C');
 }
 
 /* Descriptor and payload into a loan of ours, without the lock. */
@@ -330,7 +328,7 @@ fill_slot(struct ndi_chan *c, uint32_t slot, const struct plan *p,
     }
     if (a != NULL) {
         rc = copy_in(payload_at(c, slot, p) + p->blob_room, &a->view,
-                     p->need.nbytes, order_of(&a->view));
+                     p->need.nbytes, p->packed);
     }
     NDI_KILL_POINT("put.copied");
     set_tag(ndi_slot_at(c, slot), tag);

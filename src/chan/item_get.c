@@ -17,6 +17,7 @@
 #include <string.h>
 
 #define SMALL 65536
+#define DESC_FROM offsetof(struct ndi_slot, off)
 
 /* What is in it counts from dtype on, and what read_slot() has set. */
 struct item {
@@ -99,8 +100,8 @@ read_slot(struct ndi_chan *c, uint32_t slot, struct item *it)
     struct ndi_slot *s = ndi_slot_at(c, slot), *d = &it->desc;
     uint64_t room = NDI_INLINE_NBYTES, need;
 
-    memcpy((unsigned char *)d + 64, (unsigned char *)s + 64,
-           offsetof(struct ndi_slot, payload) - 64);
+    memcpy((unsigned char *)d + DESC_FROM, (unsigned char *)s + DESC_FROM,
+           offsetof(struct ndi_slot, payload) - DESC_FROM);
     it->blob_at = s->payload;
     if (d->extent > 0) {
         if (!ndi_range_fits(d->off, d->extent, c->arena.nbytes)) {
@@ -143,12 +144,10 @@ item_fini(struct item *it)
 static int
 open_copy(const struct item *it, nds_array **out)
 {
-    nds_array_options opts = {
-        .size = sizeof opts,
-        .uninitialised = true,
-        .order = (it->desc.flags & NDI_ITEM_FORTRAN) != 0 ? 'F' : 'C',
-    };
-    int rc = nds_array_new(out, it->dtype, it->ndim, it->shape, &opts);
+    int rc = ndi_array_new_packed(
+        out, it->dtype, it->ndim, it->shape,
+        (it->desc.flags & NDI_ITEM_FORTRAN) != 0 ? 'F' : 'C',
+        it->desc.nbytes);
 
     if (rc == 0 && it->desc.nbytes > 0) {
         ndi_copy(nds_array_data(*out), it->data, it->desc.nbytes);
@@ -219,10 +218,25 @@ handle_closed(nds_array *a, void *ctx)
 
 /* One item between its claim and its settlement. */
 struct opened {
-    struct ndi_held *held;
+    uint32_t slot;
+    uint64_t word;
+    struct ndi_held *held; /* NULL: copied, and it leaves with this run */
     bool settle; /* it leaves the queue with this run */
     bool keep;   /* an array looks at the slot's memory */
 };
+
+/* The slot is this process's for longer than the call. */
+static int
+hold(struct ndi_chan *c, struct opened *o)
+{
+    int rc = ndi_held_new(&o->held, c);
+
+    if (rc == 0) {
+        o->held->slot = o->slot;
+        o->held->word = o->word;
+    }
+    return rc;
+}
 
 /* A file keeps its slot, for the name, while slots are plenty. */
 static bool
@@ -252,23 +266,27 @@ static int
 open_array(struct ndi_chan *c, struct item *it, enum ndi_get_how how,
            struct opened *o, nds_array **out)
 {
-    struct ndi_held *held = o->held;
-    bool in_place = false, file = it->desc.kind == NDI_ITEM_TICKET;
-    int rc;
+    bool file = it->desc.kind == NDI_ITEM_TICKET;
+    bool copied = !file && how == NDI_GET && better_copied(c, it);
+    bool in_place = !file && !copied;
+    struct ndi_held *held;
+    int rc = copied && !c->acknowledge ? 0 : hold(c, o);
 
-    if (it->desc.kind == NDI_ITEM_TICKET) {
-        rc = open_ticket(c, held->slot, it, out);
-    } else if (how == NDI_GET && better_copied(c, it)) {
-        rc = open_copy(it, out);
-    } else {
-        in_place = true;
-        rc = open_place(it, held, out);
+    held = o->held;
+    if (rc == 0) {
+        rc = file     ? open_ticket(c, o->slot, it, out)
+             : copied ? open_copy(it, out)
+                      : open_place(it, held, out);
     }
     NDI_KILL_POINT("get.opened");
     if (rc < 0) {
         return rc;
     }
-    (*out)->deliveries = ndi_word_deliveries(held->word);
+    (*out)->deliveries = ndi_word_deliveries(o->word);
+    if (held == NULL) {
+        o->settle = true;
+        return 0;
+    }
     if (file && (how == NDI_TAKE || slots_are_plenty(c))) {
         // The memory is a file of its own: the handle tells of its end.
         held->refs++;
@@ -307,22 +325,16 @@ refuse(struct ndi_chan *c, uint32_t slot, uint64_t word, int rc,
 
 /* Opens a slot just claimed; on failure it is given back or parked. */
 static int
-open_item(struct ndi_chan *c, uint32_t slot, uint64_t word,
-          enum ndi_get_how how, nds_array **out, nds_tag *tag,
-          struct opened *o)
+open_item(struct ndi_chan *c, enum ndi_get_how how, nds_array **out,
+          nds_tag *tag, struct opened *o)
 {
     struct item it;
-    int rc = ndi_held_new(&o->held, c);
+    int rc;
 
     *out = NULL;
     it.dtype = NULL;
     it.blob = NULL;
-    o->settle = o->keep = false;
-    if (rc == 0) {
-        o->held->slot = slot;
-        o->held->word = word;
-        rc = read_slot(c, slot, &it);
-    }
+    rc = read_slot(c, o->slot, &it);
     NDI_KILL_POINT("get.read");
     if (rc == 0 && tag != NULL) {
         memset(tag, 0, sizeof *tag);
@@ -331,9 +343,9 @@ open_item(struct ndi_chan *c, uint32_t slot, uint64_t word,
     }
     if (rc == 0 && it.desc.kind != NDI_ITEM_NONE) {
         rc = open_array(c, &it, how, o, out);
-    } else if (rc == 0 && how == NDI_TAKE) {
+    } else if (rc == 0 && (how == NDI_TAKE || !c->acknowledge)) {
         o->settle = true; // nothing to look at, nothing to release
-    } else if (rc == 0) {
+    } else if (rc == 0 && (rc = hold(c, o)) == 0) {
         decide(c, how, false, o);
     }
     item_fini(&it);
@@ -342,8 +354,8 @@ open_item(struct ndi_chan *c, uint32_t slot, uint64_t word,
 
 /* An item that was claimed and cannot be had. */
 static int
-fail_item(struct ndi_chan *c, uint32_t slot, uint64_t word, int rc,
-          nds_array **out, struct opened *o, int64_t deadline)
+fail_item(struct ndi_chan *c, int rc, nds_array **out, struct opened *o,
+          int64_t deadline)
 {
     const nds_error saved = *nds_last_error();
     char text[256];
@@ -354,7 +366,7 @@ fail_item(struct ndi_chan *c, uint32_t slot, uint64_t word, int rc,
         o->held->state = NDI_HELD_OVER;
     }
     nds_array_close(ndi_steal(out));
-    refuse(c, slot, word, rc, deadline);
+    refuse(c, o->slot, o->word, rc, deadline);
     ndi_held_put(ndi_steal(&o->held));
     return ndi_fail(rc, "%s", text);
 }
@@ -371,7 +383,7 @@ settle(struct ndi_chan *c, enum ndi_get_how how, struct opened *o, int n,
 
     for (int i = 0; i < n; i++) {
         if (o[i].settle) {
-            run[count++] = (struct ndi_settled){o[i].held->slot, o[i].keep};
+            run[count++] = (struct ndi_settled){o[i].slot, o[i].keep};
         } else if (how == NDI_GET) {
             ndi_held_list(o[i].held);
         }
@@ -413,12 +425,11 @@ open_run(struct ndi_chan *c, enum ndi_get_how how, const uint32_t *slots,
     for (*count = 0; *count < n && rc == 0;) {
         int i = *count;
 
-        o[i] = (struct opened){.held = NULL};
-        rc = open_item(c, slots[i], words[i], how, &out[i],
-                       tags != NULL ? &tags[i] : NULL, &o[i]);
+        o[i] = (struct opened){.slot = slots[i], .word = words[i]};
+        rc = open_item(c, how, &out[i], tags != NULL ? &tags[i] : NULL,
+                       &o[i]);
         if (rc < 0) {
-            rc = fail_item(c, slots[i], words[i], rc, &out[i], &o[i],
-                           deadline);
+            rc = fail_item(c, rc, &out[i], &o[i], deadline);
         }
         *count += rc == 0;
     }
@@ -457,6 +468,7 @@ get_run(struct ndi_chan *c, enum ndi_get_how how, int room, nds_array **out,
     *count = 0;
     while ((rc = ndi_chan_claim(c, room < NDI_RUN ? room : NDI_RUN, slots,
                                 words, &got, deadline)) == NDS_EAGAIN) {
+        deadline = ndi_deadline_begin(deadline);
         rc = ndi_chan_wait(c, NDI_WAIT_ITEMS, 0, deadline);
         if (rc < 0) {
             return rc;

@@ -181,16 +181,33 @@ slice(int64_t deadline)
 {
     int64_t left = ndi_deadline_left(deadline);
 
-    return ndi_deadline(left < NDI_SLICE_NS ? left : NDI_SLICE_NS);
+    return ndi_deadline_later(left < NDI_SLICE_NS ? left : NDI_SLICE_NS);
+}
+
+/* The first slice was in vain: from now on the deadline runs, and it has done
+ * so for that slice, if it was waited for. */
+static void
+slice_over(int64_t *deadline, int rc)
+{
+    int64_t waited = rc == NDS_ETIMEDOUT ? NDI_SLICE_NS : 0;
+    int64_t left = ndi_deadline_left(*deadline);
+
+    if (*deadline < NDS_FOREVER) {
+        *deadline = ndi_deadline(left > waited ? left - waited : 1);
+    }
 }
 
 /* Before and after each try to send; NDS_EAGAIN: try again. */
 static int
-send_ended(nds_pipe *p, int rc, int64_t deadline)
+send_ended(nds_pipe *p, int rc, int64_t *until)
 {
+    int64_t deadline;
+
     if (rc != NDS_ETIMEDOUT && rc != NDS_EAGAIN) {
         return rc;
     }
+    slice_over(until, rc);
+    deadline = *until;
     if (end_is_gone(p->hub, 1 - p->end)) {
         return broken();
     }
@@ -213,7 +230,7 @@ int
 nds_pipe_send(nds_pipe *p, const nds_array *a, const nds_tag *tag,
               int64_t timeout_ns)
 {
-    int64_t deadline = ndi_deadline(timeout_ns);
+    int64_t deadline = ndi_deadline_later(timeout_ns);
     struct ndi_chan *c = out_of(p);
     int rc = send_ready(p, c);
 
@@ -222,7 +239,7 @@ nds_pipe_send(nds_pipe *p, const nds_array *a, const nds_tag *tag,
     }
     do {
         rc = ndi_item_put(c, a, tag, deadline == 0 ? 0 : slice(deadline));
-        rc = send_ended(p, rc, deadline);
+        rc = send_ended(p, rc, &deadline);
     } while (rc == 1);
     return rc;
 }
@@ -231,7 +248,7 @@ int
 nds_pipe_send_move(nds_pipe *p, nds_array **a, const nds_tag *tag,
                    int64_t timeout_ns)
 {
-    int64_t deadline = ndi_deadline(timeout_ns);
+    int64_t deadline = ndi_deadline_later(timeout_ns);
     struct ndi_chan *c = out_of(p);
     int rc = send_ready(p, c);
 
@@ -240,7 +257,7 @@ nds_pipe_send_move(nds_pipe *p, nds_array **a, const nds_tag *tag,
     }
     do {
         rc = ndi_item_put_move(c, a, tag, deadline == 0 ? 0 : slice(deadline));
-        rc = send_ended(p, rc, deadline);
+        rc = send_ended(p, rc, &deadline);
     } while (rc == 1);
     return rc;
 }
@@ -249,7 +266,7 @@ int
 nds_pipe_loan(nds_pipe *p, nds_array **loan, const nds_dtype *dtype, int ndim,
               const int64_t *shape, int64_t timeout_ns)
 {
-    int64_t deadline = ndi_deadline(timeout_ns);
+    int64_t deadline = ndi_deadline_later(timeout_ns);
     struct ndi_chan *c = out_of(p);
     int rc = send_ready(p, c);
 
@@ -260,7 +277,7 @@ nds_pipe_loan(nds_pipe *p, nds_array **loan, const nds_dtype *dtype, int ndim,
     do {
         rc = ndi_item_loan(c, loan, dtype, ndim, shape,
                            deadline == 0 ? 0 : slice(deadline));
-        rc = send_ended(p, rc, deadline);
+        rc = send_ended(p, rc, &deadline);
     } while (rc == 1);
     return rc;
 }
@@ -308,7 +325,7 @@ recv_ended(nds_pipe *p, struct ndi_chan *c, int64_t deadline)
 int
 nds_pipe_recv(nds_pipe *p, nds_array **out, nds_tag *tag, int64_t timeout_ns)
 {
-    int64_t deadline = ndi_deadline(timeout_ns);
+    int64_t deadline = ndi_deadline_later(timeout_ns);
     struct ndi_chan *c = in_of(p);
     int looks = 0;
     int rc;
@@ -323,6 +340,7 @@ nds_pipe_recv(nds_pipe *p, nds_array **out, nds_tag *tag, int64_t timeout_ns)
         rc = ndi_item_get(c, NDI_GET, out, tag,
                           deadline == 0 || gone ? 0 : slice(deadline));
         if (rc == NDS_EAGAIN || rc == NDS_ETIMEDOUT) {
+            slice_over(&deadline, rc);
             rc = recv_ended(p, c, deadline);
         }
         // A try looks again after the burial of who sent, not for ever.

@@ -106,20 +106,20 @@ int
 nds_queue_put(nds_queue *q, const nds_array *a, const nds_tag *tag,
               int64_t timeout_ns)
 {
-    return ndi_item_put(chan_of(q), a, tag, ndi_deadline(timeout_ns));
+    return ndi_item_put(chan_of(q), a, tag, ndi_deadline_later(timeout_ns));
 }
 
 int
 nds_queue_put_move(nds_queue *q, nds_array **a, const nds_tag *tag,
                    int64_t timeout_ns)
 {
-    return ndi_item_put_move(chan_of(q), a, tag, ndi_deadline(timeout_ns));
+    return ndi_item_put_move(chan_of(q), a, tag, ndi_deadline_later(timeout_ns));
 }
 
 int
 nds_queue_put_none(nds_queue *q, int64_t timeout_ns)
 {
-    return ndi_item_put_none(chan_of(q), ndi_deadline(timeout_ns));
+    return ndi_item_put_none(chan_of(q), ndi_deadline_later(timeout_ns));
 }
 
 int
@@ -134,7 +134,7 @@ int
 nds_queue_get(nds_queue *q, nds_array **out, nds_tag *tag, int64_t timeout_ns)
 {
     return ndi_item_get(chan_of(q), NDI_GET, out, tag,
-                        ndi_deadline(timeout_ns));
+                        ndi_deadline_later(timeout_ns));
 }
 
 int
@@ -150,7 +150,7 @@ nds_queue_loan(nds_queue *q, nds_array **loan, const nds_dtype *dtype,
                int ndim, const int64_t *shape, int64_t timeout_ns)
 {
     return ndi_item_loan(chan_of(q), loan, dtype, ndim, shape,
-                         ndi_deadline(timeout_ns));
+                         ndi_deadline_later(timeout_ns));
 }
 
 int
@@ -172,7 +172,7 @@ nds_queue_take(nds_queue *q, nds_array **out, nds_tag *tag,
                int64_t timeout_ns)
 {
     return ndi_item_get(chan_of(q), NDI_TAKE, out, tag,
-                        ndi_deadline(timeout_ns));
+                        ndi_deadline_later(timeout_ns));
 }
 
 int

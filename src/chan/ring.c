@@ -21,17 +21,13 @@
 #include <string.h>
 
 int
-ndi_chan_me(struct ndi_chan *c, uint32_t *me)
+ndi_chan_me_anew(struct ndi_chan *c, uint32_t *me)
 {
-    struct ndi_party *p = &c->hub->segment->party;
-    uint64_t owner = ndi_party_self(p);
-    int rc;
+    uint64_t owner;
+    int rc = ndi_party_join(&c->hub->segment->party, &owner);
 
-    if (NDI_UNLIKELY(owner == 0)) {
-        rc = ndi_party_join(p, &owner);
-        if (rc < 0) {
-            return rc;
-        }
+    if (rc < 0) {
+        return rc;
     }
     *me = ndi_owner_index(owner) + 1;
     if (*me == 0 || *me > c->hub->party_count) {

@@ -102,6 +102,29 @@ nds_view_init_strided(nds_view *out, const nds_dtype *dtype, void *base,
 }
 
 int
+ndi_view_packed(nds_view *out, const nds_dtype *dtype, void *data, int ndim,
+                const int64_t *shape, char order)
+{
+    int rc = 0;
+
+    ndi_view_clear(out);
+    out->dtype = nds_dtype_get(dtype);
+    out->data = data;
+    out->ndim = ndim;
+    for (int i = 0; i < ndim; i++) {
+        out->shape[i] = shape[i];
+    }
+    ndi_strides_fill(out->strides, dtype->itemsize, ndim, shape, order);
+    if (dtype->base != NULL) {
+        rc = absorb_subarray(out);
+    }
+    if (rc < 0) {
+        nds_view_fini(out);
+    }
+    return rc;
+}
+
+int
 nds_view_init(nds_view *out, const nds_dtype *dtype, void *data, size_t nbytes,
               int ndim, const int64_t *shape)
 {

@@ -9,6 +9,10 @@
 void ndi_view_clear(nds_view *v);
 /* dtype (counted), data, ndim and flags; no shape, no strides. */
 void ndi_view_like(nds_view *out, const nds_view *v);
+/* Over memory that is known to hold it, one element behind the other in the
+ * order 'C' or 'F'. NDS_ESHAPE: too many dimensions with a sub-array's. */
+int ndi_view_packed(nds_view *out, const nds_dtype *dtype, void *data,
+                    int ndim, const int64_t *shape, char order);
 /* v with the strides it has under `shape`; false if it does not broadcast.
  * Leading extents of 1 beyond ndim are dropped if `drop`. */
 bool ndi_view_stretch(nds_view *out, const nds_view *v, int ndim,

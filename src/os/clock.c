@@ -30,13 +30,27 @@ ndi_deadline(int64_t timeout_ns)
     return at;
 }
 
+// One that does not run yet: -1 - its nanoseconds, which is below NDS_FOREVER.
+int64_t
+ndi_deadline_later(int64_t timeout_ns)
+{
+    return timeout_ns == 0 ? 0
+           : timeout_ns < 0 ? NDS_FOREVER : -1 - timeout_ns;
+}
+
+int64_t
+ndi_deadline_begin(int64_t deadline)
+{
+    return deadline < NDS_FOREVER ? ndi_deadline(-1 - deadline) : deadline;
+}
+
 int64_t
 ndi_deadline_left(int64_t deadline)
 {
     int64_t left;
 
     if (deadline < 0) {
-        return INT64_MAX;
+        return deadline < NDS_FOREVER ? -1 - deadline : INT64_MAX;
     }
     if (deadline == 0) {
         return 0;

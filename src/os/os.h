@@ -22,6 +22,10 @@ int64_t ndi_now_ns(void); /* CLOCK_MONOTONIC */
 
 /* A deadline is an absolute time; NDS_FOREVER stays -1, 0 stays 0 (try). */
 int64_t ndi_deadline(int64_t timeout_ns);
+/* The same, but time runs from ndi_deadline_begin() on, and no clock is read
+ * before: mostly nothing waits. Until then all of it is left. */
+int64_t ndi_deadline_later(int64_t timeout_ns);
+int64_t ndi_deadline_begin(int64_t deadline); /* one that runs stays */
 /* Nanoseconds left, >= 0; INT64_MAX for ever; 0 when over. */
 int64_t ndi_deadline_left(int64_t deadline);
 bool ndi_deadline_over(int64_t deadline);
