@@ -161,6 +161,34 @@ NDS_API int nds_array_generation(const nds_array *a, uint64_t *data_gen);
 NDS_API int nds_array_wait_changed(nds_array *a, uint64_t after,
                                    int64_t timeout_ns);
 
+/*
+ * nds_array_token_export - some 50 bytes by which another process attaches
+ *
+ *   a       shareable, named, or mapped from a file; a view of one as well.
+ *           Read-only ones are attached read-only.
+ *   hold_ns the memory is kept for the receiver by this process, also when all
+ *           handles here are closed: until one has attached, this process
+ *           ends, or the time is over (NDS_FOREVER: no time)
+ *   token   heap bytes without meaning to anybody else      [caller frees]
+ *
+ * A token travels any way you like (a pipe, a pickle, a message) within one
+ * machine. The receiver may look into this process's /proc/PID/fd: the same
+ * user, or root, and processes of one pid namespace.
+ *
+ * Errors     NDS_EINVAL heap and copy-on-write arrays: copy them first
+ * Threads    MT-safe; one thread of the library waits for the receivers while
+ *            tokens are on their way
+ * Fork       a child holds nothing for tokens of its parent
+ * Crash      nothing has a name, so nothing stays behind, whoever is killed
+ */
+NDS_API int nds_array_token_export(nds_array *a, int64_t hold_ns,
+                                   void **token, size_t *nbytes);
+/* Trusts nothing in the token. NDS_ENOENT: nobody holds the memory any more;
+ * NDS_ESTALE: the name or path now means another array; NDS_EPERM: the
+ * sender is another user's process; NDS_EFORMAT. */
+NDS_API int nds_array_token_import(nds_array **out, const void *token,
+                                   size_t nbytes);
+
 /* What another process gets when an array crosses (proc.h). */
 enum nds_pass {
     NDS_BY_VALUE = 0, /* neither side sees the other's later writes */

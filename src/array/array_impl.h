@@ -9,6 +9,7 @@
 #include <base/spare.h>
 #include <mem/segment.h>
 #include <ndshare/array.h>
+#include <os/os.h>
 
 #define NDI_DATA_OFF 4096      /* where the data of a shared array starts ... */
 #define NDI_DATA_OFF_LONG 8192 /* ... after a header that is longer */
@@ -80,5 +81,16 @@ int ndi_ticket_unpack_geometry(struct ndi_parcel *p, struct ndi_segment *s,
  * NDS_BY_VALUE copies what somebody could still write. */
 int ndi_ticket_pack(nds_array *a, enum nds_pass pass, struct ndi_parcel *p);
 int ndi_ticket_unpack(struct ndi_parcel *p, nds_array **out);
+
+/* ---- pin.c: memory kept until who was told of it has it ----------------- */
+struct ndi_pin {
+    uint64_t serial;       /* what the receiver writes ... */
+    struct ndi_procfd ack; /* ... there */
+};
+/* Keeps the block for hold_ns (NDS_FOREVER: until acknowledged). */
+int ndi_pin_add(nds_block *b, int64_t hold_ns, struct ndi_pin *out);
+/* In the receiver: tells the sender through its pipe that it has the memory. No
+ * failure: what is not told ends with the hold. */
+void ndi_pin_acknowledge(const struct ndi_procfd *pipe, uint64_t serial);
 
 #endif

@@ -49,6 +49,7 @@ ndi_fork_epoch(void)
  * order is the one in which the code nests them. Which lock comes where:
  */
 enum ndi_fork_rank {
+    NDI_FORK_PINS,    /* array/pin.c: letting go of memory takes all below */
     NDI_FORK_SERVER,  /* proc/start_server.c: over the reaper and joining */
     NDI_FORK_REAPER,  /* proc/reaper.c */
     NDI_FORK_JOIN,    /* sync/party.c: burial may free private memory */
@@ -191,6 +192,18 @@ int ndi_epoll_add(int epoll, int fd, void *tag);
 void ndi_epoll_remove(int epoll, int fd);
 /* How many tags, at least 1; -ETIMEDOUT. */
 int ndi_epoll_wait(int epoll, void **tags, int room, int64_t deadline);
+
+/* ---- procfd.c: what another process holds open --------------------------- */
+struct ndi_procfd {
+    pid_t pid;
+    int number; /* of the descriptor there */
+    dev_t dev;  /* the file it must lead to */
+    ino_t ino;
+};
+/* A new open file description on it. -ENOENT: the process or its descriptor is
+ * gone or leads elsewhere; -EACCES: we may not look into that process. */
+int ndi_procfd_open(int *fd, const struct ndi_procfd *what, int flags);
+int ndi_pipe(int out[2]); /* read end, write end; neither blocks */
 
 /* ---- rand.c ------------------------------------------------------------- */
 int ndi_random_bytes(void *out, size_t nbytes);

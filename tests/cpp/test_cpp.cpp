@@ -124,6 +124,7 @@ START_TEST(names_and_locks)
     std::string name = fresh("array");
     nds::array a = nds::array::create<float>(name.c_str(), {3});
     nds::array b = nds::array::attach(name.c_str(), NDS_READ);
+    ck_assert_str_eq(nds::array::from_token(b.token()).name(), name.c_str());
     uint64_t before = a.generation();
 
     ck_assert_int_eq(code_of([&] {
@@ -141,6 +142,8 @@ START_TEST(names_and_locks)
     ck_assert(b.as<const float>()[2] == 2.5F);
     ck_assert_int_eq(code_of([&] { b.fill(1); }), NDS_EREADONLY);
     nds::array::unlink(name.c_str());
+    ck_assert_int_eq(code_of([&] { nds::array::from_token("no token"); }),
+                     NDS_EFORMAT);
     ck_assert_int_eq(code_of([&] { nds::array::attach(name.c_str()); }),
                      NDS_ENOENT);
     ck_assert(b.as<const float>()[0] == 2.5F);

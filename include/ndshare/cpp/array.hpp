@@ -230,6 +230,27 @@ class array : public owner<nds_array, nds_array_close>
     {
         return create(name, dtype::of<T>(), extents, opts);
     }
+    /* What token() of another process gave. */
+    static array
+    from_token(const std::string &token)
+    {
+        return made<array>(nds_array_token_import, token.data(),
+                           token.size());
+    }
+    /* Bytes by which another process attaches this array; its memory is kept
+     * for it that long (nds_array_token_export). */
+    std::string
+    token(timeout hold = std::chrono::seconds(60)) const
+    {
+        void *bytes = nullptr;
+        std::size_t nbytes = 0;
+
+        check(nds_array_token_export(get(), nanoseconds(hold), &bytes,
+                                     &nbytes));
+        std::string text(static_cast<const char *>(bytes), nbytes);
+        std::free(bytes);
+        return text;
+    }
     /* An existing name; waits for it to appear for as long as `wait`. */
     static array
     attach(const char *name, nds_mode mode = NDS_READWRITE,
