@@ -2,20 +2,24 @@
 /*
  * err.c - the thread-local record of the last failure
  *
- * The text lives in a fixed buffer of the thread, so that failing needs no
- * memory and a thread's end frees nothing. A text that does not fit is cut
- * with "..." at its end.
+ * The text lives in a buffer that a thread gets with its first failure: as
+ * a thread-local array it would keep the library from being loaded by a
+ * running program (Python), where there is little room for such. Without
+ * memory the text is the general one of the code. A text that does not fit is
+ * cut with "..." at its end.
  */
 #include <base/fail.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define NDI_ERR_ROOM 2048
 
-static _Thread_local char err_text[NDI_ERR_ROOM];
+static _Thread_local char *err_text; // NULL or NDI_ERR_ROOM bytes
 static _Thread_local nds_error err_record = {0, 0, ""};
 
 static const struct err_row {
@@ -78,6 +82,38 @@ nds_version(void)
     return NDS_VERSION_TEXT;
 }
 
+/* ---- the buffer --------------------------------------------------------- */
+
+static pthread_key_t at_end;
+static bool at_end_works;
+
+static void
+give_back(void *text)
+{
+    free(text);
+    err_text = NULL;
+    err_record = (nds_error){0, 0, ""};
+}
+
+__attribute__((constructor)) static void
+err_early(void)
+{
+    at_end_works = pthread_key_create(&at_end, give_back) == 0;
+}
+
+static bool
+have_text(void)
+{
+    if (err_text == NULL && at_end_works) {
+        err_text = calloc(1, NDI_ERR_ROOM);
+        if (err_text != NULL && pthread_setspecific(at_end, err_text) != 0) {
+            free(err_text);
+            err_text = NULL;
+        }
+    }
+    return err_text != NULL;
+}
+
 /* Adds to the text from `at` on; marks a cut. Returns the new length. */
 static size_t
 append(size_t at, const char *fmt, va_list ap)
@@ -113,6 +149,10 @@ set_record(int code, int err, const char *fmt, va_list ap)
 
     if (n >= (int)sizeof text) {
         memcpy(text + sizeof text - 4, "...", 4);
+    }
+    if (!have_text()) {
+        err_record = (nds_error){code, err, nds_strerror(code)};
+        return;
     }
     memcpy(err_text, text, strnlen(text, sizeof text - 1) + 1);
     if (err != 0) {
@@ -158,8 +198,14 @@ int
 ndi_fail_more(int code, const char *fmt, ...)
 {
     va_list ap;
-    size_t at = strlen(err_text);
+    size_t at;
 
+    if (!have_text()) {
+        err_record = (nds_error){code, err_record.saved_errno,
+                                 nds_strerror(code)};
+        return code;
+    }
+    at = strlen(err_text);
     if (at + 1 < NDI_ERR_ROOM) {
         err_text[at++] = '\n';
         err_text[at] = '\0';
