@@ -111,6 +111,11 @@ NDS_API int nds_conn_send_array(nds_conn *c, nds_array *a,
 /* NDS_EDTYPE what came is no array; it is gone. */
 NDS_API int nds_conn_recv_array(nds_conn *c, nds_array **out,
                                 int64_t timeout_ns);
+/* v[...] = what comes, with broadcasting and casting. Straight into v's memory
+ * if dtype, shape and order are the same, and 64 KiB or more come. On failure
+ * the content of v is undefined. NDS_EDTYPE, NDS_ESHAPE, NDS_EREADONLY */
+NDS_API int nds_conn_recv_array_into(nds_conn *c, const nds_view *v,
+                                     int64_t timeout_ns);
 
 /* Python's send_bytes and recv_bytes: one message of raw bytes. */
 NDS_API int nds_conn_send_bytes(nds_conn *c, const void *data, size_t nbytes,

@@ -23,6 +23,7 @@
 #include <ndshare/cpp/array.hpp>
 #include <ndshare/cpp/base.hpp>
 #include <ndshare/cpp/chan.hpp>
+#include <ndshare/cpp/conn.hpp>
 #include <ndshare/cpp/manager.hpp>
 #include <ndshare/cpp/proc.hpp>
 #include <ndshare/cpp/sync.hpp>

@@ -23,6 +23,44 @@
  * NDS_EREFUSED a name, opcode or dtype that is not let in, NDS_ELIMIT. */
 int ndi_pickle_read(nds_value **out, const void *data, size_t nbytes);
 
+/*
+ * A message of `nbytes` that is still on its way. fill fetches exactly so many
+ * bytes; what it returns, if not 0, is what the reading returns. Bytes objects
+ * of `direct` and more are fetched into memory that an array then takes over;
+ * or, if there are exactly as many as `into` (may be NULL) has, into that: then
+ * the result, which may view that memory, must not outlive it. What is behind
+ * STOP is not fetched.
+ */
+struct ndi_source {
+    int (*fill)(void *ctx, void *to, size_t nbytes);
+    void *ctx;
+    uint64_t nbytes;
+    void *into;
+    size_t into_nbytes;
+    size_t chunk;  /* 0: 16 KiB at a time */
+    size_t direct; /* 0: 64 KiB */
+};
+int ndi_pickle_read_from(nds_value **out, const struct ndi_source *source);
+
+/* ---- window.c: what is at hand of a message ---- */
+struct ndi_window {
+    const unsigned char *data;
+    size_t nbytes;
+    size_t at;        /* the next byte */
+    uint64_t before;  /* bytes of the message before data */
+    uint64_t outside; /* bytes that are not here yet */
+    const struct ndi_source *source; /* or NULL: all is here */
+    unsigned char *buf;
+    size_t room;
+};
+uint64_t ndi_window_left(const struct ndi_window *w);
+uint64_t ndi_window_at(const struct ndi_window *w);
+/* So many bytes from `at` on, or all that is left, lie in one piece. */
+int ndi_window_want(struct ndi_window *w, uint64_t nbytes);
+/* The next nbytes, which are not more than are left, to where they stay. */
+int ndi_window_copy(struct ndi_window *w, void *to, size_t nbytes);
+void ndi_window_fini(struct ndi_window *w);
+
 /* A pickle as pieces: runs of `bytes` with array memory between them. */
 struct ndi_pickle_gap {
     size_t at; /* the piece comes before byte `at` of bytes */

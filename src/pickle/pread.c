@@ -10,7 +10,6 @@
  */
 #include <pickle/pickle.h>
 
-#include <base/checked.h>
 #include <base/fail.h>
 
 #include <stdlib.h>
@@ -22,10 +21,11 @@ struct list {
     size_t room;
 };
 
+#define DIRECT ((size_t)64 << 10)
+
 struct reader {
-    const unsigned char *data;
-    size_t nbytes;
-    size_t at;
+    struct ndi_window w;
+    bool into_used; /* what the caller offered for array data */
     struct list stack; /* NULL is a mark */
     struct list memo;  /* NULL where nothing was put */
     size_t memo_used;
@@ -52,19 +52,29 @@ list_add(struct list *l, nds_value *v)
 static int
 malformed(const struct reader *r, const char *what)
 {
-    return ndi_fail(NDS_EFORMAT, "pickle: %s at byte %zu of %zu", what, r->at,
-                    r->nbytes);
+    uint64_t at = ndi_window_at(&r->w);
+
+    return ndi_fail(NDS_EFORMAT, "pickle: %s at byte %llu of %llu", what,
+                    (unsigned long long)at,
+                    (unsigned long long)(at + ndi_window_left(&r->w)));
 }
 
-/* The next nbytes, lent from the message. */
+/* The next nbytes, lent from the message until the next take. */
 static int
 take(struct reader *r, uint64_t nbytes, const unsigned char **out)
 {
-    if (!ndi_range_fits(r->at, nbytes, r->nbytes)) {
-        return malformed(r, "cut short");
+    struct ndi_window *w = &r->w;
+
+    if (w->nbytes - w->at < nbytes) {
+        int rc = nbytes <= ndi_window_left(w) ? ndi_window_want(w, nbytes)
+                                              : malformed(r, "cut short");
+
+        if (rc < 0) {
+            return rc;
+        }
     }
-    *out = r->data + r->at;
-    r->at += nbytes;
+    *out = w->data + w->at;
+    w->at += nbytes;
     return 0;
 }
 
@@ -83,21 +93,6 @@ take_number(struct reader *r, int width, uint64_t *out)
         *out |= (uint64_t)p[i] << (8 * i);
     }
     return 0;
-}
-
-/* Bytes with their length in front. */
-static int
-take_counted(struct reader *r, int width, const unsigned char **out,
-             size_t *nbytes)
-{
-    uint64_t n = 0;
-    int rc = take_number(r, width, &n);
-
-    if (rc == 0) {
-        rc = take(r, n, out);
-        *nbytes = (size_t)n;
-    }
-    return rc;
 }
 
 /* Owns v (NULL: memory is out) and pushes it. */
@@ -324,13 +319,56 @@ push_long(struct reader *r, int width)
     return push_new(r, nds_value_int(value));
 }
 
+/* Data that is fetched to where it stays: into what the caller has for it, or
+ * memory that an array can take over. */
+static int
+fetch_data(struct reader *r, int kind, size_t n)
+{
+    const struct ndi_source *s = r->w.source;
+    nds_value *v = ndi_value_new(kind);
+    int rc = v != NULL ? 0 : NDS_ENOMEM;
+
+    if (rc == 0 && s->into != NULL && n == s->into_nbytes && !r->into_used) {
+        r->into_used = true;
+        v->u.text = s->into;
+        v->memory = NDI_TEXT_ALIEN;
+    } else if (rc == 0) {
+        nds_array_options opts = {.size = sizeof opts, .uninitialised = true};
+
+        // One more for the NUL behind every text.
+        rc = nds_array_new(&v->backing, NDS_UINT8, 1,
+                           (int64_t[]){(int64_t)n + 1}, &opts);
+        v->u.text = rc == 0 ? nds_array_data(v->backing) : NULL;
+    }
+    if (rc == 0) {
+        v->v.nbytes = n;
+        rc = ndi_window_copy(&r->w, v->u.text, n);
+    }
+    if (rc < 0) {
+        nds_value_free(v);
+        return rc;
+    }
+    if (v->backing != NULL) {
+        v->u.text[n] = '\0';
+    }
+    return push_new(r, v);
+}
+
 static int
 push_text(struct reader *r, int kind, int width)
 {
     const unsigned char *p = NULL;
-    size_t n = 0;
-    int rc = take_counted(r, width, &p, &n);
+    uint64_t n = 0;
+    int rc = take_number(r, width, &n);
 
+    if (rc == 0 && n > ndi_window_left(&r->w)) {
+        rc = malformed(r, "cut short");
+    }
+    if (rc == 0 && kind != NDS_VALUE_STR && r->w.source != NULL &&
+        n >= (r->w.source->direct != 0 ? r->w.source->direct : DIRECT)) {
+        return fetch_data(r, kind, (size_t)n);
+    }
+    rc = rc < 0 ? rc : take(r, n, &p);
     if (rc < 0) {
         return rc;
     }
@@ -386,16 +424,22 @@ push_global(struct reader *r, const char *module, const char *name)
 static int
 take_line(struct reader *r, char *out, size_t room)
 {
-    const unsigned char *from = r->data + r->at;
-    size_t left = r->nbytes - r->at;
-    const unsigned char *nl = memchr(from, '\n', left < room ? left : room);
+    const unsigned char *from, *nl;
+    size_t left;
+    int rc = ndi_window_want(&r->w, room);
 
+    if (rc < 0) {
+        return rc;
+    }
+    from = r->w.data + r->w.at;
+    left = r->w.nbytes - r->w.at;
+    nl = memchr(from, '\n', left < room ? left : room);
     if (nl == NULL || memchr(from, '\0', (size_t)(nl - from)) != NULL) {
         return malformed(r, "a name without an end");
     }
     memcpy(out, from, (size_t)(nl - from));
     out[nl - from] = '\0';
-    r->at += (size_t)(nl - from) + 1;
+    r->w.at += (size_t)(nl - from) + 1;
     return 0;
 }
 
@@ -472,7 +516,7 @@ skip_frame(struct reader *r)
     uint64_t n = 0;
     int rc = take_number(r, 8, &n);
 
-    if (rc == 0 && n > r->nbytes - r->at) {
+    if (rc == 0 && n > ndi_window_left(&r->w)) {
         rc = malformed(r, "a frame longer than the message");
     }
     return rc;
@@ -572,8 +616,9 @@ step(struct reader *r, unsigned char op)
     case 0x81: return call(r, true);
     case 0x62: return build(r);
     default:
-        return ndi_fail(NDS_EREFUSED, "pickle: opcode 0x%02x at byte %zu is "
-                        "not let in", op, r->at - 1);
+        return ndi_fail(NDS_EREFUSED, "pickle: opcode 0x%02x at byte %llu is "
+                        "not let in", op,
+                        (unsigned long long)ndi_window_at(&r->w) - 1);
     }
 }
 
@@ -617,7 +662,7 @@ settle(nds_value *v, int depth)
         }
     }
     v->mark = 2;
-    v->height = (uint16_t)height;
+    v->height = (uint8_t)height;
     v->weight = weight;
     return 0;
 }
@@ -665,29 +710,74 @@ run(struct reader *r, nds_value **out)
     return rc;
 }
 
-int
-ndi_pickle_read(nds_value **out, const void *data, size_t nbytes)
+/* A text of the result that is an array's memory too gets its own. */
+static int
+part(nds_value *v)
 {
-    struct reader r = {.data = data, .nbytes = nbytes};
-    int rc;
+    char *own;
 
-    *out = NULL;
-    rc = run(&r, out);
-    // Knots cannot free themselves: every container that is not in the result
-    // (which settle() has marked) is emptied first.
-    for (size_t i = 0; i < r.all.count; i++) {
-        if (rc < 0 || r.all.items[i]->mark != 2) {
-            ndi_value_clear(r.all.items[i]);
+    if (!ndi_value_has_text(v) || v->memory == NDI_TEXT_OWN) {
+        return 0;
+    }
+    own = malloc(v->v.nbytes + 1);
+    if (own == NULL) {
+        return ndi_fail_nomem(v->v.nbytes, "a text");
+    }
+    memcpy(own, v->u.text, v->v.nbytes);
+    own[v->v.nbytes] = '\0';
+    nds_array_close(ndi_steal(&v->backing));
+    v->u.text = own;
+    v->memory = NDI_TEXT_OWN;
+    return 0;
+}
+
+static int
+read_all(struct reader *r, nds_value **out)
+{
+    int rc = run(r, out);
+
+    for (size_t i = 0; rc == 0 && i < r->all.count; i++) {
+        if (r->all.items[i]->mark == 2) {
+            rc = part(r->all.items[i]);
         }
     }
-    for (size_t i = 0; i < r.all.count; i++) {
-        nds_value *v = r.all.items[i];
+    if (rc < 0 && *out != NULL) {
+        nds_value_free(ndi_steal(out));
+    }
+    // Knots cannot free themselves: every container that is not in the result
+    // (which settle() has marked) is emptied first.
+    for (size_t i = 0; i < r->all.count; i++) {
+        if (rc < 0 || r->all.items[i]->mark != 2) {
+            ndi_value_clear(r->all.items[i]);
+        }
+    }
+    for (size_t i = 0; i < r->all.count; i++) {
+        nds_value *v = r->all.items[i];
 
         v->mark = 0;
         nds_value_free(v);
     }
-    free(r.stack.items);
-    free(r.memo.items);
-    free(r.all.items);
+    free(r->stack.items);
+    free(r->memo.items);
+    free(r->all.items);
+    ndi_window_fini(&r->w);
     return rc;
+}
+
+int
+ndi_pickle_read(nds_value **out, const void *data, size_t nbytes)
+{
+    struct reader r = {.w = {.data = data, .nbytes = nbytes}};
+
+    *out = NULL;
+    return read_all(&r, out);
+}
+
+int
+ndi_pickle_read_from(nds_value **out, const struct ndi_source *source)
+{
+    struct reader r = {.w = {.outside = source->nbytes, .source = source}};
+
+    *out = NULL;
+    return read_all(&r, out);
 }

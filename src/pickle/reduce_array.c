@@ -79,11 +79,49 @@ transpose(nds_array **a, const nds_value *axes)
     return rc;
 }
 
+/* Over the memory the data was fetched into: nothing is copied. */
 static int
-make_array(const struct raw *raw, nds_array **out)
+take_over(const struct raw *raw, int ndim, const int64_t *shape,
+          nds_array **out)
+{
+    nds_value *data = (nds_value *)raw->data;
+    nds_view v;
+    int rc = nds_view_init_strided(&v, raw->dtype->u.dtype, data->u.text,
+                                   data->v.nbytes, 0, ndim, shape, NULL,
+                                   raw->order);
+
+    if (rc < 0) {
+        return rc;
+    }
+    if (data->memory == NDI_TEXT_ALIEN) {
+        rc = nds_array_from_memory(out, &v, NULL, NULL);
+    } else {
+        rc = nds_array_wrap(out, data->backing, &v);
+        if (rc == 0) {
+            data->memory = NDI_TEXT_LENT;
+        }
+    }
+    nds_view_fini(&v);
+    return rc;
+}
+
+static int
+copy_data(const struct raw *raw, int ndim, const int64_t *shape,
+          nds_array **out)
 {
     nds_array_options opts = {.size = sizeof opts, .reach = NDS_HEAP,
                               .order = raw->order, .uninitialised = true};
+    int rc = nds_array_new(out, raw->dtype->u.dtype, ndim, shape, &opts);
+
+    if (rc == 0 && raw->data->v.nbytes != 0) {
+        memcpy(nds_array_data(*out), raw->data->u.text, raw->data->v.nbytes);
+    }
+    return rc;
+}
+
+static int
+make_array(const struct raw *raw, nds_array **out)
+{
     int64_t shape[NDS_MAX_NDIM];
     nds_array *a = NULL, *fixed;
     int64_t nbytes;
@@ -107,10 +145,11 @@ make_array(const struct raw *raw, nds_array **out)
                         "%zu bytes of data", (long long)nbytes,
                         raw->data->v.nbytes);
     }
-    rc = nds_array_new(&a, raw->dtype->u.dtype, ndim, shape, &opts);
-    if (rc == 0 && nbytes != 0) {
-        memcpy(nds_array_data(a), raw->data->u.text, (size_t)nbytes);
-    }
+    rc = nbytes != 0 && (raw->data->memory == NDI_TEXT_ALIEN ||
+                         (raw->data->memory == NDI_TEXT_OWN &&
+                          raw->data->backing != NULL))
+             ? take_over(raw, ndim, shape, &a)
+             : copy_data(raw, ndim, shape, &a);
     if (rc == 0 && raw->axes != NULL) {
         rc = transpose(&a, raw->axes);
     }

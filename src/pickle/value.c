@@ -78,7 +78,10 @@ nds_value_free(nds_value *v)
     }
     ndi_value_clear(v);
     if (ndi_value_has_text(v)) {
-        free(v->u.text);
+        if (v->backing == NULL && v->memory != NDI_TEXT_ALIEN) {
+            free(v->u.text);
+        }
+        nds_array_close(v->backing);
     } else if (v->kind == NDS_VALUE_ARRAY || v->kind == NDS_VALUE_SCALAR) {
         nds_array_close(v->u.array);
     } else if (v->kind == NDS_VALUE_DTYPE) {

@@ -54,11 +54,19 @@ struct ndi_symbol {
     const char *dtype; /* of a class that names one: "<f8", "U", else NULL */
 };
 
+/* Whose memory a text is. */
+enum ndi_text_memory {
+    NDI_TEXT_OWN,   /* heap, or `backing` if that is not NULL */
+    NDI_TEXT_LENT,  /* backing's, which an array has taken over */
+    NDI_TEXT_ALIEN  /* the caller's, while a pickle is read */
+};
+
 struct nds_value {
     uint32_t refs;
     uint8_t kind; /* enum nds_value_kind or ndi_value_kind */
     uint8_t mark; /* reader: 0 unseen, 1 open, 2 done */
-    uint16_t height;
+    uint8_t height;
+    uint8_t memory; /* enum ndi_text_memory */
     union {
         bool truth;
         int64_t integer;
@@ -76,6 +84,7 @@ struct nds_value {
     size_t count;
     size_t room;
     uint64_t weight; /* reader: values it would be without sharing */
+    nds_array *backing; /* of a large text that was fetched */
 };
 
 /* ---- value.c ---- */

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -360,20 +361,80 @@ nds_conn_recv_view(nds_conn *c, const nds_view *v, int64_t timeout_ns)
     return rc;
 }
 
+/* A message on its way to a reader of pickles. */
+struct incoming {
+    nds_conn *c;
+    int64_t deadline;
+    uint64_t left;
+    int rc; /* of the connection, where that failed */
+};
+
+static int
+fill(void *ctx, void *to, size_t nbytes)
+{
+    struct incoming *in = ctx;
+    int rc = ndi_sock_read(in->c->c.fd, to, nbytes, in->deadline);
+
+    if (rc < 0) {
+        in->rc = ndi_frame_failed(rc, false);
+        return in->rc;
+    }
+    in->left -= nbytes;
+    ndi_count_copied(nbytes);
+    return 0;
+}
+
+/* What the reader did not want, so that the next message can be found. */
+static void
+drain(struct incoming *in)
+{
+    unsigned char scrap[16384];
+
+    while (in->rc == 0 && in->left != 0) {
+        fill(in, scrap, in->left < sizeof scrap ? (size_t)in->left
+                                                : sizeof scrap);
+    }
+}
+
+/* Array data of exactly nbytes goes into `into`, if that is not NULL. */
+static int
+receive(nds_conn *c, nds_value **out, void *into, size_t nbytes,
+        int64_t timeout_ns)
+{
+    struct incoming in = {.c = c};
+    struct ndi_source source = {.fill = fill, .ctx = &in, .into = into,
+                                .into_nbytes = nbytes};
+    int rc = await_message(c, timeout_ns);
+
+    *out = NULL;
+    if (rc < 0) {
+        return rc;
+    }
+    source.nbytes = in.left = c->announced_nbytes;
+    in.deadline = message_deadline(c, in.left);
+    rc = ndi_pickle_read_from(out, &source);
+    if (in.rc == 0 && in.left != 0) {
+        struct nds_error e = *nds_last_error();
+        char why[300];
+
+        // Reading on may fail too, but the reader's reason comes first.
+        snprintf(why, sizeof why, "%s", e.message);
+        drain(&in);
+        if (rc < 0) {
+            ndi_fail(rc, "%s", why);
+        }
+    }
+    if (in.rc < 0) {
+        nds_value_free(ndi_steal(out));
+    }
+    in.rc = over(c, in.rc);
+    return in.rc < 0 ? in.rc : rc;
+}
+
 int
 nds_conn_recv(nds_conn *c, nds_value **out, int64_t timeout_ns)
 {
-    size_t nbytes = 0;
-    void *data = NULL;
-    int rc;
-
-    *out = NULL;
-    rc = nds_conn_recv_bytes(c, &data, &nbytes, timeout_ns);
-    if (rc == 0) {
-        rc = ndi_pickle_read(out, data, nbytes);
-    }
-    free(data);
-    return rc;
+    return receive(c, out, NULL, 0, timeout_ns);
 }
 
 int
@@ -392,6 +453,58 @@ nds_conn_recv_array(nds_conn *c, nds_array **out, int64_t timeout_ns)
     rc = lent != NULL ? nds_array_get(out, lent)
                       : ndi_fail(NDS_EDTYPE, "a message that is no array");
     nds_value_free(v);
+    return rc;
+}
+
+/* Element for element the same memory. */
+static bool
+is_same(const nds_view *a, const nds_view *b)
+{
+    bool same = a->data == b->data && a->ndim == b->ndim &&
+                nds_dtype_equal(a->dtype, b->dtype);
+
+    for (int i = 0; same && i < a->ndim; i++) {
+        same = a->shape[i] == b->shape[i] &&
+               (a->strides[i] == b->strides[i] || a->shape[i] == 1);
+    }
+    return same;
+}
+
+int
+nds_conn_recv_array_into(nds_conn *c, const nds_view *v, int64_t timeout_ns)
+{
+    bool straight = nds_view_is_contiguous(v, 'C') ||
+                    nds_view_is_contiguous(v, 'F');
+    nds_array *a, *copy = NULL;
+    nds_value *got = NULL;
+    const nds_view *from;
+    int rc;
+
+    if (v->flags & NDS_VIEW_READONLY) {
+        return ndi_fail(NDS_EREADONLY, "assignment destination is read-only");
+    }
+    rc = receive(c, &got, straight ? v->data : NULL,
+                 (size_t)nds_view_nbytes(v), timeout_ns);
+    if (rc < 0) {
+        return rc;
+    }
+    a = nds_value_as_array(got);
+    if (a == NULL) {
+        rc = ndi_fail(NDS_EDTYPE, "a message that is no array");
+        goto out;
+    }
+    from = nds_array_view(a);
+    if (nds_view_overlaps(from, v)) {
+        if (is_same(from, v)) {
+            goto out; // it is there already
+        }
+        rc = nds_array_copy(&copy, from, NULL);
+        from = rc == 0 ? nds_array_view(copy) : from;
+    }
+    rc = rc < 0 ? rc : nds_assign(v, from);
+out:
+    nds_array_close(copy);
+    nds_value_free(got);
     return rc;
 }
 

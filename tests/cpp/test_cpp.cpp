@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <unistd.h>
 
 using namespace std::chrono_literals;
@@ -311,6 +312,38 @@ START_TEST(managers)
 }
 END_TEST
 
+START_TEST(connections)
+{
+    nds::listener door("", "key");
+    std::thread peer([&] {
+        nds::conn c = nds::conn::connect(door.address(), "key");
+        nds::array a = nds::array::zeros<float>({300, 200});
+
+        a.fill(3);
+        c.send(a);
+        c.send(a);
+        c.send_bytes("a\0b", 3);
+        c.send(nds::value::parse("{'x': 1}"));
+    });
+    nds::conn c = door.accept(std::chrono::seconds(20));
+    nds::array into = nds::array::zeros<float>({300, 200});
+    int n = 0;
+
+    ck_assert(double(c.recv_array().sum()) == 180000);
+    c.recv_into(into);
+    ck_assert(double(into.sum()) == 180000);
+    ck_assert(c.recv_bytes() == std::string("a\0b", 3));
+    for (nds::value &v : c) {
+        same(v.repr(), "{'x': 1}");
+        n++;
+    }
+    ck_assert_int_eq(n, 1);
+    ck_assert(c.poll());
+    peer.join();
+    ck_assert_int_eq(code_of([&] { door.accept(nds::at_once); }), NDS_EAGAIN);
+}
+END_TEST
+
 /* Here and not among the C tests, for their build has no such limit. */
 START_TEST(threads)
 {
@@ -348,6 +381,7 @@ main(int argc, char **argv)
     tcase_add_test(t, locks);
     tcase_add_test(t, processes);
     tcase_add_test(t, managers);
+    tcase_add_test(t, connections);
     tcase_add_test(t, threads);
     suite_add_tcase(s, t);
     srunner_run_all(r, CK_ENV);

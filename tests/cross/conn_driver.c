@@ -55,18 +55,20 @@ new_array(nds_conn *c, nds_array **a)
 }
 
 /* 'elements': an array to make one like, then the elements of it, which go
- * into the array and come back out of it. */
+ * into the array and come back out of it. 'into': the same with arrays whole. */
 static int
-do_elements(nds_conn *c)
+do_into(nds_conn *c, bool elements)
 {
     nds_array *a = NULL;
     int rc = new_array(c, &a);
 
     if (rc == 0) {
-        rc = nds_conn_recv_view(c, nds_array_view(a), WAIT);
+        rc = elements ? nds_conn_recv_view(c, nds_array_view(a), WAIT)
+                      : nds_conn_recv_array_into(c, nds_array_view(a), WAIT);
     }
     if (rc == 0) {
-        rc = nds_conn_send_view(c, nds_array_view(a), WAIT);
+        rc = elements ? nds_conn_send_view(c, nds_array_view(a), WAIT)
+                      : nds_conn_send_array(c, a, WAIT);
     }
     nds_array_close(a);
     return rc;
@@ -113,8 +115,8 @@ obey(nds_conn *c, const nds_value *v, const char *word, bool *stop)
     if (strcmp(word, "bytes") == 0) {
         return do_bytes(c);
     }
-    if (strcmp(word, "elements") == 0) {
-        return do_elements(c);
+    if (strcmp(word, "elements") == 0 || strcmp(word, "into") == 0) {
+        return do_into(c, *word == 'e');
     }
     if (strcmp(word, "sum") == 0) {
         return do_sum(c);

@@ -180,6 +180,17 @@ def elements(conn):
         check((a == b).all())
 
 
+def into(conn):
+    for a in (np.arange(12.0).reshape(3, 4), np.arange(500000, dtype="i2"),
+              np.ones((300, 400)).T + np.arange(300.0),
+              np.arange(40000, dtype=">i4")):
+        for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+            conn.send("into")
+            conn.send(np.zeros(a.shape, a.dtype))
+            conn.send_bytes(pickle.dumps(a, protocol))
+            check((conn.recv() == a).all(), a.shape, protocol)
+
+
 def large(conn):
     """80 MB, both directions and forms."""
     a = np.random.default_rng(1).random(10000000) if hasattr(
@@ -203,6 +214,7 @@ def everything(conn, big):
     if np is not None:
         arrays(conn)
         elements(conn)
+        into(conn)
         if big:
             large(conn)
 

@@ -110,6 +110,111 @@ START_TEST(arrays_cross)
 }
 END_TEST
 
+/* Straight, cast, broadcast, in another order, and small. */
+START_TEST(arrays_go_into_an_array)
+{
+    static const struct {
+        int64_t from[2], to[2];
+        char order;
+        bool other_dtype;
+    } each[] = {
+        {{300, 200}, {300, 200}, 'C', false},
+        {{300, 200}, {300, 200}, 'F', false},
+        {{300, 200}, {300, 200}, 'C', true},
+        {{1, 60000}, {3, 60000}, 'C', false},
+        {{3, 2}, {3, 2}, 'C', false},
+    };
+    nds_array_options opts = {.size = sizeof opts, .order = each[_i].order};
+    nds_array *a, *b, *want;
+    pthread_t t;
+
+    ck_assert_int_eq(nds_array_new(&a, NDS_INT32, 2, each[_i].from, &opts),
+                     0);
+    number(a);
+    ck_assert_int_eq(nds_array_new(&b, each[_i].other_dtype ? NDS_FLOAT32
+                                                            : NDS_INT32, 2,
+                                   each[_i].to, NULL), 0);
+    ck_assert_int_eq(nds_array_new(&want, nds_array_view(b)->dtype, 2,
+                                   each[_i].to, NULL), 0);
+    ck_assert_int_eq(nds_assign(nds_array_view(want), nds_array_view(a)), 0);
+    pthread_create(&t, NULL, send_it, a);
+    ck_assert_int_eq(nds_conn_recv_array_into(theirs, nds_array_view(b),
+                                              NDS_SEC(20)), 0);
+    pthread_join(t, NULL);
+    ck_assert_mem_eq(nds_array_data(b), nds_array_data(want),
+                     (size_t)nds_view_nbytes(nds_array_view(b)));
+    nds_array_close(want);
+    nds_array_close(a);
+    nds_array_close(b);
+}
+END_TEST
+
+START_TEST(an_array_that_does_not_fit)
+{
+    nds_array *a, *b;
+
+    ck_assert_int_eq(nds_array_new(&a, NDS_INT32, 1, (int64_t[]){30000},
+                                   NULL), 0);
+    ck_assert_int_eq(nds_array_new(&b, NDS_INT32, 2, (int64_t[]){3, 10000},
+                                   NULL), 0);
+    send_it(a);
+    ck_assert_int_eq(nds_conn_recv_array_into(theirs, nds_array_view(b),
+                                              NDS_SEC(20)), NDS_ESHAPE);
+    // The connection goes on.
+    send_it(b);
+    ck_assert_int_eq(nds_conn_recv_array_into(theirs, nds_array_view(b),
+                                              NDS_SEC(20)), 0);
+    nds_array_close(a);
+    nds_array_close(b);
+}
+END_TEST
+
+/* The same bytes as a value and as an array's memory: two things. */
+START_TEST(bytes_stay_bytes)
+{
+    size_t n = 100000;
+    unsigned char *m = malloc(n + 200);
+    static const char head[] = "\x80\5(B\xa0\x86\1\0";
+    static const char tail[] =
+        "\x94\x8c\5numpy\x8c\7ndarray\x93(J\xa0\x86\1\0\x85\x8c\5numpy\x8c\5"
+        "dtype\x93\x8c\3|u1\x85Rh\0K\0N\x8c\1CtRt.";
+    nds_value *v;
+    size_t got;
+
+    memcpy(m, head, 8);
+    memset(m + 8, 'x', n);
+    memcpy(m + 8 + n, tail, sizeof tail - 1);
+    n += 8 + sizeof tail - 1;
+    ck_assert_int_eq(nds_conn_send_bytes(ours, m, n, NDS_SEC(5)), 0);
+    free(m);
+    ck_assert_int_eq(nds_conn_recv(theirs, &v, NDS_SEC(5)), 0);
+    memset(nds_array_data(nds_value_as_array(nds_value_item(v, 1))), 'y',
+           100000);
+    ck_assert_str_eq(nds_value_text(nds_value_item(v, 0), &got) + 99998,
+                     "xx");
+    nds_value_free(v);
+}
+END_TEST
+
+/* Whatever is not read of a refused message is passed over. */
+START_TEST(a_refused_message_ends_where_it_ends)
+{
+    size_t n = 200000;
+    unsigned char *m = calloc(1, n);
+    nds_value *v = nds_value_int(5), *w;
+
+    memcpy(m, "\x80\5\x8c\2os\x8c\6system\x93", 15);
+    ck_assert_int_eq(nds_conn_send_bytes(ours, m, n, NDS_SEC(5)), 0);
+    ck_assert_int_eq(nds_conn_recv(theirs, &w, NDS_SEC(5)), NDS_EREFUSED);
+    ck_assert_ptr_nonnull(strstr(nds_last_error()->message, "os.system"));
+    ck_assert_int_eq(nds_conn_send(ours, v, NDS_SEC(5)), 0);
+    ck_assert_int_eq(nds_conn_recv(theirs, &w, NDS_SEC(5)), 0);
+    nds_value_free(v);
+    nds_value_free(w);
+    free(m);
+}
+END_TEST
+
 START_TEST(what_is_no_array_is_said_so)
 {
     nds_value *v = nds_value_int(3);
@@ -591,6 +696,10 @@ conn_suite(void)
     tcase_add_checked_fixture(pair, open_pair, close_pair);
     tcase_add_test(pair, values_cross);
     tcase_add_loop_test(pair, arrays_cross, 0, 3);
+    tcase_add_loop_test(pair, arrays_go_into_an_array, 0, 5);
+    tcase_add_test(pair, an_array_that_does_not_fit);
+    tcase_add_test(pair, bytes_stay_bytes);
+    tcase_add_test(pair, a_refused_message_ends_where_it_ends);
     tcase_add_test(pair, what_is_no_array_is_said_so);
     tcase_add_test(pair, bytes_stay_until_there_is_room);
     tcase_add_test(pair, elements_go_into_an_array);

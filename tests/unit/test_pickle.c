@@ -19,6 +19,65 @@ static unsigned char *last_data; /* of the line above, for "=" */
 static size_t last_nbytes;
 static int accepted, refused;
 
+/* A message that comes in crumbs. */
+struct crumbs {
+    const unsigned char *at;
+    size_t left;
+};
+
+static int
+fill(void *ctx, void *to, size_t nbytes)
+{
+    struct crumbs *c = ctx;
+
+    ck_assert_uint_le(nbytes, c->left);
+    memcpy(to, c->at, nbytes);
+    c->at += nbytes;
+    c->left -= nbytes;
+    return 0;
+}
+
+static void
+pickled(const nds_value *v, struct ndi_buf *b)
+{
+    struct ndi_pickle p = {0};
+    struct iovec *iov;
+    int count;
+
+    ck_assert_int_eq(ndi_pickle_write(&p, v, 5), 0);
+    ck_assert_int_eq(ndi_pickle_pieces(&p, &iov, &count), 0);
+    for (int i = 1; i < count; i++) {
+        ndi_buf_add(b, iov[i].iov_base, iov[i].iov_len);
+    }
+    free(iov);
+    ndi_pickle_fini(&p);
+}
+
+/* From memory, and again from a source that gives a byte at a time, data of
+ * eight bytes directly: the same must come out. */
+static int
+read_both_ways(nds_value **out, const void *data, size_t nbytes)
+{
+    struct crumbs c = {data, nbytes};
+    struct ndi_source s = {.fill = fill, .ctx = &c, .nbytes = nbytes,
+                           .chunk = 1, .direct = 8};
+    struct ndi_buf b[2] = {{0}, {0}};
+    nds_value *v;
+    int rc = ndi_pickle_read_from(&v, &s);
+
+    ck_assert_int_eq(ndi_pickle_read(out, data, nbytes), rc);
+    if (rc == 0) {
+        pickled(*out, &b[0]);
+        pickled(v, &b[1]);
+        ck_assert_uint_eq(b[0].nbytes, b[1].nbytes);
+        ck_assert_mem_eq(b[0].data, b[1].data, b[0].nbytes);
+        ndi_buf_fini(&b[0]);
+        ndi_buf_fini(&b[1]);
+        nds_value_free(v);
+    }
+    return rc;
+}
+
 static void
 read_extents(const char *text, int *ndim, int64_t *shape)
 {
@@ -127,7 +186,7 @@ check_again(const char *id, const nds_value *v, char **field)
         at += iov[i].iov_len;
     }
     ck_assert_uint_eq(at, n);
-    ck_assert_msg(ndi_pickle_read(&back, all, n) == 0, "%s again: %s", id,
+    ck_assert_msg(read_both_ways(&back, all, n) == 0, "%s again: %s", id,
                   nds_last_error()->message);
     check_array(id, back, field);
     nds_value_free(back);
@@ -155,7 +214,7 @@ check_scalar(const char *id, const nds_value *v, const char *shown)
                       shown);
     }
     ck_assert_int_eq(ndi_pickle_write(&p, v, 5), 0);
-    ck_assert_msg(ndi_pickle_read(&back, p.bytes.data, p.bytes.nbytes) == 0,
+    ck_assert_msg(read_both_ways(&back, p.bytes.data, p.bytes.nbytes) == 0,
                   "%s again: %s", id, nds_last_error()->message);
     ck_assert(nds_dtype_equal(
         nds_array_view(nds_value_as_array(back))->dtype,
@@ -187,7 +246,7 @@ one_array(char **field, int n)
 
     ck_assert_int_eq(n, 6);
     data = tsv_hex(field[5], &nbytes);
-    rc = ndi_pickle_read(&v, data, nbytes);
+    rc = read_both_ways(&v, data, nbytes);
     if (strcmp(field[1], "refuse") == 0 || is_unknown(field[0], field[2])) {
         ck_assert_msg(rc == NDS_EREFUSED || rc == NDS_EDTYPE, "%s: %d",
                       field[0], rc);
@@ -249,7 +308,7 @@ one_plain(char **field, int n)
     int rc;
 
     ck_assert_int_eq(n, 3);
-    rc = ndi_pickle_read(&v, data, nbytes);
+    rc = read_both_ways(&v, data, nbytes);
     if (strstr(field[0], "rec_") != NULL) {
         ck_assert_msg(rc == NDS_ELIMIT, "%s: %d", field[0], rc);
     } else {
@@ -281,7 +340,7 @@ one_golden(char **field, int n)
     nds_value *v;
 
     ck_assert_int_eq(n, 3);
-    ck_assert_msg(ndi_pickle_read(&v, data, nbytes) == 0, "%s: %s", field[0],
+    ck_assert_msg(read_both_ways(&v, data, nbytes) == 0, "%s: %s", field[0],
                   nds_last_error()->message);
     if (strncmp(field[1], "ndarray", 7) == 0) {
         int protocol = strcmp(field[1], "ndarray_p4") == 0 ? 4 : 5;
@@ -341,7 +400,7 @@ one_broken(char **field, int n)
             memmove(copy + m, copy + from, m - from);
             m += m - from;
         }
-        rc = ndi_pickle_read(&v, copy, m);
+        rc = read_both_ways(&v, copy, m);
         ck_assert_msg((rc == 0) == (v != NULL), "%s: %d", field[0], rc);
         if (rc == 0) {
             char *text = NULL;
@@ -381,7 +440,7 @@ START_TEST(random_opcodes_are_errors)
             b[k] = ops[roll(sizeof ops)];
         }
         b[sizeof b - 1] = 0x2e;
-        if (ndi_pickle_read(&v, b, sizeof b) == 0) {
+        if (read_both_ways(&v, b, sizeof b) == 0) {
             nds_value_free(v);
         }
     }
@@ -394,7 +453,7 @@ read_text(const char *hex)
     size_t nbytes;
     unsigned char *data = tsv_hex(hex, &nbytes);
     nds_value *v;
-    int rc = ndi_pickle_read(&v, data, nbytes);
+    int rc = read_both_ways(&v, data, nbytes);
 
     nds_value_free(v);
     free(data);
@@ -434,7 +493,7 @@ START_TEST(what_explodes_is_refused)
         b[n++] = 0x94;
     }
     b[n++] = 0x2e;
-    ck_assert_int_eq(ndi_pickle_read(&v, b, n), NDS_ELIMIT);
+    ck_assert_int_eq(read_both_ways(&v, b, n), NDS_ELIMIT);
     ck_assert_ptr_null(v);
 }
 END_TEST

@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <cstring>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -102,7 +103,7 @@ nanoseconds(timeout t) noexcept
 
 /* Text that the C interface gave us to free. */
 inline std::string
-take_text(char *text)
+take_text(char *text, std::size_t nbytes)
 {
     struct freer {
         char *text;
@@ -112,7 +113,12 @@ take_text(char *text)
         }
     } owned{text};
 
-    return owned.text != nullptr ? std::string(owned.text) : std::string();
+    return text != nullptr ? std::string(text, nbytes) : std::string();
+}
+inline std::string
+take_text(char *text)
+{
+    return take_text(text, text != nullptr ? std::strlen(text) : 0);
 }
 
 /* One handle: moves, does not copy, closes at its end. Empty is false. */
