@@ -13,14 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
-
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
 
 struct report {
     json_t *json; /* or NULL: lines */
@@ -150,62 +145,47 @@ now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* Touches fresh memory of each kind; GB/s says what pages the kernel gave. */
-static double
-fresh_rate(void *addr, size_t nbytes)
+/* An array made and written as usual: what pages the kernel gave, how fast. */
+static void
+check_pages(struct report *r, enum nds_reach reach, const char *what,
+            const char *knob, const char *advice)
 {
+    nds_array_options opts = {.size = sizeof opts, .reach = reach};
+    int64_t n = (int64_t)64 << 20;
+    const char *asked = getenv("NDSHARE_HUGE");
+    char knob_text[128], text[256];
+    nds_array *a = NULL;
+    size_t huge = 0;
     double start = now();
 
-    memset(addr, 1, nbytes);
-    return (double)nbytes / (now() - start) / 1e9;
+    if (nds_array_new(&a, NDS_UINT8, 1, &n, &opts) < 0 ||
+        nds_fill(nds_array_view(a), nds_int(1)) < 0) {
+        say(r, NOTE, what, nds_last_error()->message, "");
+        nds_array_close(a);
+        return;
+    }
+    start = now() - start;
+    nds_block_huge(nds_array_block(a), &huge);
+    nds_array_close(a);
+    first_line(knob, knob_text, sizeof knob_text);
+    snprintf(text, sizeof text, "%.0f %% of 64 MiB, made and written at %.1f "
+             "GB/s%s%s; the system says %s", 100.0 * (double)huge / (double)n,
+             (double)n / start / 1e9, asked != NULL ? "; NDSHARE_HUGE=" : "",
+             asked != NULL ? asked : "", knob_text);
+    say(r, huge >= (size_t)n / 10 * 9 ? GOOD : NOTE, what, text,
+        asked != NULL && strcmp(asked, "never") == 0
+            ? "NDSHARE_HUGE=never forbids them" : advice);
 }
 
 static void
 check_huge(struct report *r)
 {
-    size_t n = (size_t)64 << 20, unit = (size_t)2 << 20;
-    char enabled[128], shmem[128], text[256];
-    char *heap = mmap(NULL, n + unit, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    int fd = memfd_create("ndshare-doctor", MFD_CLOEXEC);
-    char *shared = MAP_FAILED, *at;
-    bool collapsed;
-
-    first_line("/sys/kernel/mm/transparent_hugepage/enabled", enabled,
-               sizeof enabled);
-    first_line("/sys/kernel/mm/transparent_hugepage/shmem_enabled", shmem,
-               sizeof shmem);
-    if (heap != MAP_FAILED) {
-        at = (char *)(((uintptr_t)heap + unit - 1) & ~(uintptr_t)(unit - 1));
-        madvise(at, n, MADV_HUGEPAGE);
-        snprintf(text, sizeof text, "%s; fresh memory at %.1f GB/s", enabled,
-                 fresh_rate(at, n));
-        say(r, strstr(enabled, "[never]") != NULL ? NOTE : GOOD,
-            "2 MiB pages, heap", text,
-            "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled");
-        munmap(heap, n + unit);
-    }
-    if (fd >= 0 && ftruncate(fd, (off_t)(n + unit)) == 0) {
-        shared = mmap(NULL, n + unit, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-                      0);
-    }
-    if (shared != MAP_FAILED) {
-        memset(shared, 1, unit * 2);
-        at = (char *)(((uintptr_t)shared + unit - 1) &
-                      ~(uintptr_t)(unit - 1));
-        // Collapsing wants address and offset congruent: move the file's.
-        collapsed = at == shared && madvise(at, unit, MADV_COLLAPSE) == 0;
-        snprintf(text, sizeof text, "%s; collapse %s", shmem,
-                 collapsed ? "works"
-                           : "not tried or refused at this address");
-        say(r, strstr(shmem, "[never]") != NULL ? NOTE : GOOD,
-            "2 MiB pages, shared", text,
-            "mount a tmpfs with huge=advise and name it in NDSHARE_SHM_DIR");
-        munmap(shared, n + unit);
-    }
-    if (fd >= 0) {
-        close(fd);
-    }
+#define THP "/sys/kernel/mm/transparent_hugepage/"
+    check_pages(r, NDS_HEAP, "2 MiB pages, heap", THP "enabled",
+                "echo madvise > " THP "enabled");
+    check_pages(r, NDS_SHAREABLE, "2 MiB pages, shared", THP "shmem_enabled",
+                "Linux 6.1 collapses them; before, mount a tmpfs with "
+                "huge=advise and name it in NDSHARE_SHM_DIR");
 }
 
 static const struct option options[] = {{"json", no_argument, NULL, 'j'},

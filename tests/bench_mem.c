@@ -61,6 +61,7 @@ static const struct kind {
     {"k: memfd, collapsed", MEMFD, COLLAPSE},
     {"k: /dev/shm, reserved", SHM, SMALL},
     {"k: /dev/shm, populated", SHM, POPULATE},
+    {"k: /dev/shm, advised populated", SHM, ADVICE_POPULATE},
     {"k: /dev/shm, collapsed", SHM, COLLAPSE},
     {"k: disk file", DISK, SMALL},
     {"heap array", HEAP, SMALL},
@@ -190,8 +191,10 @@ static int
 file_of(enum memory memory, size_t n)
 {
     const char *tmp = getenv("TMPDIR");
+    const char *shm = getenv("NDSHARE_SHM_DIR");
     int fd = memory == MEMFD ? memfd_create("bench", MFD_CLOEXEC)
-             : memory == SHM ? open("/dev/shm", O_TMPFILE | O_RDWR, 0600)
+             : memory == SHM ? open(shm != NULL ? shm : "/dev/shm",
+                                    O_TMPFILE | O_RDWR, 0600)
                              : open(tmp != NULL ? tmp : "/var/tmp",
                                     O_TMPFILE | O_RDWR, 0600);
 
@@ -287,32 +290,21 @@ memory_close(struct memory_of *m, const struct kind *k)
     }
 }
 
-/* Bytes of 2 MiB pages in the mapping that begins at most 8 KiB before p. */
+/* The share of these bytes that lies in 2 MiB pages. */
 static double
-huge_bytes(const char *p)
+huge_share(char *p, size_t nbytes)
 {
-    static const char *const keys[] = {"AnonHugePages:", "ShmemPmdMapped:",
-                                       "FilePmdMapped:"};
-    FILE *f = fopen("/proc/self/smaps", "re");
-    unsigned long at = (unsigned long)p, from, to;
-    char line[512];
-    bool here = false;
-    double sum = 0;
+    nds_view v;
+    nds_array *a = NULL;
+    int64_t count = (int64_t)(nbytes / 8);
+    size_t huge = 0;
 
-    while (f != NULL && fgets(line, sizeof line, f) != NULL) {
-        if (sscanf(line, "%lx-%lx ", &from, &to) == 2) {
-            here = from <= at && at < to;
-        }
-        for (int i = 0; here && i < 3; i++) {
-            if (strncmp(line, keys[i], strlen(keys[i])) == 0) {
-                sum += atof(line + strlen(keys[i])) * 1024;
-            }
-        }
-    }
-    if (f != NULL) {
-        fclose(f);
-    }
-    return sum;
+    must(nds_view_init(&v, NDS_FLOAT64, p, nbytes, 1, &count) == 0 &&
+             nds_array_from_memory(&a, &v, NULL, NULL) == 0 &&
+             nds_block_huge(nds_array_block(a), &huge) == 0, "look");
+    nds_array_close(a);
+    nds_view_fini(&v);
+    return (double)huge / (double)nbytes;
 }
 
 /* ---- each measurement in a process of its own ---------------------------- */
@@ -358,8 +350,8 @@ one_life(void *ctx, double *out)
     at[1] = now_ms();
     memory_write(&m);
     at[2] = now_ms();
-    t->huge = huge_bytes(m.array != NULL ? nds_array_data(m.array) : m.map) /
-              (double)a->nbytes;
+    t->huge = huge_share(m.array != NULL ? nds_array_data(m.array) : m.map,
+                         a->nbytes);
     at[3] = now_ms();
     memory_write(&m);
     at[4] = now_ms();
@@ -483,7 +475,7 @@ one_attach(void *ctx, double *out)
     out[0] = now_ms() - start;
     sum_ms(&v);
     out[1] = sum_ms(&v);
-    out[2] = huge_bytes(v.data) / (double)a->nbytes;
+    out[2] = huge_share(v.data, a->nbytes);
     nds_view_fini(&v);
     nds_array_close(x);
 }

@@ -42,6 +42,7 @@ typedef struct nds_array_options {
     const nds_scalar *fill; /* every element begins as this, converted as by
                               assignment; NULL: zeros. Quicker than filling
                               later, for memory is written as it is made. */
+    enum nds_huge huge;    /* 2 MiB pages; see block.h */
 } nds_array_options;
 
 /* An array without a name, of zeros or opts->fill. opts NULL: heap, C order. */

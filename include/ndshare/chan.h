@@ -61,6 +61,7 @@ typedef struct nds_queue_options {
     bool acknowledge;        /* get keeps the item until task_done */
     unsigned mode_bits;      /* named: 0 = 0600 */
     enum nds_lifetime lifetime;
+    enum nds_huge huge;      /* 2 MiB pages, of this process's doing; block.h */
 } nds_queue_options;
 
 NDS_API int nds_queue_new(nds_queue **out, const nds_queue_options *opts);
@@ -178,6 +179,7 @@ typedef struct nds_pipe_options {
     bool duplex; /* both ends send and receive */
     uint32_t max_items;
     uint64_t max_bytes;
+    enum nds_huge huge;
 } nds_pipe_options;
 /* One-way: `a` receives, `b` sends, as multiprocessing.Pipe(False). */
 NDS_API int nds_pipe_new(nds_pipe **a, nds_pipe **b,

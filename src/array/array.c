@@ -104,7 +104,7 @@ ndi_array_new_packed(nds_array **out, const nds_dtype *dtype, int ndim,
 {
     nds_block *b = NULL;
     nds_array *a;
-    int rc = ndi_block_new_heap(&b, nbytes, false);
+    int rc = ndi_block_new_heap(&b, nbytes, false, NDS_HUGE_AUTO);
 
     *out = NULL;
     if (rc < 0) {
@@ -159,7 +159,8 @@ new_heap(nds_array **out, const nds_dtype *dtype, int ndim,
 {
     nds_block *b = NULL;
     nds_view v;
-    int rc = ndi_block_new_heap(&b, (size_t)nbytes, !o->uninitialised);
+    int rc = ndi_block_new_heap(&b, (size_t)nbytes, !o->uninitialised,
+                                o->huge);
 
     if (rc < 0) {
         return rc;

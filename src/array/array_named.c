@@ -148,7 +148,8 @@ create(nds_array **out, const char *name, const nds_dtype *dtype, int ndim,
                                     .name = name,
                                     .mode_bits = opts->mode_bits,
                                     .lifetime = opts->lifetime,
-                                    .replace = opts->replace};
+                                    .replace = opts->replace,
+                                    .huge = opts->huge};
     struct begin b = {.data_off = NDI_DATA_OFF};
     struct ndi_segment *s = NULL;
     char order = opts->order == 'F' ? 'F' : 'C';

@@ -107,6 +107,7 @@ struct ndi_hub_spec {
     bool acknowledge;
     unsigned mode_bits;
     enum nds_lifetime lifetime;
+    enum nds_huge huge;
 };
 int ndi_hub_create(struct ndi_hub **out, const struct ndi_hub_spec *spec);
 /* Takes over the count on s, also on failure. Checks all it reads. */

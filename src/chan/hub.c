@@ -391,6 +391,7 @@ ndi_hub_create(struct ndi_hub **out, const struct ndi_hub_spec *spec)
         .sparse = spec->name == NULL,
         .mode_bits = spec->mode_bits,
         .lifetime = spec->lifetime,
+        .huge = spec->huge,
         .fill = fill,
         .ctx = b,
     };

@@ -246,13 +246,7 @@ warm_up(struct ndi_chan *c, uint64_t off, uint64_t nbytes)
             break;
         }
     }
-    if (nbytes < 2 * BIG) {
-        return;
-    }
-    for (uint64_t at = off; at < end; at += BIG) {
-        c->data[at] = 0; // collapsing wants one page there
-    }
-    ndi_map_collapse(c->data + off, nbytes);
+    ndi_map_collapse(c->data + off, nbytes, c->hub->segment->huge);
 }
 
 static int

@@ -105,6 +105,7 @@ nds_pipe_new(nds_pipe **a, nds_pipe **b, const nds_pipe_options *opts)
         spec.pipe = opts->duplex ? 2 : 1;
         spec.max_items = opts->max_items;
         spec.max_bytes = opts->max_bytes;
+        spec.huge = opts->huge;
     }
     rc = ndi_hub_create(&hub, &spec);
     if (rc < 0) {

@@ -49,6 +49,7 @@ queue_make(nds_queue **out, const char *name, const nds_queue_options *opts)
         spec.acknowledge = opts->acknowledge;
         spec.mode_bits = opts->mode_bits;
         spec.lifetime = opts->lifetime;
+        spec.huge = opts->huge;
     }
     rc = ndi_hub_create(&hub, &spec);
     return rc < 0 ? rc : queue_over(out, hub);

@@ -84,6 +84,14 @@ nds_block_is_readonly(const nds_block *b)
     return b->readonly || (b->segment != NULL && b->segment->frozen);
 }
 
+int
+nds_block_huge(const nds_block *b, size_t *nbytes)
+{
+    int rc = ndi_huge_bytes(b->data, b->nbytes, nbytes);
+
+    return rc < 0 ? ndi_fail_errno(-rc, "read /proc/self/smaps") : 0;
+}
+
 uint32_t
 ndi_block_refs(const nds_block *b)
 {

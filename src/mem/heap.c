@@ -28,7 +28,7 @@ mapped_fini(nds_block *b)
 }
 
 static int
-new_mapped(nds_block **out, size_t nbytes)
+new_mapped(nds_block **out, size_t nbytes, enum nds_huge huge)
 {
     nds_block *b = NULL;
     int rc = ndi_block_make(&b, NDS_HEAP, NDS_READWRITE);
@@ -36,7 +36,7 @@ new_mapped(nds_block **out, size_t nbytes)
     if (rc < 0) {
         return rc;
     }
-    if (ndi_map_anon(&b->map, nbytes) < 0) {
+    if (ndi_map_anon(&b->map, nbytes, ndi_huge(huge)) < 0) {
         nds_block_close(b);
         return ndi_fail_nomem(nbytes, "an array");
     }
@@ -50,7 +50,8 @@ new_mapped(nds_block **out, size_t nbytes)
 }
 
 int
-ndi_block_new_heap(nds_block **out, size_t nbytes, bool zeroed)
+ndi_block_new_heap(nds_block **out, size_t nbytes, bool zeroed,
+                   enum nds_huge huge)
 {
     size_t room = nbytes == 0 ? NDI_LINE
                               : (nbytes + NDI_LINE - 1) &
@@ -63,7 +64,7 @@ ndi_block_new_heap(nds_block **out, size_t nbytes, bool zeroed)
         return ndi_fail_nomem(nbytes, "an array");
     }
     if (nbytes >= MAP_FROM) {
-        return new_mapped(out, nbytes);
+        return new_mapped(out, nbytes, huge);
     }
     b = spare ? ndi_spare_new() : aligned_alloc(NDI_LINE, HEAD + room);
     if (b == NULL) {

@@ -23,7 +23,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define HUGE ((uint64_t)2 << 20)
 #define TABLE_ROOM ((uint64_t)65536) /* what sparse memory reserves of a body */
 
 static const char *
@@ -92,31 +91,23 @@ struct backing {
     _Atomic int rc; /* the first error */
 };
 
-/* One stretch, a multiple of 2 MiB from the start: one small page in each 2
- * MiB, by a write, which can say that there is no room, then the collapse.
- * What that leaves is reserved. */
+/* One stretch, a multiple of 2 MiB from the start: 2 MiB pages if they are to
+ * be had. What that leaves is reserved, which says whether there is room. */
 static void
 back_range(void *ctx, int64_t from, int64_t to)
 {
     struct backing *b = ctx;
     struct ndi_segment *s = b->s;
     uint64_t n = (uint64_t)(to - from);
-    int rc = 0;
+    int rc;
 
     if (ndi_load_rlx(&b->rc) < 0) {
         return;
     }
-    if (s->map_nbytes >= 2 * HUGE) {
-        for (int64_t at = from; rc == 0 && at < to; at += (int64_t)HUGE) {
-            rc = ndi_os_pwrite(s->fd, "", 1, (uint64_t)at);
-        }
-        if (rc == 0) {
-            ndi_collapse_step(&b->pace, s->body + from, n);
-        }
+    if (ndi_huge_worth(s->huge, s->map_nbytes)) {
+        ndi_collapse_step(&b->pace, s->body + from, n);
     }
-    if (rc == 0) {
-        rc = ndi_os_reserve(s->fd, (uint64_t)from, n);
-    }
+    rc = ndi_os_reserve(s->fd, (uint64_t)from, n);
     if (rc < 0) {
         ndi_store_rlx(&b->rc, rc);
     } else if (b->spec->backed != NULL) {
@@ -132,7 +123,7 @@ back_range(void *ctx, int64_t from, int64_t to)
 static int
 back_all(struct ndi_segment *s, const struct ndi_segment_spec *spec)
 {
-    struct backing b = {.s = s, .spec = spec};
+    struct backing b = {.s = s, .spec = spec, .pace = {.huge = s->huge}};
     int rc;
 
     if (s->map_nbytes > 0) {
@@ -157,6 +148,9 @@ ndi_segment_map(struct ndi_segment *s, uint64_t ctl_off, bool ctl_readonly,
     void *p = NULL;
     int rc;
 
+    body |= s->huge == NDS_HUGE_ALWAYS  ? (unsigned)NDI_MAP_HUGE
+            : s->huge == NDS_HUGE_NEVER ? (unsigned)NDI_MAP_SMALL
+                                        : 0;
     if (ctl_off > SIZE_MAX) {
         return ndi_fail(NDS_ENOMEM, "'%s' is too large to map", name);
     }
@@ -286,6 +280,7 @@ ndi_segment_create(struct ndi_segment **out,
     s->memfd = spec->memfd;
     s->while_used = spec->lifetime == NDS_WHILE_USED;
     s->body_nbytes = spec->body_nbytes;
+    s->huge = ndi_huge(spec->huge);
     rc = ndi_control_place(spec->body_nbytes, &ctl_off, &s->nbytes);
     if (rc == 0) {
         rc = ndi_room_check(called(spec->name),

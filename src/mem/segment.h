@@ -32,6 +32,7 @@ struct ndi_segment {
     size_t map_nbytes; /* of the body's mapping, whole 64 KiB */
     bool while_used;   /* lifetime, as read at the attach */
     bool partied;      /* `party` has been set up */
+    enum nds_huge huge; /* what was asked, else what NDSHARE_HUGE said */
     _Atomic uint32_t truncated; /* nds_guard_install: a page was missing */
 };
 
@@ -45,6 +46,7 @@ struct ndi_segment_spec {
     uint64_t party_off; /* 0: the control area's own table */
     uint32_t party_count;
     bool sparse; /* memfd only: do not reserve the body */
+    enum nds_huge huge;
     unsigned mode_bits; /* 0: 0600 */
     enum nds_lifetime lifetime;
     bool replace;
@@ -87,7 +89,8 @@ void ndi_segment_put(struct ndi_segment *s); /* NULL is fine */
 int ndi_block_of_segment(nds_block **out, struct ndi_segment *s);
 struct ndi_segment *ndi_block_segment(const nds_block *b); /* lends or NULL */
 /* zeroed false: small ones may hold anything. */
-int ndi_block_new_heap(nds_block **out, size_t nbytes, bool zeroed);
+int ndi_block_new_heap(nds_block **out, size_t nbytes, bool zeroed,
+                       enum nds_huge huge);
 int ndi_block_of_memory(nds_block **out, void *data, size_t nbytes,
                         bool readonly, void (*done)(void *), void *ctx);
 /* Handles in this process that hold the block. */

@@ -40,6 +40,7 @@ over_fd(struct ndi_segment **out, int fd, enum ndi_kind kind,
     s->refs = 1;
     s->fd = fd;
     s->mode = mode;
+    s->huge = ndi_huge(NDS_HUGE_AUTO);
     rc = ndi_control_read(&copy, fd, kind, name);
     if (rc == 0) {
         rc = ndi_os_fstat(fd, &st);

@@ -10,7 +10,6 @@
 #include <os/os.h>
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -18,17 +17,8 @@
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
 
 #define HUGE ((size_t)2 << 20)
-#define COLLAPSE_FROM ((size_t)4 << 20)
-/* 0.2 GB/s, about what 4 KiB faults reach. Slow now and then is the host
- * finding memory, which small pages would wait for as well; slow for 64 MiB in
- * a row is the kernel moving pages out of the way. */
-#define COLLAPSE_NS_PER_BYTE 5
-#define COLLAPSE_SLOW 16
 
 static size_t
 page_size(void)
@@ -136,7 +126,15 @@ ndi_map(void **out, int fd, uint64_t off, size_t nbytes, unsigned flags)
         return rc;
     }
     if (nbytes >= HUGE && !copy) {
-        madvise(p, whole_pages(nbytes), MADV_HUGEPAGE);
+        enum nds_huge huge = ndi_huge((flags & NDI_MAP_HUGE) != 0
+                                          ? NDS_HUGE_ALWAYS
+                                      : (flags & NDI_MAP_SMALL) != 0
+                                          ? NDS_HUGE_NEVER
+                                          : NDS_HUGE_AUTO);
+
+        madvise(p, whole_pages(nbytes), huge == NDS_HUGE_NEVER
+                                            ? MADV_NOHUGEPAGE
+                                            : MADV_HUGEPAGE);
     }
     if ((flags & NDI_MAP_POPULATE) != 0 && write) {
         madvise(p, whole_pages(nbytes), MADV_POPULATE_WRITE);
@@ -154,7 +152,7 @@ ndi_unmap(void *addr, size_t nbytes)
 }
 
 int
-ndi_map_anon(void **out, size_t nbytes)
+ndi_map_anon(void **out, size_t nbytes, enum nds_huge huge)
 {
     int prot = PROT_READ | PROT_WRITE;
     int kind = MAP_PRIVATE | MAP_ANONYMOUS;
@@ -165,58 +163,9 @@ ndi_map_anon(void **out, size_t nbytes)
     }
     rc = map_congruent(out, nbytes, prot, kind, -1, 0, 0);
     if (rc == 0) {
-        madvise(*out, whole_pages(nbytes), MADV_HUGEPAGE);
+        ndi_huge_private(*out, whole_pages(nbytes), huge);
     }
     return rc;
-}
-
-void
-ndi_collapse_step(struct ndi_collapse *c, void *addr, size_t nbytes)
-{
-    uintptr_t from = ((uintptr_t)addr + HUGE - 1) & ~(uintptr_t)(HUGE - 1);
-    uintptr_t to = ((uintptr_t)addr + nbytes) & ~(uintptr_t)(HUGE - 1);
-    int64_t start;
-
-    if (atomic_load(&c->over) || from >= to) {
-        return;
-    }
-    start = ndi_now_ns();
-    // EINVAL where the kernel or the file system cannot; EAGAIN and ENOMEM
-    // where memory is in pieces.
-    if (NDI_SYS("collapse", madvise((void *)from, to - from,
-                                    MADV_COLLAPSE)) < 0) {
-        atomic_store(&c->over, true);
-        return;
-    }
-    if ((ndi_now_ns() - start) / COLLAPSE_NS_PER_BYTE <=
-        (int64_t)(to - from)) {
-        atomic_store(&c->slow, 0);
-    } else if (atomic_fetch_add(&c->slow, 1) + 1 >= COLLAPSE_SLOW) {
-        atomic_store(&c->over, true);
-    }
-}
-
-struct collapse {
-    struct ndi_collapse pace;
-    char *from;
-};
-
-static void
-collapse_range(void *ctx, int64_t from, int64_t to)
-{
-    struct collapse *c = ctx;
-
-    ndi_collapse_step(&c->pace, c->from + from, (size_t)(to - from));
-}
-
-void
-ndi_map_collapse(void *addr, size_t nbytes)
-{
-    struct collapse c = {.from = addr};
-
-    if (nbytes >= COLLAPSE_FROM) {
-        ndi_in_pieces((int64_t)nbytes, 1, collapse_range, &c);
-    }
 }
 
 int
@@ -250,9 +199,7 @@ ndi_map_renew(void *addr, size_t nbytes)
         if (rc < 0) {
             return rc;
         }
-        if (whole >= HUGE) {
-            madvise(fresh, whole, MADV_HUGEPAGE);
-        }
+        ndi_huge_private(fresh, whole, ndi_huge(NDS_HUGE_AUTO));
         // One stroke: other threads see the old pages or zeros, no hole.
         if (NDI_SYS_MAP("map_renew",
                         mremap(fresh, whole, whole,

@@ -12,6 +12,7 @@
 #define NDI_OS_H
 
 #include <base/attr.h>
+#include <ndshare/block.h>
 
 #include <stdatomic.h>
 #include <sys/stat.h>
@@ -134,30 +135,48 @@ enum ndi_map_flags {
     NDI_MAP_WRITE = 1,
     NDI_MAP_PRIVATE = 2,  /* copy-on-write */
     NDI_MAP_DONTFORK = 4,
-    NDI_MAP_POPULATE = 8  /* fault in for writing, errors ignored */
+    NDI_MAP_POPULATE = 8, /* fault in for writing, errors ignored */
+    NDI_MAP_HUGE = 16,    /* 2 MiB pages whatever NDSHARE_HUGE says */
+    NDI_MAP_SMALL = 32    /* none of them */
 };
 /* Places files of 2 MiB or more so that address = offset modulo 2 MiB. */
 int ndi_map(void **out, int fd, uint64_t off, size_t nbytes, unsigned flags);
 void ndi_unmap(void *addr, size_t nbytes); /* NULL is fine */
-/* Private zero memory, advised to huge pages from 2 MiB up and aligned so. */
-int ndi_map_anon(void **out, size_t nbytes);
-/* Asks the kernel for 2 MiB pages under a shared mapping that has at least one
- * page in each stretch of 2 MiB; gives up where the kernel cannot, or takes
- * longer than small pages would. Small pages work as well: it never fails. */
-void ndi_map_collapse(void *addr, size_t nbytes);
-/* One piece of such a job, by whichever thread; the struct, all zeros at first,
- * remembers how it goes. */
-struct ndi_collapse {
-    _Atomic int slow;
-    _Atomic bool over;
-};
-void ndi_collapse_step(struct ndi_collapse *c, void *addr, size_t nbytes);
+/* Private zero memory, from 2 MiB up aligned for pages of that size. */
+int ndi_map_anon(void **out, size_t nbytes, enum nds_huge huge);
 int ndi_map_readonly(void *addr, size_t nbytes); /* mprotect */
 int ndi_map_sync(void *addr, size_t nbytes);     /* msync MS_SYNC */
 /* Replaces a private copy-on-write range by fresh pages in one stroke, so that
  * a whole-array write copies nothing: content becomes zeros. Returns 0, or
  * -errno with nothing changed. */
 int ndi_map_renew(void *addr, size_t nbytes);
+
+/* ---- huge.c -------------------------------------------------------------- */
+/* `asked`, or, where that is auto, what NDSHARE_HUGE says. */
+enum nds_huge ndi_huge(enum nds_huge asked);
+/* Is a shared mapping of so many bytes worth collapsing? */
+bool ndi_huge_worth(enum nds_huge huge, size_t nbytes);
+/* Advice for private memory; where the system ignores advice and `huge` is
+ * always, the pages themselves. */
+void ndi_huge_private(void *addr, size_t nbytes, enum nds_huge huge);
+/* One page's memory in each whole stretch of 2 MiB, or all of it on a mount
+ * that gives such pages. Where there is no room it leaves some out. */
+void ndi_huge_touch(void *addr, size_t nbytes);
+/* Asks the kernel for 2 MiB pages under a shared mapping; gives up where the
+ * kernel cannot, and unless `huge` is always where it takes longer than small
+ * pages would. Small pages work as well: it never fails. */
+void ndi_map_collapse(void *addr, size_t nbytes, enum nds_huge huge);
+/* One piece of such a job, by whichever thread; the struct, all zeros but for
+ * `huge` at first, remembers how it goes. */
+struct ndi_collapse {
+    enum nds_huge huge;
+    _Atomic int slow;
+    _Atomic bool over;
+};
+void ndi_collapse_step(struct ndi_collapse *c, void *addr, size_t nbytes);
+/* How much of the mappings around [addr, addr + nbytes) lies in 2 MiB pages in
+ * this process, nbytes at most. Slow: reads a list of all mappings. */
+int ndi_huge_bytes(const void *addr, size_t nbytes, size_t *out);
 
 /* ---- private.c ---------------------------------------------------------- */
 /* Which private mappings a whole-array write may replace after a fork: the heap

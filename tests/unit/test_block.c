@@ -42,7 +42,7 @@ START_TEST(heap_is_zero_and_aligned)
         nds_block *b;
         unsigned char *p;
 
-        ck_assert_int_eq(ndi_block_new_heap(&b, sizes[i], true), 0);
+        ck_assert_int_eq(ndi_block_new_heap(&b, sizes[i], true, 0), 0);
         p = nds_block_data(b);
         ck_assert_ptr_nonnull(p);
         ck_assert_uint_eq((uintptr_t)p % 64, 0);
@@ -65,8 +65,8 @@ START_TEST(heap_too_large_is_an_error)
 {
     nds_block *b;
 
-    ck_assert_int_eq(ndi_block_new_heap(&b, SIZE_MAX, true), NDS_ENOMEM);
-    ck_assert_int_eq(ndi_block_new_heap(&b, SIZE_MAX / 2, true), NDS_ENOMEM);
+    ck_assert_int_eq(ndi_block_new_heap(&b, SIZE_MAX, true, 0), NDS_ENOMEM);
+    ck_assert_int_eq(ndi_block_new_heap(&b, SIZE_MAX / 2, true, 0), NDS_ENOMEM);
     ck_assert_ptr_null(b);
 }
 END_TEST
@@ -91,7 +91,7 @@ START_TEST(a_child_renews_before_it_overwrites)
     nds_block *b;
     unsigned char *p;
 
-    ck_assert_int_eq(ndi_block_new_heap(&b, 8 << 20, true), 0);
+    ck_assert_int_eq(ndi_block_new_heap(&b, 8 << 20, true, 0), 0);
     p = nds_block_data(b);
     memset(p, 3, 8 << 20);
     ndi_map_renew_if_private(p, 8 << 20);

@@ -265,10 +265,10 @@ START_TEST(large_maps_suit_huge_pages)
     map = p;
     map[0] = 1;
     map[8 * HUGE - 1] = 2;
-    ndi_map_collapse(p, 8 * HUGE);
+    ndi_map_collapse(p, 8 * HUGE, NDS_HUGE_AUTO);
     ck_assert_uint_eq(map[0], 1);
     ck_assert_uint_eq(map[8 * HUGE - 1], 2);
-    ndi_map_collapse(p, HUGE);
+    ndi_map_collapse(p, HUGE, NDS_HUGE_ALWAYS);
     ck_assert_int_eq(ndi_map_readonly(p, 8 * HUGE), 0);
     ndi_unmap(p, 8 * HUGE);
     ck_assert_int_eq(ndi_map(&p, fd, 1, 4096, 0), -EINVAL);
@@ -283,7 +283,7 @@ START_TEST(renewed_memory_is_zero_and_nobody_elses)
     unsigned char *map;
     void *p = NULL;
 
-    ck_assert_int_eq(ndi_map_anon(&p, nbytes + 1000), 0);
+    ck_assert_int_eq(ndi_map_anon(&p, nbytes + 1000, NDS_HUGE_AUTO), 0);
     ck_assert_uint_eq((uintptr_t)p % HUGE, 0);
     map = p;
     memset(map, 7, nbytes + 1000);
