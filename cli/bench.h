@@ -27,7 +27,7 @@ struct bench_options {
     int64_t sizes[BENCH_LIST_MAX];
     enum nds_start starts[3];
     int counts[BENCH_LIST_MAX]; /* of processes */
-    const char *plots[BENCH_LIST_MAX];
+    const char *plots[BENCH_LIST_MAX], *from;
     int runs;                   /* of what is done once; 0: by size */
     int64_t budget_ns;          /* of the steady state, a side and cell */
     bool python, json, quick;

@@ -6,7 +6,9 @@
  * machine meanwhile (its host, its clock) is met by all.
  */
 #include "bench_limit.h"
+#include "bench_plot.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -145,6 +147,8 @@ static const struct option options[] = {
     {"runs", required_argument, NULL, 'r'},
     {"budget-ms", required_argument, NULL, 'b'},
     {"quick", no_argument, NULL, 'q'},
+    {"plot", required_argument, NULL, 'p'},
+    {"from", required_argument, NULL, 'f'},
     {"json", no_argument, NULL, 'j'},
     {0}};
 
@@ -178,6 +182,17 @@ parse(const struct cli_command *self, int argc, char **argv,
                 return cli_usage(self, "--budget-ms takes 1 to 600000");
             }
             o->budget_ns = NDS_MSEC(n);
+        } else if (c == 'p') {
+            if (bench_plot_refusal(optarg) != NULL) {
+                return cli_usage(self, "%s: %s", optarg,
+                                 bench_plot_refusal(optarg));
+            }
+            if (o->nplots == BENCH_LIST_MAX) {
+                return cli_usage(self, "at most %d --plot", BENCH_LIST_MAX);
+            }
+            o->plots[o->nplots++] = optarg;
+        } else if (c == 'f') {
+            o->from = optarg;
         } else if (c == 'q') {
             o->quick = true;
         } else if (c == 'j') {
@@ -349,6 +364,24 @@ measure(const struct cli_command *self, const struct bench_options *o,
     return rc;
 }
 
+/* An earlier run's --json. */
+static json_t *
+load(const char *path)
+{
+    json_error_t error;
+    json_t *report = json_load_file(path, 0, &error);
+
+    if (report == NULL) {
+        cli_remark("%s: %s", path, error.text);
+    } else if (strcmp(bench_string(report, "schema"), "ndshare-bench/1") !=
+               0) {
+        cli_remark("%s is no report of ndshare bench --json", path);
+        json_decref(report);
+        report = NULL;
+    }
+    return report;
+}
+
 static int
 run(const struct cli_command *self, int argc, char **argv)
 {
@@ -360,8 +393,21 @@ run(const struct cli_command *self, int argc, char **argv)
         return rc < 0 ? CLI_OK : rc;
     }
     defaults(&o);
-    report = json_object();
-    rc = measure(self, &o, report);
+    for (int i = 0; i < o.nplots; i++) { // rather now than after minutes
+        if (!bench_plot_has_room(o.plots[i])) {
+            cli_remark("cannot write %s: %s", o.plots[i], strerror(errno));
+            return CLI_FAILED;
+        }
+    }
+    report = o.from != NULL ? load(o.from) : json_object();
+    if (o.from == NULL) {
+        rc = measure(self, &o, report);
+    } else if (report == NULL) {
+        rc = CLI_FAILED;
+    }
+    for (int i = 0; rc == CLI_OK && i < o.nplots; i++) {
+        rc = bench_plot(report, o.plots[i]) == 0 ? CLI_OK : CLI_FAILED;
+    }
     if (rc == CLI_OK && o.json) {
         return cli_print_json(report);
     }
@@ -376,7 +422,9 @@ const struct cli_command cli_bench = {
     "bench", "what each way costs here, by size",
     "usage: ndshare bench [--ways N,...] [--sizes BYTES,...]\n"
     "         [--start-method fork|spawn|forkserver,...] [--processes N,...]\n"
-    "         [--runs N] [--budget-ms MS] [--quick] [--json]\n\n"
+    "         [--runs N] [--budget-ms MS] [--quick] [--json]\n"
+    "         [--plot FILE.svg|FILE.png|FILE.html]... [--from REPORT.json]"
+    "\n\n"
     "An array that is ready goes to each of the processes; measured is until "
     "the last\nhas added it all up and said so. Ways 1 and 2 start a process "
     "for it.\n\n"
@@ -389,6 +437,9 @@ const struct cli_command cli_bench = {
     "  --budget-ms MS     for the steady state, each size of each way; else "
     "200\n"
     "  --quick            less of all, a few seconds\n"
-    "  --json             all of it, as \"ndshare-bench/1\"\n\n"
-    "example: ndshare bench --ways 3,4 --sizes 1K,1M,80M\n",
+    "  --json             all of it, as \"ndshare-bench/1\"\n"
+    "  --plot FILE        charts, by the ending of the name\n"
+    "  --from REPORT      of what an earlier run said with --json: nothing "
+    "is measured\n\n"
+    "example: ndshare bench --ways 3,4 --sizes 1K,1M,80M --plot ways.svg\n",
     run};

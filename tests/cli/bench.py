@@ -2,17 +2,20 @@
 # SPDX-License-Identifier: MIT
 """`ndshare bench` with tiny sizes: what it reports, not how fast it is.
 
-    bench.py NDSHARE report|start|stop|usage
+    bench.py NDSHARE report|start|stop|plot|usage
 """
 import glob
+import html.parser
 import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
 import time
+import xml.etree.ElementTree
 
 TINY = ["--runs", "1", "--budget-ms", "5"]
 WAYS = {1: "argument", 2: "inheritance", 3: "queue", 4: "pipe",
@@ -152,12 +155,128 @@ def stop_in(command, shm):
                   f"way {way}, {sig}: left {left(proc.pid, shm)}")
 
 
+def a_report(**more):
+    """A report as if measured, with whole programs."""
+    sizes = [1024, 1 << 20, 80 << 20]
+    transfer = [{"way": w, "name": WAYS[w], "variant": v, "nbytes": n,
+                 "start": "fork", "processes": 1, "who": who,
+                 "runs": 9, "median_ns": (500 * w + n / 10) * f,
+                 "limit_ns": 400, "fraction": 0.5}
+                for w in WAYS for v in ("plain", "loan") for n in sizes
+                for who, f in (("ndshare", 1), ("python", 40))]
+    report = {"schema": "ndshare-bench/1",
+              "machine": {"processor": "A & B <C>", "processors": 2},
+              "limits": [{"nbytes": n, "read_ns": n / 50} for n in sizes],
+              "round_trips": {"spin_ns": 130, "futex_ns": 15000},
+              "transfer": transfer,
+              "programs": [{"way": w, "name": WAYS[w], "start": "fork",
+                            "ndshare_s": 0.1 * w, "python_s": 2.5,
+                            "ratio": 25 / w} for w in WAYS]}
+    report.update(more)
+    return report
+
+
+class Page(html.parser.HTMLParser):
+    """What an HTML page has: words, and attributes that would fetch."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.words, self.fetched, self.tags = "", [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.fetched += [a for a in attrs if a[0] in
+                         ("src", "href", "xlink:href", "srcset", "data")]
+
+    def handle_data(self, data):
+        self.words += data
+
+
+def plot(command):
+    """Files that are what their name says, of a good report and of others."""
+    with tempfile.TemporaryDirectory(prefix="ndshare-cli-") as place:
+        def drawn(report, ending):
+            source, path = f"{place}/report.json", f"{place}/chart{ending}"
+            with open(source, "w") as f:
+                json.dump(report, f)
+            bench(command, "--from", source, "--plot", path)
+            with open(path, "rb") as f:
+                return f.read()
+
+        tall = xml.etree.ElementTree.fromstring(drawn(a_report(), ".svg"))
+        text = [e.text for e in tall.iter("{http://www.w3.org/2000/svg}text")]
+        for w, name in WAYS.items():
+            check(f"{w} {name}" in text and f"{w} {name}, Python" in text,
+                  f"way {w} has no line: {text}")
+        check("1 KiB" in text and "80 MiB" in text, f"sizes: {text}")
+        check(any("times faster" in t for t in text), f"bars: {text}")
+        check(any("A & B <C>" in t for t in text), f"machine: {text}")
+        low = xml.etree.ElementTree.fromstring(
+            drawn(a_report(programs=[]), ".svg"))
+        check(float(low.get("height")) < float(tall.get("height")), "height")
+
+        page = Page(drawn(a_report(), ".html").decode())
+        check(page.tags[0] == "html" and "svg" in page.tags, page.tags)
+        check(not page.fetched, f"fetched: {page.fetched}")
+        check("script" not in page.tags and "link" not in page.tags, "script")
+        check("9 manager" in page.words and "50%" in page.words, page.words)
+
+        has_png = command_has_cairo(command, place)
+        if has_png:
+            png = drawn(a_report(), ".png")
+            check(png[:8] == b"\x89PNG\r\n\x1a\n" and png[-8:-4] == b"IEND",
+                  "not a PNG")
+            width, height = struct.unpack(">II", png[16:24])
+            check((width, height) == (2400, 2 * float(tall.get("height"))),
+                  (width, height))
+
+        # Of anybody: no figure is drawn that is none, and no markup.
+        evil = "</svg><script>alert(1)</script>"
+        for other in (
+                a_report(transfer=[], limits=[], programs=[]),
+                a_report(transfer=7, limits={}, programs="x", machine=[]),
+                a_report(transfer=[None, {}, {"way": 1e300}, {"way": -4}]),
+                a_report(transfer=[{"way": w % 12, "variant": "plain",
+                                    "start": evil, "who": evil, "nbytes": n,
+                                    "median_ns": t, "processes": 1}
+                                   for w in range(12) for n in range(-3, 40)
+                                   for t in (-1, 0, 1e-300, 1e300, 5)]),
+                a_report(machine={"processor": evil, "release": evil}),
+                a_report(programs=[{"way": w, "start": evil, "ndshare_s": 1e9,
+                                    "python_s": 1e-9} for w in range(99)])):
+            xml.etree.ElementTree.fromstring(drawn(other, ".svg"))
+            page = Page(drawn(other, ".html").decode())
+            check("script" not in page.tags, f"markup of {other}")
+            if has_png:
+                drawn(other, ".png")
+        for text in "", "[]", '{"schema": "other"}', "{":
+            with open(f"{place}/other.json", "w") as f:
+                f.write(text)
+            bench(command, "--from", f"{place}/other.json", "--plot",
+                  f"{place}/none.svg", code=1)
+        check(not os.path.exists(f"{place}/none.svg"), "a chart of nothing")
+        bench(command, "--from", f"{place}/none.json", code=1)
+        bench(command, "--plot", f"{place}/none/chart.svg", code=1)
+
+
+def command_has_cairo(command, place):
+    """Or else the refusal says what is missing."""
+    done = subprocess.run([command, "bench", "--from", f"{place}/none.json",
+                           "--plot", f"{place}/chart.png"],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True)
+    check(done.returncode == 1 or "cairo" in done.stderr, done.stderr)
+    return done.returncode == 1
+
+
 def usage(command):
     for args in (["--ways", "0"], ["--ways", "1,x"], ["--sizes", "12"],
                  ["--sizes", "1X"], ["--sizes", "1KiBs"], ["--runs", "0"],
                  ["--start-method", "thread"], ["--processes", "0"],
                  ["--processes", "65"], ["--budget-ms", "0"], ["--colour"],
-                 ["frames"], ["--sizes"]):
+                 ["frames"], ["--sizes"], ["--plot", "a.gif"],
+                 ["--plot", ".svg"]):
         done = bench(command, *args, code=2)
         check("usage: ndshare bench" in done.stderr and not done.stdout,
               f"{args}: {done.stderr}")
@@ -165,5 +284,5 @@ def usage(command):
 
 
 if __name__ == "__main__":
-    {"report": report, "start": start, "stop": stop,
+    {"report": report, "start": start, "stop": stop, "plot": plot,
      "usage": usage}[sys.argv[2]](sys.argv[1])
