@@ -12,6 +12,8 @@
 from ._array import (array, attach, empty, full, ndarray, ones, unlink,
                      zeros)
 from ._core import version as __version__
+from ._queue import Connection, JoinableQueue, Pipe, Queue, SimpleQueue
 
-__all__ = ["array", "attach", "empty", "full", "ndarray", "ones", "unlink",
+__all__ = ["Connection", "JoinableQueue", "Pipe", "Queue", "SimpleQueue",
+           "array", "attach", "empty", "full", "ndarray", "ones", "unlink",
            "zeros"]

@@ -64,6 +64,9 @@ def _dtype_text(dtype):
     return descr if isinstance(descr, str) else repr(descr)
 
 
+_core._set_dtype_text(_dtype_text)
+
+
 def _make(shape, dtype, order, name, lifetime, mode, replace, raw=False,
           fill=None):
     dtype = np.dtype(dtype)

@@ -194,6 +194,14 @@ py_wait(int (*fn)(void *ctx, int64_t timeout_ns), void *ctx, int64_t deadline)
 
 /* ---- the module --------------------------------------------------------- */
 
+static int (*const parts[])(PyObject *m) = {
+    py_add_array,
+    py_add_item,
+    py_add_loan,
+    py_add_queue,
+    py_add_pipe,
+};
+
 static int
 exec_module(PyObject *m)
 {
@@ -206,7 +214,12 @@ exec_module(PyObject *m)
     if (PyModule_AddStringConstant(m, "version", nds_version()) < 0) {
         return -1;
     }
-    return py_add_array(m);
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (parts[i](m) < 0) {
+            return -1;
+        }
+    }
+    return 0;
 }
 
 static int
@@ -215,9 +228,13 @@ traverse_module(PyObject *m, visitproc visit, void *arg)
     struct py_state *st = py_state_of(m);
 
     Py_VISIT(st->owner);
+    Py_VISIT(st->loan);
     Py_VISIT(st->ndarray);
     Py_VISIT(st->load_dtype);
     Py_VISIT(st->dtypes);
+    for (int i = 0; i < PY_REF_COUNT; i++) {
+        Py_VISIT(st->refs[i]);
+    }
     return 0;
 }
 
@@ -227,9 +244,13 @@ clear_module(PyObject *m)
     struct py_state *st = py_state_of(m);
 
     Py_CLEAR(st->owner);
+    Py_CLEAR(st->loan);
     Py_CLEAR(st->ndarray);
     Py_CLEAR(st->load_dtype);
     Py_CLEAR(st->dtypes);
+    for (int i = 0; i < PY_REF_COUNT; i++) {
+        Py_CLEAR(st->refs[i]);
+    }
     return 0;
 }
 

@@ -15,11 +15,30 @@
 
 #include <ndshare/ndshare.h>
 
+/* Objects that py_item.c finds once. */
+enum py_ref {
+    PY_FULL,             /* queue.Full */
+    PY_EMPTY,            /* queue.Empty */
+    PY_BUFFER_TOO_SHORT, /* multiprocessing.BufferTooShort */
+    PY_UNPICKLING_ERROR,
+    PY_DUMPS,            /* pickle.dumps */
+    PY_LOADS,            /* pickle.loads */
+    PY_FORKING_DUMPS,    /* ForkingPickler.dumps */
+    PY_NUMPY_NDARRAY,
+    PY_TO_DTYPE,         /* dict: numpy.dtype -> capsule of ours, or None */
+    PY_STR_DTYPE,        /* "dtype" */
+    PY_STR_SETFLAGS,     /* "setflags" */
+    PY_DTYPE_TEXT,       /* ndshare._array's: numpy.dtype -> text */
+    PY_REF_COUNT
+};
+
 struct py_state {
     PyTypeObject *owner;   /* py_array.c */
     PyObject *ndarray;     /* numpy.ndarray, then ndshare.ndarray */
     PyObject *load_dtype;  /* ndshare._array's: text -> numpy.dtype */
+    PyTypeObject *loan;    /* py_loan.c */
     PyObject *dtypes;      /* dict: text -> numpy.dtype */
+    PyObject *refs[PY_REF_COUNT];
 };
 
 /* Of the module object, or of the type a method was found on (METH_METHOD's
@@ -48,7 +67,21 @@ int py_deadline(PyObject *timeout, int64_t *deadline);
 int py_wait(int (*fn)(void *ctx, int64_t timeout_ns), void *ctx,
             int64_t deadline);
 
+/* ---- arrays (py_array.c) ------------------------------------------------ */
+
+/* A numpy.ndarray over a, which is taken over, also on failure. */
+PyObject *py_ndarray_over(struct py_state *st, nds_array *a);
+/* The array under a numpy.ndarray or under what that is a view of; lent, NULL
+ * if it is none of ours. */
+nds_array *py_array_under(struct py_state *st, PyObject *array);
+/* The extents of a tuple of ints; -1: an exception. */
+int py_shape_from(PyObject *tuple, int *ndim, int64_t *shape);
+
 /* ---- the parts ---------------------------------------------------------- */
 int py_add_array(PyObject *m);
+int py_add_item(PyObject *m);
+int py_add_queue(PyObject *m);
+int py_add_pipe(PyObject *m);
+int py_add_loan(PyObject *m);
 
 #endif

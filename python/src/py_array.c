@@ -146,11 +146,9 @@ dtype_object(struct py_state *st, const nds_dtype *dtype)
     return found;
 }
 
-/* Takes over a, also on failure. */
-static PyObject *
-ndarray_over(PyObject *m, nds_array *a)
+PyObject *
+py_ndarray_over(struct py_state *st, nds_array *a)
 {
-    struct py_state *st = py_state_of(m);
     const nds_view *v = nds_array_view(a);
     const nds_block *b = nds_array_block(a);
     PyObject *owner = owner_new(st, a);
@@ -178,10 +176,30 @@ ndarray_over(PyObject *m, nds_array *a)
     return made;
 }
 
+nds_array *
+py_array_under(struct py_state *st, PyObject *array)
+{
+    PyObject *at = Py_NewRef(array);
+    nds_array *found = NULL;
+
+    while (at != NULL && Py_TYPE(at) != st->owner && at != Py_None) {
+        PyObject *base = PyObject_GetAttrString(at, "base");
+
+        Py_DECREF(at);
+        at = base;
+    }
+    if (at != NULL && Py_TYPE(at) == st->owner) {
+        found = ((struct owner *)at)->array; // the array given keeps it alive
+    }
+    PyErr_Clear();
+    Py_XDECREF(at);
+    return found;
+}
+
 /* ---- making and finding ------------------------------------------------- */
 
-static int
-shape_from(PyObject *tuple, int *ndim, int64_t *shape)
+int
+py_shape_from(PyObject *tuple, int *ndim, int64_t *shape)
 {
     Py_ssize_t n = PyTuple_GET_SIZE(tuple);
 
@@ -241,7 +259,7 @@ create(PyObject *m, PyObject *args)
                           &while_used, &replace, &raw, &fill)) {
         return NULL;
     }
-    if (shape_from(extents, &ndim, shape) < 0) {
+    if (py_shape_from(extents, &ndim, shape) < 0) {
         PyBuffer_Release(&fill);
         return NULL;
     }
@@ -263,7 +281,7 @@ create(PyObject *m, PyObject *args)
     if (rc < 0) {
         return py_raise(rc);
     }
-    made = ndarray_over(m, a);
+    made = py_ndarray_over(py_state_of(m), a);
     return made == NULL ? NULL
                         : Py_BuildValue("NN", made,
                                         PyBool_FromLong(opts.fill != NULL));
@@ -359,7 +377,7 @@ attach(PyObject *m, PyObject *args, PyObject *kwds)
     } else {
         rc = py_wait(attach_slice, &w, deadline);
     }
-    return rc == PY_RAISED ? NULL : rc < 0 ? py_raise(rc) : ndarray_over(m, a);
+    return rc == PY_RAISED ? NULL : rc < 0 ? py_raise(rc) : py_ndarray_over(py_state_of(m), a);
 }
 
 PyDoc_STRVAR(unlink_doc,
