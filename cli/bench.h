@@ -70,6 +70,8 @@ struct bench_side {
 /* ---- cmd_bench.c -------------------------------------------------------- */
 extern volatile int bench_stopped; /* by a signal: finish and clean up */
 double bench_now_ns(void);
+void bench_progress(int way, int64_t nbytes, enum nds_start start,
+                    int processes);
 const char *bench_start_name(enum nds_start start);
 enum nds_start bench_start_of(const char *name); /* 0: no such */
 
@@ -106,11 +108,24 @@ _Static_assert(sizeof(struct bench_slot) == 64, "a line a worker");
 /* What way 2 finds. */
 extern nds_array *bench_inherited;
 
+/* ---- bench_python.c ----------------------------------------------------- */
+extern const struct bench_side bench_stock;
+/* Before there is a large heap. CLI_FAILED: no Python with NumPy, said. */
+int bench_python_start(void);
+void bench_python_stop(void);
+const char *bench_python_path(void);
+json_t *bench_python_json(void);
+
+/* ---- bench_programs.c --------------------------------------------------- */
+/* Appends to the report's "programs". */
+int bench_programs_measure(const struct bench_options *o, json_t *all);
+
 /* ---- bench_report.c ----------------------------------------------------- */
 /* The report's "transfer" entry of a side in a cell; NULL: out of memory. */
 json_t *bench_transfer_json(const struct bench_cell *c, const char *who,
                             struct bench_result *r);
 json_t *bench_machine_json(void);
+double bench_median(double *values, int count); /* sorts them */
 void bench_print(const json_t *report);
 /* A member: -1 and "" if there is none of that kind. */
 double bench_number(const json_t *entry, const char *key);

@@ -21,8 +21,9 @@ struct bench_limits {
         int64_t nbytes;
         struct bench_pass copy, read, write;
     } sizes[BENCH_LIST_MAX];
-    /* Median ns there and back: both spin (< 0 with one processor), both sleep
-     * in a futex; a forked process until its first word, and /bin/true. */
+    /* Median ns there and back: both spin (0 with one processor), both sleep
+     * in a futex. The least: a forked process until its first word, and
+     * /bin/true until its end. */
     double spin, futex, fork, exec;
 };
 

@@ -27,8 +27,8 @@ by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double
-median(double *values, int count)
+double
+bench_median(double *values, int count)
 {
     qsort(values, (size_t)count, sizeof *values, by_value);
     return (values[(count - 1) / 2] + values[count / 2]) / 2;
@@ -85,7 +85,7 @@ bench_transfer_json(const struct bench_cell *c, const char *who,
 
     for (int p = 0; p < BENCH_PHASES; p++) {
         json_object_set_new(phases, names[p],
-                            number_or_null(median(r->phase_ns[p], r->runs)));
+                            number_or_null(bench_median(r->phase_ns[p], r->runs)));
     }
     json_object_set_new(phases, "steady", number_or_null(middle));
     return entry;
@@ -158,8 +158,18 @@ bench_size_text(char out[32], double nbytes)
     return out;
 }
 
+/* How many times as long as ours stock Python took: of the entry before. */
+static double
+times_ours(const json_t *ours, const json_t *e)
+{
+    return ours != NULL && strcmp(bench_string(e, "who"), "python") == 0
+               ? bench_number(e, "median_ns") /
+                     bench_number(ours, "median_ns")
+               : -1;
+}
+
 static void
-print_row(const json_t *e)
+print_row(const json_t *e, double times)
 {
     static const char *const first[] = {"create", "first_touch", "hand_over",
                                         "read"};
@@ -170,7 +180,8 @@ print_row(const json_t *e)
 
     snprintf(name, sizeof name, "%s%s", bench_string(e, "name"),
              strcmp(bench_string(e, "variant"), "loan") == 0 ? ", loan" : "");
-    printf("%d %-13s %8s", (int)bench_number(e, "way"), name,
+    printf("%d %-13s %8s", (int)bench_number(e, "way"),
+           times >= 0 ? "  Python" : name,
            bench_size_text(text, bench_number(e, "nbytes")));
     for (int i = 0; i < 4; i++) {
         printf(" %6s", bench_time_text(text, bench_number(phases, first[i])));
@@ -183,7 +194,37 @@ print_row(const json_t *e)
                                                   "throughput_bytes_per_s")));
     printf(" %6s", bytes_text(text, bench_number(e, "pss_bytes")));
     printf("  %6s", bench_time_text(text, bench_number(e, "limit_ns")));
-    printf(" %4.0f%%\n", 100 * bench_number(e, "fraction"));
+    printf(" %4.0f%%", 100 * bench_number(e, "fraction"));
+    if (times >= 0) {
+        printf("  %.3g times ours", times);
+    }
+    printf("\n");
+}
+
+static void
+print_programs(const json_t *programs)
+{
+    const json_t *e;
+    char a[32], b[32];
+    size_t i;
+
+    if (json_array_size(programs) > 0) {
+        printf("\n%-24s %9s %9s %7s\n", "whole programs", "ndshare", "Python",
+               "times");
+    }
+    json_array_foreach(programs, i, e)
+    {
+        double python = bench_number(e, "python_s");
+
+        printf("%d %-13s %8s %9s %9s", (int)bench_number(e, "way"),
+               bench_string(e, "name"), bench_string(e, "start"),
+               bench_time_text(a, bench_number(e, "ndshare_s") * 1e9),
+               bench_time_text(b, python > 0 ? python * 1e9 : -1));
+        if (python > 0) {
+            printf(" %7.1f", bench_number(e, "ratio"));
+        }
+        printf("\n");
+    }
 }
 
 static void
@@ -219,7 +260,9 @@ print_limits(const json_t *report)
 void
 bench_print(const json_t *report)
 {
-    const json_t *machine = json_object_get(report, "machine"), *e;
+    const json_t *machine = json_object_get(report, "machine");
+    const json_t *python = json_object_get(report, "python");
+    const json_t *e, *ours = NULL;
     char group[64] = "", here[64];
     size_t i;
 
@@ -228,6 +271,10 @@ bench_print(const json_t *report)
            (int)bench_number(machine, "processors"),
            bench_string(machine, "system"), bench_string(machine, "release"),
            bench_string(machine, "ndshare"));
+    if (python != NULL) {
+        printf("beside Python %s with NumPy %s, in turns\n",
+               bench_string(python, "version"), bench_string(python, "numpy"));
+    }
     print_limits(report);
     json_array_foreach(json_object_get(report, "transfer"), i, e)
     {
@@ -242,6 +289,8 @@ bench_print(const json_t *report)
                    "pss", "limit", "of it");
             strcpy(group, here);
         }
-        print_row(e);
+        print_row(e, times_ours(ours, e));
+        ours = e;
     }
+    print_programs(json_object_get(report, "programs"));
 }

@@ -69,6 +69,13 @@ double cli_cpu_ns(pid_t pid);
 /* The sum over a process and its descendants, as /proc tells right now. */
 double cli_tree(pid_t pid, double (*of)(pid_t pid));
 
+/* ---- beside.c ----------------------------------------------------------- */
+#define CLI_PATH 4096
+/* Where the nine programs are, in the build tree or installed; false: they are
+ * not, which was said. And where stock Python's are. */
+bool cli_programs(char dir[CLI_PATH]);
+bool cli_python_programs(char dir[CLI_PATH]);
+
 /* ---- target.c ----------------------------------------------------------- */
 /*
  * NAME[SLICE]: a name in shared memory, or a path if it contains a slash.

@@ -147,6 +147,7 @@ static const struct option options[] = {
     {"runs", required_argument, NULL, 'r'},
     {"budget-ms", required_argument, NULL, 'b'},
     {"quick", no_argument, NULL, 'q'},
+    {"vs", required_argument, NULL, 'v'},
     {"plot", required_argument, NULL, 'p'},
     {"from", required_argument, NULL, 'f'},
     {"json", no_argument, NULL, 'j'},
@@ -191,6 +192,11 @@ parse(const struct cli_command *self, int argc, char **argv,
                 return cli_usage(self, "at most %d --plot", BENCH_LIST_MAX);
             }
             o->plots[o->nplots++] = optarg;
+        } else if (c == 'v') {
+            if (strcmp(optarg, "python") != 0) {
+                return cli_usage(self, "--vs takes python");
+            }
+            o->python = true;
         } else if (c == 'f') {
             o->from = optarg;
         } else if (c == 'q') {
@@ -208,12 +214,13 @@ static void
 defaults(struct bench_options *o)
 {
     char all[] = "1K,32K,1M,8M,80M,800MB", few[] = "1K,1M,8M";
+    char less[] = "1K,32K,1M,8M,80M"; // Python's queue takes 30 s for 800 MB
 
     if (o->ways == 0) {
         o->ways = ~0u;
     }
     if (o->nsizes == 0) {
-        each(o, o->quick ? few : all, add_size);
+        each(o, o->quick ? few : o->python ? less : all, add_size);
     }
     if (o->nstarts == 0) {
         add_start(o, "fork");
@@ -227,17 +234,20 @@ defaults(struct bench_options *o)
 }
 
 /* ---- the run ------------------------------------------------------------ */
-static void
-progress(const struct bench_cell *c)
+void
+bench_progress(int way, int64_t nbytes, enum nds_start start, int processes)
 {
-    if (isatty(STDERR_FILENO)) {
-        char size[32];
+    char text[32];
 
-        fprintf(stderr, "\r%-16s %9s, %s, %d process%s\033[K",
-                bench_way_name(c->way),
-                bench_size_text(size, (double)c->nbytes),
-                bench_start_name(c->start), c->processes,
-                c->processes == 1 ? "" : "es");
+    if (isatty(STDERR_FILENO)) {
+        fprintf(stderr, "\r%d %s, %s, by %s", way, bench_way_name(way),
+                nbytes > 0 ? bench_size_text(text, (double)nbytes)
+                           : "the whole program",
+                bench_start_name(start));
+        if (processes > 1) {
+            fprintf(stderr, ", %d processes", processes);
+        }
+        fputs("\033[K", stderr);
     }
 }
 
@@ -249,7 +259,8 @@ run_cell(const struct cli_command *self, const struct bench_options *o,
          int nsides, struct bench_result *results)
 {
     int runs = o->runs > 0 ? o->runs
-               : o->quick || c->nbytes > 256000000 ? 1 : 3;
+               : o->quick || c->nbytes > (o->python ? 16 : 256) * 1e6 ? 1 : 3;
+    int turns = o->runs > TURNS ? o->runs : TURNS;
     int rc = CLI_OK;
 
     for (int k = 0; rc == CLI_OK && k < runs; k++) {
@@ -262,9 +273,13 @@ run_cell(const struct cli_command *self, const struct bench_options *o,
             }
             results[i].runs = k + 1;
         }
-        for (int t = 0; k == runs - 1 && t < TURNS; t++) {
+        for (int t = 0; k == runs - 1 && t < turns; t++) {
             for (int i = 0; rc == CLI_OK && i < nsides; i++) {
-                rc = sides[i]->batch(o->budget_ns / TURNS, &results[i]);
+                // What takes long is done as often as was asked, no more.
+                if (t < o->runs || t == 0 ||
+                    results[i].steady.sum < 2 * (double)o->budget_ns) {
+                    rc = sides[i]->batch(o->budget_ns / turns, &results[i]);
+                }
             }
         }
         for (int i = 0; i < nsides; i++) {
@@ -280,11 +295,11 @@ static int
 measure_cell(const struct cli_command *self, const struct bench_options *o,
              const struct bench_cell *c, json_t *transfer)
 {
-    const struct bench_side *sides[SIDES_MAX] = {&bench_ours};
+    const struct bench_side *sides[SIDES_MAX] = {&bench_ours, &bench_stock};
     struct bench_result *results = calloc(SIDES_MAX, sizeof *results);
-    int nsides = 1, rc = CLI_FAILED;
+    int nsides = o->python && !c->loan ? 2 : 1, rc = CLI_FAILED;
 
-    progress(c);
+    bench_progress(c->way, c->nbytes, c->start, c->processes);
     if (results != NULL) {
         rc = run_cell(self, o, c, sides, nsides, results);
     }
@@ -333,7 +348,7 @@ measure(const struct cli_command *self, const struct bench_options *o,
         json_t *report)
 {
     struct sigaction act = {.sa_handler = stop};
-    json_t *transfer = json_array();
+    json_t *transfer = json_array(), *programs = json_array();
     struct bench_limits limits = {0};
     int rc;
 
@@ -343,8 +358,15 @@ measure(const struct cli_command *self, const struct bench_options *o,
     json_object_set_new(report, "schema", json_string("ndshare-bench/1"));
     json_object_set_new(report, "machine", bench_machine_json());
     json_object_set_new(report, "transfer", transfer);
+    json_object_set_new(report, "programs", programs);
+    rc = o->python ? bench_python_start() : CLI_OK;
+    if (rc == CLI_OK && o->python) {
+        json_object_set_new(report, "python", bench_python_json());
+    }
     // Before and after, since the machine changes meanwhile.
-    rc = bench_limits_measure(&limits, o);
+    if (rc == CLI_OK) {
+        rc = bench_limits_measure(&limits, o);
+    }
     if (rc == CLI_OK) {
         rc = measure_all(self, o, transfer);
     }
@@ -355,6 +377,10 @@ measure(const struct cli_command *self, const struct bench_options *o,
     json_object_set_new(report, "round_trips",
                         bench_round_trips_json(&limits));
     bench_limits_apply(&limits, transfer);
+    if (rc == CLI_OK && (o->python || o->nplots > 0) && !o->quick) {
+        rc = bench_programs_measure(o, programs);
+    }
+    bench_python_stop();
     if (isatty(STDERR_FILENO)) {
         fprintf(stderr, "\r\033[K");
     }
@@ -423,7 +449,7 @@ const struct cli_command cli_bench = {
     "usage: ndshare bench [--ways N,...] [--sizes BYTES,...]\n"
     "         [--start-method fork|spawn|forkserver,...] [--processes N,...]\n"
     "         [--runs N] [--budget-ms MS] [--quick] [--json]\n"
-    "         [--plot FILE.svg|FILE.png|FILE.html]... [--from REPORT.json]"
+    "         [--vs python] [--plot FILE.svg|FILE.png|FILE.html]... [--from REPORT.json]"
     "\n\n"
     "An array that is ready goes to each of the processes; measured is until "
     "the last\nhas added it all up and said so. Ways 1 and 2 start a process "
@@ -436,9 +462,13 @@ const struct cli_command cli_bench = {
     "hand-over, read\n"
     "  --budget-ms MS     for the steady state, each size of each way; else "
     "200\n"
-    "  --quick            less of all, a few seconds\n"
+    "  --quick            less of all, no programs, a few seconds\n"
     "  --json             all of it, as \"ndshare-bench/1\"\n"
-    "  --plot FILE        charts, by the ending of the name\n"
+    "  --vs python        stock Python's way beside ours, in turns; up to 80 "
+    "MiB, if no\n"
+    "                     --sizes are given; then the whole programs\n"
+    "  --plot FILE        charts, by the ending of the name; measures the "
+    "whole programs\n"
     "  --from REPORT      of what an earlier run said with --json: nothing "
     "is measured\n\n"
     "example: ndshare bench --ways 3,4 --sizes 1K,1M,80M --plot ways.svg\n",

@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,7 +53,7 @@ struct cost {
 };
 
 struct tour {
-    char dir[PATH_MAX]; /* of the programs */
+    char dir[CLI_PATH]; /* of the programs */
     char work[64];      /* where they run */
     bool small, plain;
     int only;
@@ -73,7 +72,7 @@ static pid_t
 start(const struct tour *t, const struct way *w, bool quiet)
 {
     const char *n = t->small ? w->small : NULL;
-    char path[PATH_MAX + 64];
+    char path[CLI_PATH + 64];
     pid_t pid;
 
     snprintf(path, sizeof path, "%s/%s", t->dir, w->program);
@@ -172,35 +171,6 @@ table(struct cost *costs, int count)
     }
 }
 
-/* The programs lie beside the command, or where `make install` puts them. */
-static int
-find_programs(struct tour *t)
-{
-    static const char *const places[] = {"examples",
-                                         "../lib/ndshare/examples"};
-    char exe[PATH_MAX], path[PATH_MAX + 64];
-    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-    char *slash;
-
-    exe[n > 0 ? n : 0] = '\0';
-    slash = strrchr(exe, '/');
-    if (slash == NULL) {
-        return CLI_FAILED;
-    }
-    *slash = '\0';
-    for (int i = 0; i < 2; i++) {
-        snprintf(path, sizeof path, "%s/%s/%s", exe, places[i],
-                 ways[0].program);
-        if (access(path, X_OK) == 0) {
-            int k = snprintf(t->dir, sizeof t->dir, "%s/%s", exe, places[i]);
-
-            return k > 0 && (size_t)k < sizeof t->dir ? CLI_OK : CLI_FAILED;
-        }
-    }
-    cli_remark("the programs are not beside %s: build them with make", exe);
-    return CLI_FAILED;
-}
-
 /* Full size wants 2 x 800 MB and some; says so when it will not do. */
 static void
 fit(struct tour *t)
@@ -286,7 +256,7 @@ run(const struct cli_command *self, int argc, char **argv)
     if (argc != optind) {
         return cli_usage(self, "tour takes no NAME");
     }
-    if (find_programs(&t) != CLI_OK) {
+    if (!cli_programs(t.dir)) {
         return CLI_FAILED;
     }
     if (mkdtemp(t.work) == NULL) {
