@@ -16,23 +16,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HANDSHAKE_NS NDS_SEC(10)
-
 /* (kind, value); takes the value over. */
 static int
 reply(struct ndi_service *s, struct ndi_conn *c, const char *kind,
       nds_value *value)
 {
+    struct ndi_pickle p = {0};
     nds_value *t = nds_value_tuple();
     int rc = nds_value_append(t, nds_value_str(kind));
     int rc2 = nds_value_append(t, value);
 
     rc = rc < 0 ? rc : rc2;
+    rc = rc < 0 ? rc : ndi_pickle_write(&p, t, 5);
     if (rc == 0) {
         NDI_KILL_POINT("mgr.replying");
-        rc = ndi_conn_send(c, t, ndi_deadline(s->timeout_ns));
+        rc = ndi_conn_send_or_keep(c, &p, NDI_MGR_KEEP,
+                                   ndi_deadline(s->timeout_ns));
         NDI_KILL_POINT("mgr.replied");
     }
+    ndi_pickle_fini(&p);
     nds_value_free(t);
     return rc;
 }
@@ -57,9 +59,8 @@ text_of(const char *message)
     return v;
 }
 
-/* The thread's last failure as a remote traceback. */
-static int
-reply_traceback(struct ndi_service *s, struct ndi_conn *c, int code)
+int
+ndi_reply_traceback(struct ndi_service *s, struct ndi_conn *c, int code)
 {
     struct ndi_buf b = {0};
     nds_value *text;
@@ -94,19 +95,20 @@ struct request {
     const char *first; /* text of item 0, or NULL */
     const char *name;
     const nds_value *args;
-    const nds_value *kwds; /* never NULL */
+    const nds_value *kwds;
+    nds_value *none; /* the kwds of a request without */
 };
 
 /* (first, name, args, kwds), or without kwds. */
 static int
-read_request(const nds_value *v, const nds_value *none, struct request *r)
+read_request(const nds_value *v, struct request *r)
 {
     size_t n = nds_value_count(v);
 
     if (nds_value_kind(v) != NDS_VALUE_TUPLE || n < 3 || n > 4) {
         return bad_request("another shape than four items");
     }
-    *r = (struct request){.kwds = none};
+    *r = (struct request){0};
     if (nds_value_kind(nds_value_item(v, 0)) == NDS_VALUE_STR) {
         r->first = nds_value_text(nds_value_item(v, 0), NULL);
     }
@@ -121,11 +123,12 @@ read_request(const nds_value *v, const nds_value *none, struct request *r)
     }
     if (n == 4) {
         r->kwds = nds_value_item(v, 3);
-        if (nds_value_kind(r->kwds) != NDS_VALUE_DICT) {
-            return bad_request("keywords that are no dict");
-        }
+        return nds_value_kind(r->kwds) == NDS_VALUE_DICT
+                   ? 0
+                   : bad_request("keywords that are no dict");
     }
-    return 0;
+    r->kwds = r->none = nds_value_dict();
+    return r->none != NULL ? 0 : NDS_ENOMEM;
 }
 
 /* The text argument at `at`, or NULL with the record set. */
@@ -365,12 +368,12 @@ serve_map(struct ndi_service *s, struct ndi_conn *c, const struct request *r)
         rc = ndi_parcel_ok(&p);
     }
     if (rc < 0) {
-        rc = reply_traceback(s, c, rc);
+        rc = ndi_reply_traceback(s, c, rc);
     } else {
         rc = reply(s, c, "#RETURN",
                    nds_value_bytes(p.bytes.data, p.bytes.nbytes));
         NDI_KILL_POINT("mgr.map_geometry");
-        if (rc == 0) {
+        if (rc == 0 && c->rest == NULL) {
             rc = ndi_sock_send_fds(c->fd, "M", 1, &fd, 1,
                                    ndi_deadline(s->timeout_ns));
         }
@@ -480,8 +483,11 @@ run_act(struct ndi_service *s, struct ndi_conn *c, struct ndi_hosted *h,
         }
         s->peers_changed(s);
     }
+    // An item that was taken must be known to have gone.
     rc = rc < 0 ? rc
-                : ndi_conn_send_pickle(c, &p, ndi_deadline(s->timeout_ns));
+                : ndi_conn_send_or_keep(c, &p, call.taken != NULL
+                                                   ? 0 : NDI_MGR_KEEP,
+                                        ndi_deadline(s->timeout_ns));
     if (rc < 0 && call.acquired) {
         ndi_lock_undo(h);
     }
@@ -495,7 +501,7 @@ run_act(struct ndi_service *s, struct ndi_conn *c, struct ndi_hosted *h,
 }
 
 static int
-serve_call(struct ndi_service *s, struct ndi_conn *c, const struct request *r)
+call(struct ndi_service *s, struct ndi_conn *c, const struct request *r)
 {
     struct ndi_hosted *h;
     const struct ndi_method *m;
@@ -504,12 +510,12 @@ serve_call(struct ndi_service *s, struct ndi_conn *c, const struct request *r)
 
     if (r->first == NULL) {
         bad_request("an ident that is no text");
-        return reply_traceback(s, c, NDS_ECAST);
+        return ndi_reply_traceback(s, c, NDS_ECAST);
     }
     h = ndi_idents_get(&s->idents, r->first);
     if (h == NULL) {
         ndi_fail(NDS_EKEY, "'%.30s'", r->first);
-        return reply_traceback(s, c, NDS_EKEY);
+        return ndi_reply_traceback(s, c, NDS_EKEY);
     }
     if (h->kind != NULL) {
         act = ndi_kind_act(h->kind, r->name);
@@ -524,42 +530,31 @@ serve_call(struct ndi_service *s, struct ndi_conn *c, const struct request *r)
     return rc;
 }
 
-static void
-serve_channel(struct ndi_service *s, struct ndi_conn *c,
-              const nds_value *none)
+int
+ndi_serve_call(struct ndi_service *s, struct ndi_conn *c,
+               const struct ndi_message *m)
 {
-    int rc = ndi_conn_read_ahead(c, NDS_FOREVER);
+    nds_value *v = NULL;
+    struct request r = {0};
+    int rc = ndi_pickle_read(&v, m->data, m->nbytes);
 
-    while (rc == 0) {
-        struct ndi_message m;
-        nds_value *v = NULL;
-        struct request r;
-
-        rc = ndi_conn_next(c, &m, NDS_FOREVER);
-        if (rc < 0) {
-            break;
-        }
-        // A message that cannot be understood is answered; the next may be.
-        rc = ndi_pickle_read(&v, m.data, m.nbytes);
-        ndi_message_fini(&m);
-        rc = rc < 0 ? rc : read_request(v, none, &r);
-        rc = rc < 0 ? reply_traceback(s, c, rc) : serve_call(s, c, &r);
-        nds_value_free(v);
-    }
-    ndi_idents_left(&s->idents, 0, c->serial);
+    // A message that cannot be understood is answered; the next may be.
+    rc = rc < 0 ? rc : read_request(v, &r);
+    rc = rc < 0 ? ndi_reply_traceback(s, c, rc) : call(s, c, &r);
+    nds_value_free(r.none);
+    nds_value_free(v);
+    return rc;
 }
 
-static void
-serve_request(struct ndi_service *s, struct ndi_conn *c,
-              const struct request *r, const nds_value *none)
+static int
+serve(struct ndi_service *s, struct ndi_conn *c, const struct request *r)
 {
     nds_value *value = NULL;
     int rc = NDS_EKEY;
 
     if (strcmp(r->name, "map") == 0 && r->first != NULL &&
         strcmp(r->first, NDI_MGR_HELLO) == 0) {
-        (void)serve_map(s, c, r);
-        return;
+        return serve_map(s, c, r);
     }
     for (size_t i = 0; i < NDI_ARRAY_LEN(functions); i++) {
         if (strcmp(functions[i].name, r->name) == 0) {
@@ -573,54 +568,29 @@ serve_request(struct ndi_service *s, struct ndi_conn *c,
         }
     }
     if (rc < 0) {
-        (void)reply_traceback(s, c, rc);
-        return;
+        return ndi_reply_traceback(s, c, rc);
     }
     rc = reply(s, c, "#RETURN", value);
     if (strcmp(r->name, "shutdown") == 0) {
         NDI_KILL_POINT("mgr.shutdown");
         s->stop(s);
     } else if (rc == 0 && strcmp(r->name, "accept_connection") == 0) {
-        serve_channel(s, c, none);
+        return 1;
     }
+    return rc;
 }
 
-void
-ndi_serve_proved(struct ndi_service *s, struct ndi_conn *c, int64_t deadline)
+int
+ndi_serve_request(struct ndi_service *s, struct ndi_conn *c,
+                  const struct ndi_message *m)
 {
-    nds_value *none = nds_value_dict();
     nds_value *v = NULL;
-    struct request r;
-    int rc = none != NULL ? ndi_conn_recv(c, &v, deadline) : NDS_ENOMEM;
+    struct request r = {0};
+    int rc = ndi_pickle_read(&v, m->data, m->nbytes);
 
-    if (rc == 0) {
-        rc = read_request(v, none, &r);
-    }
-    if (rc == 0) {
-        serve_request(s, c, &r, none);
-    } else if (rc != NDS_EEOF && rc != NDS_ETIMEDOUT) {
-        (void)reply_traceback(s, c, rc);
-    }
+    rc = rc < 0 ? rc : read_request(v, &r);
+    rc = rc < 0 ? ndi_reply_traceback(s, c, rc) : serve(s, c, &r);
+    nds_value_free(r.none);
     nds_value_free(v);
-    nds_value_free(none);
-}
-
-void
-ndi_serve_conn(struct ndi_service *s, struct ndi_conn *c)
-{
-    int64_t deadline = ndi_deadline(HANDSHAKE_NS);
-    int rc;
-
-    rc = ndi_auth_deliver(c->fd, s->key, s->key_nbytes, deadline);
-    if (rc == 0) {
-        rc = ndi_auth_answer(c->fd, s->key, s->key_nbytes, deadline);
-        NDI_KILL_POINT("mgr.welcomed");
-    }
-    if (rc == NDS_EAUTH) {
-        // A stock server says so in one frame more.
-        (void)reply_traceback(s, c, rc);
-    }
-    if (rc == 0) {
-        ndi_serve_proved(s, c, deadline);
-    }
+    return rc;
 }

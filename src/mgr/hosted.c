@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -298,6 +299,7 @@ ndi_act_wait(struct ndi_call *c, int64_t deadline)
 {
     int64_t at = ndi_now_ns() + SLICE_NS;
     struct timespec ts;
+    int rc;
 
     if (deadline >= 0 && ndi_deadline_over(deadline)) {
         return NDS_ETIMEDOUT;
@@ -307,10 +309,13 @@ ndi_act_wait(struct ndi_call *c, int64_t deadline)
     }
     ts.tv_sec = (time_t)(at / 1000000000);
     ts.tv_nsec = (long)(at % 1000000000);
-    if (pthread_cond_timedwait(&c->self->changed, &c->self->mutex, &ts) ==
-            ETIMEDOUT &&
-        ndi_sock_ended(c->conn->fd)) {
-        return NDS_EEOF;
+    if (atomic_fetch_add(&c->idents->waiting, 1) >= NDI_MGR_WAITERS) {
+        // Whoever would set this one free needs a thread.
+        atomic_fetch_sub(&c->idents->waiting, 1);
+        return ndi_raise(c, "RuntimeError", "%d calls wait here already",
+                         NDI_MGR_WAITERS);
     }
-    return 0;
+    rc = pthread_cond_timedwait(&c->self->changed, &c->self->mutex, &ts);
+    atomic_fetch_sub(&c->idents->waiting, 1);
+    return rc == ETIMEDOUT && ndi_sock_ended(c->conn->fd) ? NDS_EEOF : 0;
 }

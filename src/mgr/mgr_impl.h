@@ -17,7 +17,9 @@
 #include <pthread.h>
 
 #define NDI_MGR_TIMEOUT NDS_SEC(30)
-#define NDI_MGR_CONNS 1024 /* at once */
+#define NDI_MGR_THREADS 1088 /* of one server */
+#define NDI_MGR_WAITERS 1024 /* calls that wait: the others go on */
+#define NDI_MGR_KEEP ((size_t)64 << 20) /* bytes that a client does not take */
 /* What our own clients write where stock Python writes None, and no server
  * looks. Ours answers `create` with one item more. */
 #define NDI_MGR_HELLO "ndshare/1"
@@ -59,6 +61,7 @@ struct ndi_idents {
     struct ndi_peer *peers;
     uint64_t next_id;
     int count;
+    _Atomic int waiting; /* calls in ndi_act_wait */
 };
 
 int ndi_idents_init(struct ndi_idents *t);
@@ -222,11 +225,59 @@ struct ndi_service {
     void (*stop)(struct ndi_service *s); /* a client asked for shutdown */
     void (*peers_changed)(struct ndi_service *s);
 };
-/* One connection, from handshake to its end. */
-void ndi_serve_conn(struct ndi_service *s, struct ndi_conn *c);
-/* What follows the handshake. */
-void ndi_serve_proved(struct ndi_service *s, struct ndi_conn *c,
-                      int64_t deadline);
+/* The first message: 1 the connection is a channel of calls now, 0 it has been
+ * answered and ends. */
+int ndi_serve_request(struct ndi_service *s, struct ndi_conn *c,
+                      const struct ndi_message *m);
+/* One message of a channel; < 0 ends it. */
+int ndi_serve_call(struct ndi_service *s, struct ndi_conn *c,
+                   const struct ndi_message *m);
+/* The thread's last failure as a remote traceback. */
+int ndi_reply_traceback(struct ndi_service *s, struct ndi_conn *c, int code);
+
+/* ---- session.c ---- */
+struct ndi_session {
+    struct ndi_conn conn;
+    struct ndi_service *service;
+    struct ndi_handshake hands;
+    int stage;
+    _Atomic int64_t deadline; /* when it is shut, -1 never */
+    int64_t parked_ns;
+    bool stranger; /* the pool's: in the list of those without proof */
+    struct ndi_session *next, **at;
+};
+/* Takes fd over. */
+void ndi_session_init(struct ndi_session *s, struct ndi_service *service,
+                      int fd);
+void ndi_session_skip_proof(struct ndi_session *s);
+bool ndi_session_is_proved(const struct ndi_session *s);
+/* Greets the client, then serves what has come: what to wait for next, 1 input, 2 room for output, or 0
+ * at its end. */
+int ndi_session_run(struct ndi_session *s);
+void ndi_session_fini(struct ndi_session *s);
+/* To its end by this thread alone, fini included. */
+void ndi_serve_alone(struct ndi_session *s);
+
+/* ---- pool.c ---- */
+struct ndi_pool {
+    struct ndi_service *service;
+    int set;
+    int wake[2];
+    pthread_mutex_t lock; /* of what follows */
+    pthread_cond_t ended; /* a session or a thread */
+    struct ndi_session *strangers, *proved;
+    int sessions, nstrangers;
+    int threads, idle;
+    bool stopping;
+};
+int ndi_pool_init(struct ndi_pool *p, struct ndi_service *service);
+/* A client that has connected; takes fd over. */
+void ndi_pool_add(struct ndi_pool *p, int fd);
+void ndi_pool_drop_stranger(struct ndi_pool *p);
+void ndi_pool_expire(struct ndi_pool *p); /* ends those who are late */
+/* Ends all sessions, then all threads. */
+void ndi_pool_stop(struct ndi_pool *p);
+void ndi_pool_fini(struct ndi_pool *p);
 
 /* ---- client.c ---- */
 struct nds_manager {

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * server.c - being a manager: the accept loop and its threads
+ * server.c - being a manager: the accept loop
  *
- * One thread a connection, so a slow handshake or a long sum holds up nobody.
- * The loop also watches the pidfds of the processes that hold references.
- * Stopping shuts every connection's socket, which wakes its thread; run
- * returns when the last one has ended.
+ * The loop takes connections and hands them to the pool, and watches the pidfds
+ * of the processes that hold references. Stopping shuts every connection's
+ * socket, which wakes whoever waits; run returns when the last one has ended.
  */
 #include <mgr/mgr_impl.h>
 
@@ -14,19 +13,12 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define WATCH_MAX 4096
-
-struct thread {
-    struct nds_server *server;
-    struct ndi_conn conn;
-    struct thread *next;
-};
 
 struct nds_server {
     struct ndi_service service; /* first: service and server are one */
@@ -35,10 +27,7 @@ struct nds_server {
     int wake[2];
     _Atomic bool stopping;
     int starter; /* pidfd of the process that started us, or -1 */
-    pthread_mutex_t lock;
-    pthread_cond_t ended;
-    struct thread *threads;
-    int nthreads;
+    struct ndi_pool pool;
 };
 
 static void
@@ -90,12 +79,14 @@ nds_server_new(nds_server **out, const nds_manager_options *opts)
         return ndi_fail_nomem(sizeof *s, "a server");
     }
     s->listener.fd = s->wake[0] = s->wake[1] = s->starter = -1;
-    pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->ended, NULL);
     rc = ndi_idents_init(&s->service.idents);
     if (rc < 0) {
         free(s);
         return rc;
+    }
+    rc = ndi_pool_init(&s->pool, &s->service);
+    if (rc < 0) {
+        goto out;
     }
     s->key = malloc(opts->authkey_nbytes);
     if (s->key == NULL) {
@@ -134,69 +125,6 @@ ndi_server_follow(nds_server *s, int pidfd)
     s->starter = pidfd;
 }
 
-static void *
-thread_main(void *arg)
-{
-    struct thread *t = arg;
-    struct nds_server *s = t->server;
-    struct thread **at;
-
-    ndi_serve_conn(&s->service, &t->conn);
-    NDI_KILL_POINT("mgr.conn_done");
-    pthread_mutex_lock(&s->lock);
-    for (at = &s->threads; *at != t; at = &(*at)->next) {
-    }
-    *at = t->next;
-    // Under the lock, so that nobody shuts a number that is someone else's.
-    ndi_conn_close(&t->conn);
-    s->nthreads--;
-    pthread_cond_signal(&s->ended);
-    pthread_mutex_unlock(&s->lock);
-    free(t);
-    return NULL;
-}
-
-/* Starts a thread for the connection; drops it if that cannot be. */
-static void
-start_thread(struct nds_server *s, int fd)
-{
-    struct thread *t = NULL;
-    sigset_t all, before;
-    pthread_attr_t attr;
-    pthread_t id;
-    int rc;
-
-    pthread_mutex_lock(&s->lock);
-    if (s->nthreads < NDI_MGR_CONNS) {
-        t = calloc(1, sizeof *t);
-    }
-    if (t == NULL) {
-        pthread_mutex_unlock(&s->lock);
-        ndi_os_close(fd);
-        return;
-    }
-    t->server = s;
-    ndi_conn_init(&t->conn, fd);
-    t->next = s->threads;
-    s->threads = t;
-    s->nthreads++;
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    // Signals are the business of the program's own threads.
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = NDI_SYS_CODE("thread", pthread_create(&id, &attr, thread_main, t));
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
-    if (rc != 0) {
-        s->threads = t->next;
-        s->nthreads--;
-        ndi_conn_close(&t->conn);
-        free(t);
-    }
-    pthread_mutex_unlock(&s->lock);
-}
-
 static void
 drain(int fd)
 {
@@ -217,25 +145,13 @@ accept_all(struct nds_server *s)
 
     while ((rc = ndi_sock_accept(&fd, s->listener.fd)) == 0) {
         NDI_KILL_POINT("mgr.accepted");
-        start_thread(s, fd);
+        ndi_pool_add(&s->pool, fd);
     }
     if (rc != -EAGAIN) {
         // Out of descriptors or memory: let some connections end first.
+        ndi_pool_drop_stranger(&s->pool);
         poll(NULL, 0, 20);
     }
-}
-
-static void
-stop_threads(struct nds_server *s)
-{
-    pthread_mutex_lock(&s->lock);
-    for (struct thread *t = s->threads; t != NULL; t = t->next) {
-        ndi_sock_shutdown(t->conn.fd);
-    }
-    while (s->nthreads > 0) {
-        pthread_cond_wait(&s->ended, &s->lock);
-    }
-    pthread_mutex_unlock(&s->lock);
 }
 
 int
@@ -266,6 +182,7 @@ nds_server_run(nds_server *s)
             rc = ndi_fail_errno(errno, "wait for clients");
             break;
         }
+        ndi_pool_expire(&s->pool);
         if (p[1].revents) {
             drain(s->wake[0]);
         }
@@ -286,7 +203,7 @@ nds_server_run(nds_server *s)
     // Close the door first: a client in the queue is refused, not left hanging.
     ndi_listener_close(&s->listener);
     NDI_KILL_POINT("mgr.door_closed");
-    stop_threads(s);
+    ndi_pool_stop(&s->pool);
     NDI_KILL_POINT("mgr.threads_gone");
     return rc;
 }
@@ -298,13 +215,11 @@ nds_server_free(nds_server *s)
         return;
     }
     ndi_listener_close(&s->listener);
-    stop_threads(s);
+    ndi_pool_fini(&s->pool);
     ndi_idents_fini(&s->service.idents);
     ndi_os_close(s->wake[0]);
     ndi_os_close(s->wake[1]);
     ndi_os_close(s->starter);
-    pthread_mutex_destroy(&s->lock);
-    pthread_cond_destroy(&s->ended);
     free(s->key);
     free(s);
 }

@@ -34,24 +34,45 @@ int
 ndi_epoll_wait(int epoll, void **tags, int room, int64_t deadline)
 {
     struct epoll_event e[BATCH];
-    int n = 0;
+    int n;
 
-    if (!ndi_deadline_over(deadline)) {
-        int rc = ndi_sock_wait(epoll, 1, deadline);
-
-        if (rc < 0) {
-            return rc;
-        }
-    }
+    // Not by poll: that would wake all who wait here for each event.
     do {
+        int64_t left = ndi_deadline_left(deadline);
+        int64_t ms = left / 1000000 + (left % 1000000 != 0);
+
         n = NDI_SYS("epoll_wait",
-                    epoll_wait(epoll, e, room < BATCH ? room : BATCH, 0));
-    } while (n < 0 && errno == EINTR);
-    if (n <= 0) {
-        return n < 0 ? -errno : -ETIMEDOUT;
-    }
+                    epoll_wait(epoll, e, room < BATCH ? room : BATCH,
+                               left == INT64_MAX ? -1
+                               : ms > 3600000    ? 3600000
+                                                 : (int)ms));
+    } while ((n < 0 && errno == EINTR) ||
+             (n == 0 && !ndi_deadline_over(deadline)));
     for (int i = 0; i < n; i++) {
         tags[i] = e[i].data.ptr;
     }
-    return n;
+    return n < 0 ? -errno : n == 0 ? -ETIMEDOUT : n;
+}
+
+static int
+rest(int epoll, int op, int fd, int events, void *tag)
+{
+    struct epoll_event e = {.data.ptr = tag};
+
+    e.events = EPOLLONESHOT | ((events & 1) ? EPOLLIN | EPOLLRDHUP : 0u) |
+               ((events & 2) ? (uint32_t)EPOLLOUT : 0u);
+    return NDI_SYS("epoll_ctl", epoll_ctl(epoll, op, fd, &e)) < 0 ? -errno
+                                                                  : 0;
+}
+
+int
+ndi_epoll_add_once(int epoll, int fd, int events, void *tag)
+{
+    return rest(epoll, EPOLL_CTL_ADD, fd, events, tag);
+}
+
+int
+ndi_epoll_again(int epoll, int fd, int events, void *tag)
+{
+    return rest(epoll, EPOLL_CTL_MOD, fd, events, tag);
 }

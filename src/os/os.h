@@ -209,6 +209,10 @@ int ndi_epoll(int *fd);
 /* Readable or ended: `tag` is told. Level-triggered. */
 int ndi_epoll_add(int epoll, int fd, void *tag);
 void ndi_epoll_remove(int epoll, int fd);
+/* One of those who wait is told once of input (1), room for output (2) or an
+ * end, and has fd alone until it is said again. */
+int ndi_epoll_add_once(int epoll, int fd, int events, void *tag);
+int ndi_epoll_again(int epoll, int fd, int events, void *tag);
 /* How many tags, at least 1; -ETIMEDOUT. */
 int ndi_epoll_wait(int epoll, void **tags, int room, int64_t deadline);
 
@@ -263,7 +267,11 @@ int ndi_sock_patience(int fd, int64_t timeout_ns);
  * what is left until the deadline. */
 int ndi_sock_recv(int fd, void *data, size_t room, size_t *got, bool block,
                   int64_t deadline);
+/* What is there now: -EAGAIN if nothing is. */
+int ndi_sock_try(int fd, void *data, size_t room, size_t *got);
 struct iovec;
+/* All of it before the deadline. What -ETIMEDOUT left unsent is what the
+ * vector shows then. */
 int ndi_sock_writev(int fd, struct iovec *iov, int count, int64_t deadline);
 /* nbytes (> 0) of data with up to 253 descriptors beside them. */
 int ndi_sock_send_fds(int fd, const void *data, size_t nbytes, const int *fds,

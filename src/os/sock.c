@@ -152,12 +152,29 @@ ndi_sock_recv(int fd, void *data, size_t room, size_t *got, bool block,
     }
 }
 
-/* Drops `n` written bytes from the front of the vector. */
+int
+ndi_sock_try(int fd, void *data, size_t room, size_t *got)
+{
+    ssize_t n;
+
+    do {
+        n = NDI_SYS("recv", recv(fd, data, room, MSG_DONTWAIT));
+    } while (n < 0 && errno == EINTR);
+    *got = n > 0 ? (size_t)n : 0;
+    if (n > 0) {
+        return 0;
+    }
+    return n == 0 ? -ENODATA : errno == EWOULDBLOCK ? -EAGAIN : -errno;
+}
+
+/* Drops `n` written bytes from the front of the vector, which shows what is
+ * left if we give up. */
 static void
 advance(struct iovec **iov, int *count, size_t n)
 {
     while (*count > 0 && n >= (*iov)->iov_len) {
         n -= (*iov)->iov_len;
+        (*iov)->iov_len = 0;
         (*iov)++;
         (*count)--;
     }

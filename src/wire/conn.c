@@ -8,7 +8,10 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/uio.h>
+
+#define PATIENCE_NS 50000000 /* of a sender whose peer takes nothing */
 
 void
 ndi_conn_init(struct ndi_conn *c, int fd)
@@ -25,8 +28,10 @@ ndi_conn_close(struct ndi_conn *c)
 {
     ndi_os_close(c->fd);
     free(c->ahead);
+    free(c->body);
+    free(c->rest);
     c->fd = -1;
-    c->ahead = NULL;
+    c->ahead = c->body = c->rest = NULL;
 }
 
 static int
@@ -93,6 +98,79 @@ ndi_conn_send_pickle(struct ndi_conn *c, const struct ndi_pickle *p,
     }
     free(iov);
     return rc;
+}
+
+/* Of a vector that was sent in part. */
+static size_t
+left_of(const struct iovec *iov, int count)
+{
+    size_t n = 0;
+
+    for (int i = 0; i < count; i++) {
+        n += iov[i].iov_len;
+    }
+    return n;
+}
+
+static int
+keep(struct ndi_conn *c, const struct iovec *iov, int count, size_t nbytes)
+{
+    unsigned char *to = malloc(nbytes);
+
+    if (to == NULL) {
+        return ndi_fail_nomem(nbytes, "what a client does not take");
+    }
+    c->rest = to;
+    c->rest_at = 0;
+    c->rest_nbytes = nbytes;
+    for (int i = 0; i < count; i++) {
+        if (iov[i].iov_len != 0) {
+            memcpy(to, iov[i].iov_base, iov[i].iov_len);
+            to += iov[i].iov_len;
+        }
+    }
+    return 0;
+}
+
+int
+ndi_conn_send_or_keep(struct ndi_conn *c, const struct ndi_pickle *p,
+                      size_t most, int64_t deadline)
+{
+    struct iovec *iov = NULL;
+    size_t left, before = SIZE_MAX;
+    unsigned char h[12];
+    int count = 0;
+    int rc = ndi_pickle_pieces(p, &iov, &count);
+
+    if (rc < 0) {
+        return rc;
+    }
+    ndi_frame_begin(iov, count, h);
+    do {
+        rc = ndi_frame_resume(c->fd, iov, count, ndi_deadline(PATIENCE_NS));
+        left = rc == NDS_ETIMEDOUT ? left_of(iov, count) : 0;
+        if (left != 0 && left == before && left <= most) {
+            rc = keep(c, iov, count, left);
+        }
+        before = left;
+    } while (rc == NDS_ETIMEDOUT && !ndi_deadline_over(deadline));
+    NDI_KILL_POINT("conn.sent");
+    free(iov);
+    return rc;
+}
+
+int
+ndi_conn_flush(struct ndi_conn *c)
+{
+    struct iovec left = {c->rest + c->rest_at, c->rest_nbytes - c->rest_at};
+    int rc = c->rest == NULL ? 0 : ndi_frame_resume(c->fd, &left, 1, 0);
+
+    if (rc == NDS_ETIMEDOUT) {
+        c->rest_at = c->rest_nbytes - left.iov_len;
+        return 0;
+    }
+    free(ndi_steal(&c->rest));
+    return rc < 0 ? rc : 1;
 }
 
 int

@@ -171,11 +171,30 @@ ndi_frame_read(int fd, uint64_t limit, void **data, size_t *nbytes,
 }
 
 int
-ndi_frame_writev(int fd, struct iovec *iov, int count, int64_t deadline)
+ndi_frame_resume(int fd, struct iovec *iov, int count, int64_t deadline)
 {
-    unsigned char h[12];
+    for (int done = 0; done < count; done += 1024) {
+        int some = count - done < 1024 ? count - done : 1024; // IOV_MAX
+        int rc = ndi_sock_writev(fd, iov + done, some, deadline);
+
+        if (rc == -EPIPE || rc == -ECONNRESET) {
+            return ndi_fail_sys(NDS_EEOF, -rc, "send a message");
+        }
+        if (rc == -ETIMEDOUT) {
+            return NDS_ETIMEDOUT;
+        }
+        if (rc < 0) {
+            return ndi_fail_errno(-rc, "send a message");
+        }
+    }
+    return 0;
+}
+
+void
+ndi_frame_begin(struct iovec *iov, int count, unsigned char h[12])
+{
     uint64_t n = 0;
-    int at = 0, rc;
+    size_t at = 4;
 
     for (int i = 1; i < count; i++) {
         n += iov[i].iov_len;
@@ -190,25 +209,18 @@ ndi_frame_writev(int fd, struct iovec *iov, int count, int64_t deadline)
         for (int i = 0; i < 4; i++) {
             h[i] = (unsigned char)(n >> (24 - 8 * i));
         }
-        at = 4;
     }
-    iov[0] = (struct iovec){h, (size_t)at};
-    for (int done = 0; done < count; done += 1024) {
-        int some = count - done < 1024 ? count - done : 1024; // IOV_MAX
-
-        rc = ndi_sock_writev(fd, iov + done, some, deadline);
-        if (rc == -EPIPE || rc == -ECONNRESET) {
-            return ndi_fail_sys(NDS_EEOF, -rc, "send a message");
-        }
-        if (rc == -ETIMEDOUT) {
-            return NDS_ETIMEDOUT;
-        }
-        if (rc < 0) {
-            return ndi_fail_errno(-rc, "send a message");
-        }
-    }
+    iov[0] = (struct iovec){h, at};
     ndi_count_copied(n);
-    return 0;
+}
+
+int
+ndi_frame_writev(int fd, struct iovec *iov, int count, int64_t deadline)
+{
+    unsigned char h[12];
+
+    ndi_frame_begin(iov, count, h);
+    return ndi_frame_resume(fd, iov, count, deadline);
 }
 
 int

@@ -58,6 +58,10 @@ int ndi_frame_write(int fd, const void *data, size_t nbytes,
 /* iov[0] is left for the header. */
 struct iovec;
 int ndi_frame_writev(int fd, struct iovec *iov, int count, int64_t deadline);
+/* The same in two steps: the header goes into h and iov[0]; then all that the
+ * vector shows is sent. After NDS_ETIMEDOUT it shows what is left. */
+void ndi_frame_begin(struct iovec *iov, int count, unsigned char h[12]);
+int ndi_frame_resume(int fd, struct iovec *iov, int count, int64_t deadline);
 
 /* ---- handshake.c ---- */
 /*
@@ -105,6 +109,14 @@ struct ndi_conn {
     unsigned char *ahead; /* heap, NDI_AHEAD bytes; NULL: nothing is read ahead */
     size_t at, end;       /* what was read ahead and not yet taken */
     int64_t patience_ns;  /* how long one receive blocks, where ahead */
+    /* ndi_conn_try: a message too long for that, as far as it has come. */
+    unsigned char *body;
+    size_t body_have, body_room, body_nbytes;
+    /* ndi_conn_send_or_keep: what has not gone yet. */
+    unsigned char *rest;
+    size_t rest_at, rest_nbytes;
+    int quick; /* waits in a row that a spin would have been enough for */
+    int wary;  /* as many are needed before the next spin */
 };
 /* Takes fd over. */
 void ndi_conn_init(struct ndi_conn *c, int fd);
@@ -116,9 +128,16 @@ int ndi_conn_send(struct ndi_conn *c, const nds_value *v, int64_t deadline);
 int ndi_conn_send_pickle(struct ndi_conn *c, const struct ndi_pickle *p,
                          int64_t deadline);
 int ndi_conn_recv(struct ndi_conn *c, nds_value **out, int64_t deadline);
+/* Sends it, unless the peer takes nothing for a while: what is left then, `most`
+ * bytes at most, is kept in the connection for ndi_conn_flush. */
+int ndi_conn_send_or_keep(struct ndi_conn *c, const struct ndi_pickle *p,
+                          size_t most, int64_t deadline);
+/* Sends what was kept, as much as goes: 1 all of it, 0 not yet. */
+int ndi_conn_flush(struct ndi_conn *c);
 
 /* ---- ahead.c ---- */
 #define NDI_AHEAD 8192
+#define NDI_SPIN_NS 50000
 struct ndi_message {
     const void *data; /* until the connection's next message */
     size_t nbytes;
@@ -134,6 +153,17 @@ int ndi_conn_next(struct ndi_conn *c, struct ndi_message *m,
 int ndi_conn_next_exactly(struct ndi_conn *c, struct ndi_message *m,
                           int64_t deadline);
 void ndi_message_fini(struct ndi_message *m);
+/* Without waiting: 1 and a message, 0 it has not come whole, or a failure. What
+ * has come stays with the connection. */
+int ndi_conn_try(struct ndi_conn *c, uint64_t limit, struct ndi_message *m);
+/* The same, and looks for a while where that has paid lately. */
+int ndi_conn_spin(struct ndi_conn *c, uint64_t limit, struct ndi_message *m);
+/* A wait for a message took so long. */
+void ndi_conn_waited(struct ndi_conn *c, int64_t ns);
+/* Nobody will read for a while: gives back what is not needed. */
+void ndi_conn_rest(struct ndi_conn *c);
+/* Whether a message has come in part. */
+bool ndi_conn_is_amid(const struct ndi_conn *c);
 
 /* ---- peer.c: the public nds_conn ---- */
 #define NDI_CONN_TIMEOUT NDS_SEC(30)
