@@ -113,34 +113,19 @@ floats(void *ctx, char *data, int64_t stride, int64_t count)
     }
 }
 
-/* A stretch of consecutive elements that begins with a fresh block. */
 struct stretch {
     const struct philox *g;
     char *data;
     bool floats;
 };
 
-NDI_CLONES static void
+/* Begins with a fresh block. */
+static void
 stretch_range(void *ctx, int64_t from, int64_t to)
 {
     const struct stretch *s = ctx;
-    int64_t per_block = s->floats ? 8 : 4;
-    struct philox g = *s->g;
-    double *out = (double *)(void *)s->data;
 
-    g.counter = (uint64_t)(from / per_block);
-    for (; !s->floats && from + 4 <= to; from += 4) {
-        g.counter++;
-        block(&g);
-        for (int k = 0; k < 4; k++) {
-            out[from + k] = (double)(int64_t)(g.word[k] >> 11) * 0x1p-53;
-        }
-    }
-    if (s->floats) {
-        floats(&g, s->data + from * 4, 4, to - from);
-    } else {
-        doubles(&g, s->data + from * 8, 8, to - from);
-    }
+    ndi_kernels()->random(s->g->key, s->floats, s->data, from, to);
 }
 
 int

@@ -218,43 +218,51 @@ float_of(enum nds_type t)
     return t == NDS_TYPE_FLOAT16 ? NDS_TYPE_FLOAT32 : t;
 }
 
+/* In what a is folded: integers into 64 bits, and all into a truth value, from
+ * what they are; halves as floats. */
+static enum nds_type
+folded_as(const struct reduction *r, enum nds_reduction op, enum nds_type acc)
+{
+    bool as_is = op == NDS_ANY || op == NDS_ALL ||
+                 ((op == NDS_SUM || op == NDS_PROD) && acc <= NDS_TYPE_UINT64);
+
+    return as_is ? r->a->dtype->type : acc;
+}
+
 /* Folds a (or its squared deviations from `mean`) into r->sums. */
 static int
 fold_pass(struct reduction *r, enum nds_reduction op, enum nds_type type,
           const unsigned char *mean)
 {
-    struct ndi_pass *p = malloc(sizeof(*p));
-    struct ndi_plan input;
     enum nds_type acc = float_of(type);
+    struct ndi_pass p = {.a = r->a, .from = r->a->dtype->type,
+                         .type = folded_as(r, op, acc),
+                         .mean = (const char *)mean};
+    struct ndi_plan input;
 
     if (mean && type >= NDS_TYPE_COMPLEX64) {
         acc = type == NDS_TYPE_COMPLEX64 ? NDS_TYPE_FLOAT32 : NDS_TYPE_FLOAT64;
     }
     r->type = acc;
     r->sums = malloc((size_t)(r->results * ndi_ops_itemsize(acc)) + 1);
-    if (!p || !r->sums) {
-        free(p);
+    if (!r->sums) {
         return ndi_fail_nomem((size_t)r->results * 16, "a reduction");
     }
-    memset(p, 0, offsetof(struct ndi_pass, buf));
-    p->a = r->a;
-    p->type = type;
-    p->acc = acc;
-    p->half = type == NDS_TYPE_FLOAT16;
-    p->tree = op == NDS_SUM && type >= NDS_TYPE_FLOAT16;
-    p->fold = ndi_fold_kernel(op, acc);
-    p->mean = (const char *)mean;
-    p->sums = r->sums;
+    p.acc = acc;
+    p.half = type == NDS_TYPE_FLOAT16;
+    p.tree = op == NDS_SUM && type >= NDS_TYPE_FLOAT16;
+    p.free_order = acc <= NDS_TYPE_UINT64 || op == NDS_MIN || op == NDS_MAX;
+    p.fold = ndi_fold_kernel(op, mean ? acc : p.type);
+    p.join = ndi_fold_kernel(op, acc);
+    p.sums = r->sums;
     seed(op, acc, r->sums, r->results);
-    seed(op, acc, p->identity, 1);
-    p->free_order = acc <= NDS_TYPE_UINT64 || op == NDS_MIN || op == NDS_MAX;
+    seed(op, acc, p.identity, 1);
     ndi_plan_init(&input, r->a->ndim, r->dims, false, false);
-    memcpy(p->where, input.dim, sizeof(p->where));
-    p->nwhere = input.ndim;
-    ndi_plan_init(&p->plan, r->a->ndim, r->dims,
+    memcpy(p.where, input.dim, sizeof(p.where));
+    p.nwhere = input.ndim;
+    ndi_plan_init(&p.plan, r->a->ndim, r->dims,
                   !mean && type != r->a->dtype->type, mean != NULL);
-    ndi_pass_run(p);
-    free(p);
+    ndi_pass_run(&p);
     return 0;
 }
 

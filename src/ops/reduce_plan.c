@@ -243,3 +243,12 @@ ndi_plan_piece(const struct ndi_plan *p, int64_t start, int64_t *inner)
     *inner = p->core ? p->core : count;
     return count;
 }
+
+int64_t
+ndi_pairwise_split(enum nds_type type, int64_t count)
+{
+    // Pairs count as two numbers each: n - n % 8 numbers, half of them.
+    return type == NDS_TYPE_COMPLEX64 || type == NDS_TYPE_COMPLEX128
+               ? (count - count % 8) / 2
+               : count / 2 - count / 2 % 8;
+}

@@ -402,7 +402,7 @@ def reduce_room(op, a, want):
     broadcast = any(n > 1 and not s for n, s in zip(a.shape, a.strides))
     if broadcast or a.dtype.char == "g" or (2, 0) <= VERSION < (2, 3):
         eps = np.finfo(want.dtype).eps
-    elif op == "prod" and a.dtype.kind == "c" and want.ndim:
+    elif op == "prod" and a.dtype.kind == "c":
         eps = np.finfo(want.dtype).eps
     else:
         return None

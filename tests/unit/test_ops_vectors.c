@@ -121,8 +121,10 @@ sum_as(enum nds_type to, const nds_view *a, const bool *reduced,
         step[dims[i].axis] = dims[i].out;
         results *= reduced[i] ? 1 : a->shape[i];
     }
-    *p = (struct ndi_pass){.a = a, .type = to, .acc = to, .tree = true,
-                           .fold = ndi_fold_kernel(NDS_SUM, to)};
+    *p = (struct ndi_pass){.a = a, .from = a->dtype->type, .type = to,
+                           .acc = to, .tree = true,
+                           .fold = ndi_fold_kernel(NDS_SUM, to),
+                           .join = ndi_fold_kernel(NDS_SUM, to)};
     p->sums = calloc((size_t)results, (size_t)item);
     ndi_plan_init(&input, a->ndim, dims, false, false);
     memcpy(p->where, input.dim, sizeof p->where);

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * convert.c - numbers of one type as numbers of another
+ * convert_loops.c - numbers of one type as numbers of another
  *
  * One loop for each pair of types, as NumPy converts: to bool by comparing
  * with zero, from complex by its real part, to half by rounding once (but from
- * long double twice).
+ * long double twice). Floats beyond an integer's range become what the x86
+ * instruction NumPy compiles to gives, as in nd/cast_num.c.
  */
-#include "ops_impl.h"
+#include "kernels.h"
 
-#include <complex.h>
+#include <nd/half.h>
 
 /* The value of a stored element; below, the stored form of a value. */
 #define AS_IS(v) (v)
@@ -45,18 +46,58 @@
 #endif
 
 #define TO_BOOL(v) ((v) != 0)
-/* A long double goes by way of float, as NumPy's does (and assignment's). */
+/* All but double go by way of float, as NumPy's do. */
+static inline uint16_t
+half_of_double(double d)
+{
+    return ndi_half_from_double(d);
+}
 #define TO_HALF(v)                                                            \
-    ndi_half_from_double(                                                     \
-        _Generic((v), long double: (double)(float)(v), default: (double)(v)))
-#define P_I8(v) ((int8_t)(v))
-#define P_U8(v) ((uint8_t)(v))
-#define P_I16(v) ((int16_t)(v))
-#define P_U16(v) ((uint16_t)(v))
-#define P_I32(v) ((int32_t)(v))
-#define P_U32(v) ((uint32_t)(v))
-#define P_I64(v) ((int64_t)(v))
-#define P_U64(v) ((uint64_t)(v))
+    _Generic((v), double: half_of_double(REAL(v)),                            \
+             ndi_c128: half_of_double(REAL(v)),                               \
+             default: ndi_half_store((float)REAL(v)))
+#define REAL(v)                                                               \
+    _Generic((v), ndi_c64: __real__(v), ndi_c128: __real__(v), default: (v))
+/* cvttsd2si and fistp: what does not fit becomes the lowest. */
+#define FITTED(NAME, T, INT, LOW, HIGH)                                       \
+    static inline INT NAME(T v)                                               \
+    {                                                                         \
+        return v LOW && v HIGH ? (INT)v : INT##_LOWEST;                       \
+    }
+#define int32_t_LOWEST INT32_MIN
+#define int64_t_LOWEST INT64_MIN
+FITTED(i32_of_float, float, int32_t, >= -0x1p31f, < 0x1p31f)
+FITTED(i32_of_double, double, int32_t, > -2147483649.0, < 0x1p31)
+FITTED(i32_of_long, long double, int32_t, > -2147483649.0L, < 0x1p31L)
+FITTED(i64_of_float, float, int64_t, >= -0x1p63f, < 0x1p63f)
+FITTED(i64_of_double, double, int64_t, >= -0x1p63, < 0x1p63)
+FITTED(i64_of_long, long double, int64_t, >= -0x1p63L, < 0x1p63L)
+#define UNSIGNED(NAME, T, I64)                                                \
+    static inline uint64_t NAME(T v)                                          \
+    {                                                                         \
+        return v >= (T)0x1p63 ? (uint64_t)I64(v - (T)0x1p63) ^ 1ULL << 63     \
+                              : (uint64_t)I64(v);                             \
+    }
+UNSIGNED(u64_of_float, float, i64_of_float)
+UNSIGNED(u64_of_double, double, i64_of_double)
+UNSIGNED(u64_of_long, long double, i64_of_long)
+static inline int64_t
+same_int(int64_t v)
+{
+    return v;
+}
+#define INT_OF(v, BITS)                                                 \
+    _Generic((v), float: BITS##_of_float, double: BITS##_of_double,           \
+             long double: BITS##_of_long, ndi_c64: BITS##_of_float,           \
+             ndi_c128: BITS##_of_double, default: same_int)(REAL(v))
+#define P_I8(v) ((int8_t)INT_OF(v, i32))
+#define P_U8(v) ((uint8_t)INT_OF(v, i32))
+#define P_I16(v) ((int16_t)INT_OF(v, i32))
+#define P_U16(v) ((uint16_t)INT_OF(v, i32))
+#define P_I32(v) ((int32_t)INT_OF(v, i32))
+#define P_U32(v) ((uint32_t)INT_OF(v, i64))
+#define P_I64(v) ((int64_t)INT_OF(v, i64))
+#define P_U64(v) ((uint64_t)INT_OF(v, u64))
 #define P_F(v) ((float)(v))
 #define P_D(v) ((double)(v))
 #define P_G(v) ((long double)(v))
@@ -134,42 +175,39 @@ CONVERTER(longdouble, long double, P_G)
 CONVERTER(c64, ndi_c64, P_CF)
 CONVERTER(c128, ndi_c128, P_CD)
 
-int64_t
-ndi_ops_itemsize(enum nds_type type)
-{
-    static const uint8_t sizes[NDI_NUMBERS] = {
-        0, 1, 1, 1, 2, 2, 4, 4, 8, 8, 2, 4, 8, sizeof(long double), 8, 16};
-
-    return sizes[type];
-}
-
 /* Bits go over as they are, NaN payloads included. */
+#define COPY_EACH(n)                                                          \
+    for (int64_t i = 0; i < count; i++) {                                     \
+        memcpy(d + i * ds, s + i * ss, n);                                    \
+    }                                                                         \
+    break
+
 static void
 copy_same(char *d, int64_t ds, const char *s, int64_t ss, int64_t item,
-          int64_t n)
+          int64_t count)
 {
     if (ds == item && ss == item) {
-        memmove(d, s, (size_t)(n * item));
+        memmove(d, s, (size_t)(count * item));
         return;
     }
-    for (int64_t i = 0; i < n; i++, d += ds, s += ss) {
-        switch (item) {
-        case 8:
-            memcpy(d, s, 8);
-            break;
-        case 4:
-            memcpy(d, s, 4);
-            break;
-        default:
-            memcpy(d, s, (size_t)item);
-        }
+    switch (item) {
+    case 1:
+        COPY_EACH(1);
+    case 2:
+        COPY_EACH(2);
+    case 4:
+        COPY_EACH(4);
+    case 8:
+        COPY_EACH(8);
+    default:
+        COPY_EACH(16);
     }
 }
 
 void
-ndi_ops_convert(enum nds_type to, void *dst, int64_t dst_stride,
-                enum nds_type from, const void *src, int64_t src_stride,
-                int64_t count)
+NDI_OF(ndi_convert)(enum nds_type to, void *dst, int64_t dst_stride,
+                    enum nds_type from, const void *src, int64_t src_stride,
+                    int64_t count)
 {
     typedef void fn(void *, int64_t, enum nds_type, const void *, int64_t,
                     int64_t);
