@@ -170,6 +170,7 @@ typedef struct nds_queue_info {
     uint32_t consumers;         /* alive that have ever asked for an item */
     uint32_t consumers_dead;    /* died since a consumer last came new */
     uint32_t participants_dead; /* died and nobody has buried them yet */
+    uint32_t max_items;         /* the bound; slots if none was given */
 } nds_queue_info;
 NDS_API int nds_queue_info_get(nds_queue *q, nds_queue_info *out);
 NDS_API int64_t nds_queue_size(nds_queue *q); /* items waiting, or < 0 */

@@ -102,6 +102,15 @@ NDS_API void nds_barrier_close(nds_barrier *b);
 /* *index (may be NULL): 0..parties-1, unique in each round. */
 NDS_API int nds_barrier_wait(nds_barrier *b, int64_t timeout_ns,
                              unsigned *index);
+/* As wait, asking `leave` every 50 ms or so of sleep: true breaks the barrier,
+ * as a time-out does, for who is called away. */
+NDS_API int nds_barrier_wait_unless(nds_barrier *b, int64_t timeout_ns,
+                                    unsigned *index,
+                                    bool (*leave)(void *ctx), void *ctx);
+NDS_API unsigned nds_barrier_parties(const nds_barrier *b);
+/* Threads that wait in this round; over at once, so for show only. */
+NDS_API unsigned nds_barrier_waiting(const nds_barrier *b);
+NDS_API bool nds_barrier_is_broken(const nds_barrier *b); /* until a reset */
 NDS_API int nds_barrier_abort(nds_barrier *b);
 NDS_API int nds_barrier_reset(nds_barrier *b);
 

@@ -13,7 +13,10 @@ from ._array import (array, attach, empty, full, ndarray, ones, unlink,
                      zeros)
 from ._core import version as __version__
 from ._queue import Connection, JoinableQueue, Pipe, Queue, SimpleQueue
+from ._sync import (Barrier, BoundedSemaphore, Condition, Event, Lock,
+                    OwnerDiedWarning, RLock, RWLock, Semaphore)
 
-__all__ = ["Connection", "JoinableQueue", "Pipe", "Queue", "SimpleQueue",
-           "array", "attach", "empty", "full", "ndarray", "ones", "unlink",
-           "zeros"]
+__all__ = ["Barrier", "BoundedSemaphore", "Condition", "Connection", "Event",
+           "JoinableQueue", "Lock", "OwnerDiedWarning", "Pipe", "Queue",
+           "RLock", "RWLock", "Semaphore", "SimpleQueue", "array", "attach",
+           "empty", "full", "ndarray", "ones", "unlink", "zeros"]

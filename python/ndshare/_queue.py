@@ -104,11 +104,13 @@ class Queue(Handle, _core.Queue):
         self = cls.__new__(cls)
         self._attach(name, wait)
         self._name = name
-        self._revive(None, pickles)
+        info = self.info()
+        bound = info["max_items"]
+        self._revive(0 if bound == info["slots"] else bound, pickles)
         return self
 
     def _revive(self, maxsize, pickles):
-        self._maxsize = maxsize  # None: somebody else's, not known
+        self._maxsize = maxsize
         self._pickles = pickles
         self._closed_here = False
         self._joins = True

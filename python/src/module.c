@@ -200,6 +200,7 @@ static int (*const parts[])(PyObject *m) = {
     py_add_loan,
     py_add_queue,
     py_add_pipe,
+    py_add_sync,
 };
 
 static int

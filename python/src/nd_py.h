@@ -29,6 +29,8 @@ enum py_ref {
     PY_STR_DTYPE,        /* "dtype" */
     PY_STR_SETFLAGS,     /* "setflags" */
     PY_DTYPE_TEXT,       /* ndshare._array's: numpy.dtype -> text */
+    PY_BROKEN_BARRIER,   /* threading.BrokenBarrierError */
+    PY_OWNER_DIED,       /* ndshare.OwnerDiedWarning */
     PY_REF_COUNT
 };
 
@@ -82,6 +84,7 @@ int py_add_array(PyObject *m);
 int py_add_item(PyObject *m);
 int py_add_queue(PyObject *m);
 int py_add_pipe(PyObject *m);
+int py_add_sync(PyObject *m);
 int py_add_loan(PyObject *m);
 
 #endif

@@ -463,6 +463,7 @@ static const struct {
     {PY_DUMPS, "pickle", "dumps"},
     {PY_LOADS, "pickle", "loads"},
     {PY_NUMPY_NDARRAY, "numpy", "ndarray"},
+    {PY_BROKEN_BARRIER, "threading", "BrokenBarrierError"},
 };
 
 static int

@@ -927,13 +927,14 @@ queue_info(PyObject *self, PyObject *unused)
         return py_raise(rc);
     }
     return Py_BuildValue(
-        "{s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:I,s:I,s:O,s:K,s:I,s:I}",
+        "{s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:I,s:I,s:O,s:K,s:I,s:I,s:I}",
         "items", i.items, "taken", i.taken, "parked", i.parked, "loaned",
         i.loaned, "bytes_used", i.bytes_used, "bytes_max", i.bytes_max,
         "unfinished", i.unfinished, "redelivered", i.redelivered, "dropped",
         i.dropped, "slots", i.slots, "participants", i.participants, "closed",
         i.closed ? Py_True : Py_False, "delivered", i.delivered, "consumers",
-        i.consumers, "consumers_dead", i.consumers_dead);
+        i.consumers, "consumers_dead", i.consumers_dead, "max_items",
+        i.max_items);
 }
 
 static PyObject *

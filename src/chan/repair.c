@@ -363,6 +363,7 @@ ndi_chan_info(struct ndi_chan *c, nds_queue_info *out)
     }
     out->unfinished = unfinished > 0 ? (uint64_t)unfinished : 0;
     out->bytes_max = c->max_bytes;
+    out->max_items = c->max_items;
     out->closed = ndi_load_acq(&c->h->closed) != 0;
     out->participants =
         (uint32_t)ndi_party_alive(&c->hub->segment->party);

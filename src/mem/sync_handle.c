@@ -411,6 +411,40 @@ nds_barrier_wait(nds_barrier *b, int64_t timeout_ns, unsigned *index)
 }
 
 int
+nds_barrier_wait_unless(nds_barrier *b, int64_t timeout_ns, unsigned *index,
+                        bool (*leave)(void *ctx), void *ctx)
+{
+    return ndi_gate_wait_unless(PARTY(b), &OBJECT(b).barrier,
+                                ndi_deadline(timeout_ns), index, leave, ctx);
+}
+
+unsigned
+nds_barrier_parties(const nds_barrier *b)
+{
+    return OBJECT(b).barrier.parties;
+}
+
+unsigned
+nds_barrier_waiting(const nds_barrier *b)
+{
+    uint32_t waiting;
+    bool broken;
+
+    ndi_gate_state(PARTY(b), &OBJECT(b).barrier, &waiting, &broken);
+    return waiting;
+}
+
+bool
+nds_barrier_is_broken(const nds_barrier *b)
+{
+    uint32_t waiting;
+    bool broken;
+
+    ndi_gate_state(PARTY(b), &OBJECT(b).barrier, &waiting, &broken);
+    return broken;
+}
+
+int
 nds_barrier_abort(nds_barrier *b)
 {
     return ndi_gate_abort(&OBJECT(b).barrier);

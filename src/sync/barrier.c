@@ -163,10 +163,17 @@ arrive(struct ndi_party_slot *slot, uint32_t round)
     NDI_KILL_POINT("barrier.arrived");
 }
 
+/* Somebody may call a member away: its going breaks the round. */
+struct call {
+    bool (*leave)(void *ctx);
+    void *ctx;
+};
+
 static int
 sleep_round(struct ndi_party *p, struct ndi_gate *g, uint32_t round,
-            int64_t deadline)
+            int64_t deadline, struct call call)
 {
+    bool slept = false, called = false;
     int rc, turns = 0;
 
     ndi_add_seq(&g->sleepers, 1);
@@ -175,7 +182,9 @@ sleep_round(struct ndi_party *p, struct ndi_gate *g, uint32_t round,
         bool dead = false;
 
         arrived(p, round, &dead);
-        if (left == 0 || dead) {
+        called = called || (slept && call.leave != NULL &&
+                            call.leave(call.ctx));
+        if (left == 0 || dead || called) {
             // The verdict itself: words that others turn cannot keep us.
             rc = decide(g, round, true);
             wake_all(g);
@@ -190,6 +199,7 @@ sleep_round(struct ndi_party *p, struct ndi_gate *g, uint32_t round,
         NDI_KILL_POINT("barrier.will_sleep");
         ndi_futex_wait(&g->round, round,
                        left < NDI_SLICE_NS ? left : NDI_SLICE_NS);
+        slept = true;
     }
     ndi_sub_seq(&g->sleepers, 1);
     return rc;
@@ -226,8 +236,9 @@ arrive_locked(struct ndi_party *p, struct ndi_gate *g, uint64_t self,
 }
 
 int
-ndi_gate_wait(struct ndi_party *p, struct ndi_gate *g, int64_t deadline,
-              uint32_t *index)
+ndi_gate_wait_unless(struct ndi_party *p, struct ndi_gate *g,
+                     int64_t deadline, uint32_t *index,
+                     bool (*leave)(void *ctx), void *ctx)
 {
     uint32_t round, place = 0;
     uint64_t self;
@@ -247,12 +258,25 @@ ndi_gate_wait(struct ndi_party *p, struct ndi_gate *g, int64_t deadline,
     rc = arrive_locked(p, g, self, &round, &place);
     ndi_lock_unlock(p, &g->lock);
     if (rc == NDS_EAGAIN) {
-        rc = sleep_round(p, g, round, deadline);
+        rc = sleep_round(p, g, round, deadline, (struct call){leave, ctx});
     }
     if (rc == 0 && index != NULL) {
         *index = place;
     }
     return rc;
+}
+
+void
+ndi_gate_state(const struct ndi_party *p, const struct ndi_gate *g,
+               uint32_t *waiting, bool *broken)
+{
+    uint32_t round = ndi_load_seq(&g->round);
+    bool dead = false;
+    int rc = outcome(g, round);
+
+    *broken = rc == NDS_EBROKEN;
+    *waiting = rc == NDS_EAGAIN ? arrived(p, round, &dead) : 0;
+    *broken |= dead; // nobody has said so yet
 }
 
 int

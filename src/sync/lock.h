@@ -86,8 +86,19 @@ void ndi_flag_clear(struct ndi_flag *f);
 int ndi_flag_wait(struct ndi_flag *f, int64_t deadline);
 
 void ndi_gate_init(struct ndi_gate *g, uint32_t parties);
-int ndi_gate_wait(struct ndi_party *p, struct ndi_gate *g, int64_t deadline,
-                  uint32_t *index);
+/* `leave` (NULL: never) is asked after each slice; true breaks the round. */
+int ndi_gate_wait_unless(struct ndi_party *p, struct ndi_gate *g,
+                         int64_t deadline, uint32_t *index,
+                         bool (*leave)(void *ctx), void *ctx);
+static inline int
+ndi_gate_wait(struct ndi_party *p, struct ndi_gate *g, int64_t deadline,
+              uint32_t *index)
+{
+    return ndi_gate_wait_unless(p, g, deadline, index, NULL, NULL);
+}
+/* Members that wait in this round; broken: until a reset. */
+void ndi_gate_state(const struct ndi_party *p, const struct ndi_gate *g,
+                    uint32_t *waiting, bool *broken);
 /* Both wait for nobody. NDS_ECORRUPT: words that others turn all the time. */
 int ndi_gate_abort(struct ndi_gate *g);
 int ndi_gate_reset(struct ndi_gate *g);

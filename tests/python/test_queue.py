@@ -323,6 +323,7 @@ q.put(int(q.get().sum()))
 """
     subprocess.run([sys.executable, "-c", code], check=True)
     assert q.get() == 6
+    assert not ndshare.Queue.attach(name).full()
     again = pickle.loads(pickle.dumps(q))
     again.put("by name")
     assert q.get() == "by name"
@@ -331,6 +332,12 @@ q.put(int(q.get().sum()))
     ndshare.unlink(name)
     with pytest.raises(FileNotFoundError, match=name):
         ndshare.Queue.attach(name)
+    q = ndshare.Queue(2, name=name)
+    joined = ndshare.Queue.attach(name)
+    q.put_many([1, 2])
+    assert joined.full()
+    with pytest.raises(queue.Full):
+        joined.put(3, False)
 
 
 def die_holding(q):

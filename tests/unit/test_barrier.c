@@ -3,6 +3,7 @@
  * test_barrier.c - rounds open or break, and nobody waits past a deadline
  */
 #include <harness/sync_world.h>
+#include <ndshare/sync.h>
 
 static void
 await_sleepers(uint32_t count)
@@ -50,6 +51,70 @@ START_TEST(it_opens_breaks_and_resets)
     ndi_gate_reset(&w->gate);
     ck_assert_int_eq(ndi_gate_wait(&party, &w->gate, soon(), NULL),
                      NDS_EBROKEN);
+}
+END_TEST
+
+static bool
+after_three(void *ctx)
+{
+    int *asked = ctx;
+
+    return ++*asked == 3;
+}
+
+/* Who is called away breaks the round; until then it counts. */
+START_TEST(who_leaves_breaks_it)
+{
+    nds_barrier *b = NULL;
+    unsigned index = 9;
+    int asked = 0;
+
+    ck_assert_int_eq(nds_barrier_new(&b, 2), 0);
+    ck_assert_uint_eq(nds_barrier_parties(b), 2);
+    ck_assert(!nds_barrier_is_broken(b));
+    ck_assert_int_eq(nds_barrier_wait_unless(b, NDS_FOREVER, &index,
+                                             after_three, &asked),
+                     NDS_EBROKEN);
+    ck_assert_int_eq(asked, 3);
+    ck_assert(nds_barrier_is_broken(b));
+    ck_assert_uint_eq(nds_barrier_waiting(b), 0);
+    ck_assert_int_eq(nds_barrier_reset(b), 0);
+    ck_assert(!nds_barrier_is_broken(b));
+    nds_barrier_close(b);
+}
+END_TEST
+
+START_TEST(it_tells_who_waits)
+{
+    nds_barrier *b = NULL;
+    int status = -1;
+    pid_t pid;
+
+    ck_assert_int_eq(nds_barrier_new(&b, 2), 0);
+    pid = fork();
+    if (pid == 0) {
+        _exit(nds_barrier_wait(b, NDS_SEC(10), NULL) != 0);
+    }
+    while (nds_barrier_waiting(b) == 0) {
+        usleep(1000);
+    }
+    ck_assert_uint_eq(nds_barrier_waiting(b), 1);
+    ck_assert_int_eq(nds_barrier_wait(b, NDS_SEC(10), NULL), 0);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(status, 0);
+    ck_assert_uint_eq(nds_barrier_waiting(b), 0);
+    ck_assert(!nds_barrier_is_broken(b));
+    pid = fork();
+    if (pid == 0) {
+        nds_barrier_wait(b, NDS_SEC(10), NULL);
+        _exit(1);
+    }
+    while (nds_barrier_waiting(b) == 0) {
+        usleep(1000);
+    }
+    kill_child(pid);
+    ck_assert(nds_barrier_is_broken(b)); // and nobody was there to see it
+    nds_barrier_close(b);
 }
 END_TEST
 
@@ -234,6 +299,8 @@ static void
 add(TCase *tc)
 {
     tcase_add_test(tc, it_opens_breaks_and_resets);
+    tcase_add_test(tc, who_leaves_breaks_it);
+    tcase_add_test(tc, it_tells_who_waits);
     tcase_add_test(tc, abort_breaks_until_a_reset);
     tcase_add_test(tc, reset_tells_who_waits);
     tcase_add_test(tc, a_member_stopped_in_the_lock_keeps_nobody);

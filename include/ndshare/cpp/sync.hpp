@@ -245,6 +245,21 @@ class barrier : public owner<nds_barrier, nds_barrier_close>
         check(nds_barrier_wait(get(), nanoseconds(limit), &index));
         return index;
     }
+    unsigned
+    parties() const noexcept
+    {
+        return nds_barrier_parties(get());
+    }
+    unsigned
+    waiting() const noexcept
+    {
+        return nds_barrier_waiting(get());
+    }
+    bool
+    is_broken() const noexcept
+    {
+        return nds_barrier_is_broken(get());
+    }
     void
     abort()
     {
