@@ -68,8 +68,24 @@ typedef struct nds_block nds_block;
 
 NDS_API int nds_block_create_raw(nds_block **out, const char *name,
                                  size_t nbytes, unsigned mode_bits);
+/* Also what Python's SharedMemory made; '/name' is the same as 'name'. */
 NDS_API int nds_block_attach_raw(nds_block **out, const char *name,
                                  enum nds_mode mode);
+/*
+ * The same with more to say. name NULL: a fresh one, "psm_" and eight digits,
+ * as Python makes them up. The name appears when fill (may be NULL: zeros) has
+ * returned 0; what else it returns is the result.
+ */
+typedef struct nds_scope nds_scope;
+typedef struct nds_raw_options {
+    size_t size;
+    unsigned mode_bits; /* 0: 0600 */
+    nds_scope *scope;   /* the name goes with it; or NULL */
+    int (*fill)(void *data, size_t nbytes, void *ctx);
+    void *ctx;
+} nds_raw_options;
+NDS_API int nds_block_new_raw(nds_block **out, const char *name,
+                              size_t nbytes, const nds_raw_options *opts);
 /* An existing System V segment, by id; never made by us. */
 NDS_API int nds_block_attach_sysv(nds_block **out, int shmid,
                                   enum nds_mode mode);
@@ -84,12 +100,45 @@ NDS_API bool nds_block_is_readonly(const nds_block *b);
 /* Bytes of it that this process has in pages of 2 MiB just now; reads a list of
  * all mappings. */
 NDS_API int nds_block_huge(const nds_block *b, size_t *nbytes);
+NDS_API const char *nds_block_name(const nds_block *b); /* "" if none */
+/*
+ * nds_block_check_name - does the name still lead here?
+ *
+ * Names in shared memory are losable: any process of the user can unlink them,
+ * and Python's resource tracker does so when a program that attached with
+ * SharedMemory ends. Whoever has the memory keeps it; nobody new can come.
+ *
+ * Errors  NDS_ENOENT nobody has the name any more; NDS_ESTALE it leads to
+ *         something else; NDS_EINVAL the block never had one
+ */
+NDS_API int nds_block_check_name(const nds_block *b);
 /* msync of a file block; nothing to do for the rest. */
 NDS_API int nds_block_flush(nds_block *b);
 
 /* Removes a name of any of our kinds, or a raw block. Memory lives until the
  * last user closes. NDS_ENOENT, NDS_EPERM. */
 NDS_API int nds_name_unlink(const char *name);
+
+/*
+ * A scope: names that go with it, Python's SharedMemoryManager.
+ *
+ *     nds_scope_new(&s);
+ *     nds_block_new_raw(&b, NULL, 4096, &(nds_raw_options){.scope = s});
+ *     nds_scope_close(s);          // the name is gone; whoever maps it keeps it
+ *
+ * The scope belongs to the process that made it: a child of fork that closes
+ * its copy removes nothing. When that process dies, however it dies, the next
+ * sweep in any process (at the first creation of a name, then once a minute,
+ * nds_sweep, `ndshare gc`) removes the names, also while others use them. A
+ * name that meanwhile means something else stays.
+ */
+NDS_API int nds_scope_new(nds_scope **out);
+/* A name that is there, of whatever kind. */
+NDS_API int nds_scope_add(nds_scope *s, const char *name);
+/* How many of its names still are what they were. */
+NDS_API int nds_scope_count(nds_scope *s);
+/* NULL is fine. */
+NDS_API void nds_scope_close(nds_scope *s);
 
 /*
  * What lives on this machine. `fn` is called once a name; a non-zero return

@@ -17,6 +17,7 @@
 #include <ndshare/manager.h>
 #include <ndshare/ops.h>
 #include <ndshare/proc.h>
+#include <ndshare/shareable_list.h>
 #include <ndshare/sync.h>
 #include <ndshare/value.h>
 #include <ndshare/view.h>

@@ -18,6 +18,10 @@ int ndi_name_hold(int *fd, const char *name, uid_t owner, int64_t deadline);
 int ndi_name_is(const char *name, const struct stat *st);
 bool ndi_name_is_hidden(const char *name); /* ".nds-..." */
 
+/* As POSIX writes names: one slash in front may be; anything else but more
+ * slashes and hidden names. *bare is the name without it. NDS_EINVAL */
+int ndi_name_posix(const char *name, const char **bare);
+
 /* ---- control.c ---------------------------------------------------------- */
 struct ndi_control_copy {
     struct ndi_ctl_header header;
@@ -50,6 +54,14 @@ void ndi_nap(int64_t ns);
 /* NDS_ENOSPC with bytes wanted and free when nbytes will not fit. */
 int ndi_room_check(const char *name, uint64_t nbytes, bool memfd);
 
+/* ---- scope.c ------------------------------------------------------------ */
+/* Notes that the file st tells of, which may get this name, goes with the
+ * scope. Before it gets it. */
+int ndi_scope_note(nds_scope *s, const char *name, const struct stat *st);
+/* Of a dead scope's file: removes the names that still are what was noted. */
+void ndi_scope_clear(int fd);
+#define NDI_SCOPE_PREFIX ".nds-scope-"
+
 /* ---- sweep.c ------------------------------------------------------------ */
 /* Removes `name` if it may go and nobody uses it: 1 removed (or would be),
  * 0 stays, with the reason. `held`: the caller holds the name. */
@@ -79,6 +91,8 @@ struct nds_block {
     size_t map_nbytes;
     uint64_t off;  /* of data in the file */
     char *path;    /* files and raw blocks */
+    dev_t dev;     /* raw blocks: which file it is */
+    ino_t ino;
     struct ndi_segment *segment;
     void (*fini)(nds_block *b); /* gives the memory back */
     void (*done)(void *ctx);    /* memory of the caller's */

@@ -10,11 +10,13 @@
 
 #include <base/carry.h>
 #include <base/fail.h>
+#include <base/options.h>
 #include <os/os.h>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,12 +38,18 @@ map_raw(nds_block **out, int fd, const char *name, enum nds_mode mode,
                          ? (unsigned)NDI_MAP_WRITE | NDI_MAP_PRIVATE
                          : (unsigned)NDI_MAP_WRITE;
     nds_block *b = NULL;
+    struct stat st;
     int rc = ndi_block_make(&b, NDS_RAW, mode);
 
     if (rc < 0) {
         return rc;
     }
-    rc = ndi_map(&b->map, fd, 0, nbytes, flags);
+    rc = ndi_os_fstat(fd, &st);
+    if (rc == 0) {
+        b->dev = st.st_dev;
+        b->ino = st.st_ino;
+        rc = ndi_map(&b->map, fd, 0, nbytes, flags);
+    }
     if (rc < 0) {
         nds_block_close(b);
         return ndi_fail_errno(-rc, "map '%s' (%zu bytes)", name, nbytes);
@@ -62,41 +70,41 @@ map_raw(nds_block **out, int fd, const char *name, enum nds_mode mode,
     return 0;
 }
 
-int
-nds_block_create_raw(nds_block **out, const char *name, size_t nbytes,
-                     unsigned mode_bits)
+/* The nameless file of so many bytes, with memory behind each. */
+static int
+make_raw(int *fd, const char *name, size_t nbytes, unsigned mode_bits)
 {
-    nds_block *b = NULL;
-    int fd = -1, hold = -1;
-    int rc;
+    int rc = ndi_room_check(name, nbytes, false);
 
-    *out = NULL;
-    rc = ndi_name_check(name);
     if (rc < 0) {
         return rc;
     }
-    if (nbytes == 0) {
-        return ndi_fail(NDS_EINVAL, "create '%s': a raw block has one byte or "
-                        "more", name);
-    }
-    rc = ndi_room_check(name, nbytes, false);
-    if (rc < 0) {
-        return rc;
-    }
-    rc = ndi_shm_tmpfile(&fd, mode_bits != 0 ? mode_bits : 0600);
+    rc = ndi_shm_tmpfile(fd, mode_bits != 0 ? mode_bits : 0600);
     if (rc == 0) {
-        rc = ndi_os_truncate(fd, nbytes);
+        rc = ndi_os_truncate(*fd, nbytes);
     }
     if (rc == 0) {
-        rc = ndi_os_reserve(fd, 0, nbytes);
+        rc = ndi_os_reserve(*fd, 0, nbytes);
     }
     NDI_KILL_POINT("raw.reserved");
-    if (rc < 0) {
-        ndi_os_close(fd);
-        return ndi_fail_errno(-rc, "create '%s': %zu bytes wanted", name,
-                              nbytes);
+    return rc < 0 ? ndi_fail_errno(-rc, "create '%s': %zu bytes wanted", name,
+                                   nbytes)
+                  : 0;
+}
+
+/* Gives it the name. The scope knows it before anybody can see it. */
+static int
+link_raw(int fd, const char *name, nds_scope *scope)
+{
+    struct stat st;
+    int hold = -1;
+    int rc = 0;
+
+    if (scope != NULL) {
+        rc = ndi_os_fstat(fd, &st);
+        rc = rc < 0 ? ndi_fail_errno(-rc, "create '%s'", name)
+                    : ndi_scope_note(scope, name, &st);
     }
-    rc = map_raw(&b, fd, name, NDS_READWRITE, nbytes);
     if (rc == 0) {
         rc = ndi_name_hold(&hold, name, geteuid(),
                            ndi_deadline(NDI_NAME_WAIT_NS));
@@ -111,12 +119,80 @@ nds_block_create_raw(nds_block **out, const char *name, size_t nbytes,
                       : 0;
     }
     ndi_os_close(hold);
+    return rc;
+}
+
+/* A name as Python makes them up. */
+static int
+fresh_name(char *out, size_t room)
+{
+    uint32_t r;
+    int rc = ndi_random_bytes(&r, sizeof r);
+
+    snprintf(out, room, "psm_%08x", r);
+    return rc < 0 ? ndi_fail_errno(-rc, "random bytes for a name") : 0;
+}
+
+int
+nds_block_new_raw(nds_block **out, const char *name, size_t nbytes,
+                  const nds_raw_options *opts)
+{
+    nds_raw_options o;
+    char fresh[32];
+    nds_block *b = NULL;
+    bool any = name == NULL;
+    int fd = -1;
+    int rc = 0;
+
+    *out = NULL;
+    ndi_options_copy(&o, sizeof o, opts);
+    if (any) {
+        rc = fresh_name(fresh, sizeof fresh);
+        name = fresh;
+    } else {
+        name += name[0] == '/';
+        rc = ndi_name_check(name);
+    }
+    if (rc == 0 && nbytes == 0) {
+        rc = ndi_fail(NDS_EINVAL, "create '%s': a raw block has one byte or "
+                      "more", name);
+    }
+    if (rc == 0) {
+        rc = make_raw(&fd, name, nbytes, o.mode_bits);
+    }
+    if (rc == 0) {
+        rc = map_raw(&b, fd, name, NDS_READWRITE, nbytes);
+    }
+    if (rc == 0 && o.fill != NULL) {
+        rc = o.fill(b->data, nbytes, o.ctx);
+        NDI_KILL_POINT("raw.filled");
+    }
+    if (rc == 0) {
+        rc = link_raw(fd, name, o.scope);
+    }
+    for (int i = 0; rc == NDS_EEXIST && any && i < 100; i++) {
+        // The name is of the same length: the block's path takes it.
+        rc = fresh_name(fresh, sizeof fresh);
+        strcpy(strrchr(b->path, '/') + 1, fresh);
+        rc = rc < 0 ? rc : link_raw(fd, name, o.scope);
+    }
     ndi_os_close(fd);
     if (rc == 0) {
         *out = ndi_steal(&b);
     }
     nds_block_close(b);
     return rc;
+}
+
+int
+nds_block_create_raw(nds_block **out, const char *name, size_t nbytes,
+                     unsigned mode_bits)
+{
+    nds_raw_options opts = {.size = sizeof opts, .mode_bits = mode_bits};
+
+    *out = NULL;
+    return name == NULL ? ndi_name_check(name)
+                        : nds_block_new_raw(out, name, nbytes, &opts);
 }
 
 int
@@ -127,7 +203,7 @@ nds_block_attach_raw(nds_block **out, const char *name, enum nds_mode mode)
     int rc;
 
     *out = NULL;
-    rc = ndi_name_check(name);
+    rc = ndi_name_posix(name, &name);
     if (rc < 0) {
         return rc;
     }
@@ -154,6 +230,50 @@ nds_block_attach_raw(nds_block **out, const char *name, enum nds_mode mode)
     }
     ndi_os_close(fd);
     return rc;
+}
+
+/* ---- names that others may take away ------------------------------------- */
+
+const char *
+nds_block_name(const nds_block *b)
+{
+    if (b->segment != NULL) {
+        return b->segment->name;
+    }
+    return b->reach == NDS_RAW ? strrchr(b->path, '/') + 1 : "";
+}
+
+int
+nds_block_check_name(const nds_block *b)
+{
+    const char *name = nds_block_name(b);
+    struct stat st = {0}, now;
+    int fd = -1;
+    int rc;
+
+    if (*name == '\0') {
+        return ndi_fail(NDS_EINVAL, "the block has no name");
+    }
+    st.st_dev = b->segment != NULL ? b->segment->dev : b->dev;
+    st.st_ino = b->segment != NULL ? b->segment->ino : b->ino;
+    rc = ndi_shm_open(&fd, name, O_PATH);
+    if (rc == 0) {
+        rc = ndi_os_fstat(fd, &now);
+        ndi_os_close(fd);
+    }
+    if (rc == -ENOENT) {
+        return ndi_fail(NDS_ENOENT, "'%s': somebody unlinked the name, as "
+                        "Python's resource tracker does; the memory is whole "
+                        "for whoever has it", name);
+    }
+    if (rc < 0) {
+        return ndi_fail_errno(-rc, "look at '%s' in %s", name, ndi_shm_dir());
+    }
+    return now.st_dev == st.st_dev && now.st_ino == st.st_ino
+               ? 0
+               : ndi_fail(NDS_ESTALE, "'%s': the name was unlinked and means "
+                          "something else now; the memory is whole for "
+                          "whoever has it", name);
 }
 
 /* ---- travelling --------------------------------------------------------- */

@@ -48,6 +48,21 @@ ndi_name_check(const char *name)
     return 0;
 }
 
+int
+ndi_name_posix(const char *name, const char **bare)
+{
+    const char *n = name != NULL && name[0] == '/' ? name + 1 : name;
+
+    *bare = n;
+    if (n == NULL || n[0] == '\0' || strchr(n, '/') != NULL ||
+        strlen(n) > 255 || strcmp(n, ".") == 0 || strcmp(n, "..") == 0 ||
+        ndi_name_is_hidden(n)) {
+        return ndi_fail(NDS_EINVAL, "'%.260s' is no name in shared memory",
+                        name != NULL ? name : "(null)");
+    }
+    return 0;
+}
+
 bool
 ndi_name_is_hidden(const char *name)
 {

@@ -504,11 +504,9 @@ nds_name_unlink(const char *name)
     int fd = -1, hold = -1;
     int rc;
 
-    if (name == NULL || name[0] == '\0' || strchr(name, '/') != NULL ||
-        strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
-        ndi_name_is_hidden(name)) {
-        return ndi_fail(NDS_EINVAL, "unlink '%s': not a name in shared memory",
-                        name != NULL ? name : "(null)");
+    rc = ndi_name_posix(name, &name);
+    if (rc < 0) {
+        return rc;
     }
     rc = ndi_shm_open(&fd, name, O_PATH);
     if (rc == 0) {

@@ -9,6 +9,9 @@
  * still be that file. Raw blocks, files of strangers and names that live until
  * unlinked stay whatever happens.
  *
+ * A scope's file lists names that go with its maker; once nobody holds it they
+ * are removed first, also while others use them.
+ *
  * Items in flight in a channel are hidden names that nobody may have mapped:
  * ".nds-<id>-<n>" stays while ".nds-<id>-q" is in use or a named object with
  * that id exists. So those are looked at last. Names that we may not read hold
@@ -45,6 +48,7 @@ enum name_class {
     NAME_LOCK, /* .nds-<uid> */
     NAME_TMP,  /* .nds-tmp-... */
     NAME_ITEM, /* .nds-<32 hex>-<n> */
+    NAME_SCOPE, /* .nds-scope-<hex>: names that go with their maker */
     NAME_HIDDEN
 };
 
@@ -63,6 +67,9 @@ name_class(const char *name)
     }
     if (strncmp(name, "tmp-", 4) == 0) {
         return NAME_TMP;
+    }
+    if (strncmp(name, "scope-", 6) == 0) {
+        return NAME_SCOPE;
     }
     hex = strspn(name, "0123456789abcdef");
     if (hex == 32 && name[32] == '-' && name[33] >= '0' && name[33] <= '9') {
@@ -87,6 +94,7 @@ why_it_lives(const char *name, int fd, const struct stat *st)
                    ? "perhaps just being made"
                    : NULL;
     case NAME_ITEM:
+    case NAME_SCOPE:
     case NAME_HIDDEN:
         return NULL;
     default:
@@ -126,6 +134,9 @@ remove_dead(const char *name, int fd, const struct stat *st, bool dry_run,
     *why = "nobody uses it";
     if (dry_run) {
         return 1;
+    }
+    if (name_class(name) == NAME_SCOPE) {
+        ndi_scope_clear(fd);
     }
     NDI_KILL_POINT("sweep.unlinking");
     rc = ndi_shm_unlink(name);

@@ -309,6 +309,79 @@ START_TEST(sweep)
 }
 END_TEST
 
+/* A scope with two names, closed. */
+static int
+act_scope(void *ctx)
+{
+    nds_raw_options o = {.size = sizeof o};
+    nds_block *b = NULL, *c = NULL;
+    char second[100];
+    nds_scope *s;
+    int rc;
+
+    (void)ctx;
+    snprintf(second, sizeof second, "%s2", name);
+    rc = nds_scope_new(&s);
+    o.scope = s;
+    if (rc == 0) {
+        rc = nds_block_new_raw(&b, name, 100, &o);
+    }
+    if (rc == 0) {
+        rc = nds_block_new_raw(&c, second, 100, &o);
+    }
+    nds_block_close(b);
+    nds_block_close(c);
+    nds_scope_close(s);
+    return rc < 0 || nds_count_names(name) != 0;
+}
+
+static void
+check_scope(void *ctx, const char *point)
+{
+    nothing_left(point);
+    ck_assert_msg(nds_count_names(".nds-scope") == 0, "left at '%s'", point);
+    (void)ctx;
+}
+
+START_TEST(scope)
+{
+    struct nds_walk w = {NULL, act_scope, check_scope, NULL};
+
+    ck_assert_int_gt(nds_walk(&w), 12);
+}
+END_TEST
+
+static int
+make_scope_and_die(void *ctx)
+{
+    nds_raw_options o = {.size = sizeof o};
+    nds_block *b;
+    nds_scope *s;
+
+    (void)ctx;
+    if (nds_scope_new(&s) < 0) {
+        return 1;
+    }
+    o.scope = s;
+    // Its process ends with the scope open.
+    return nds_block_new_raw(&b, name, 100, &o) < 0;
+}
+
+static void
+setup_dead_scope(void *ctx)
+{
+    ck_assert_int_eq(nds_in_child(make_scope_and_die, ctx), 0);
+    ck_assert_int_eq(nds_count_names(name), 1);
+}
+
+START_TEST(sweep_a_scope)
+{
+    struct nds_walk w = {setup_dead_scope, act_sweep, check_scope, NULL};
+
+    ck_assert_int_gt(nds_walk(&w), 4);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -327,6 +400,8 @@ main(void)
     tcase_add_test(tc, attach_lock_close);
     tcase_add_test(tc, publish_later);
     tcase_add_test(tc, sweep);
+    tcase_add_test(tc, scope);
+    tcase_add_test(tc, sweep_a_scope);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);
