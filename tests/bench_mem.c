@@ -2,7 +2,7 @@
 /*
  * bench_mem.c - what memory costs before anybody uses it
  *
- *     bench_mem [-n rounds] [-k part of a name] [-a] [bytes ...]
+ *     bench_mem [-n rounds] [-k part of a name] [-a | -q] [bytes ...]
  *
  * For each size and kind of memory, in a process of its own: create, the first
  * write of all of it, the next write, close, and create with first write once
@@ -13,6 +13,13 @@
  * -a: attach instead. A named array, and a file of /dev/shm with each kind of
  * page, is summed by a process that has never seen it, and again when it is
  * mapped: `of warm` is how much of the warm sum's speed the first one had.
+ *
+ * -q: what a queue of four items holds. One process puts 40 of the size (and
+ * then 40 of sizes between it and a fifth), another sums each; a third looks at
+ * both every millisecond: the most that they held in proportional set size
+ * beyond what they had before, the most that was in flight (loaned, waiting or
+ * taken), and what they held a second and a half after the last item, while the
+ * consumer waited for more.
  *
  * Kinds in turn, medians over the rounds; writes and sums by all processors.
  * Free memory that a virtual machine has given back to its host costs more at
@@ -532,6 +539,123 @@ attaches(size_t nbytes, int rounds)
     bench_say(name, median(got[4][0], rounds), "ms");
 }
 
+/* ---- queues -------------------------------------------------------------- */
+
+#define ITEMS 40
+
+static double
+pss_of(pid_t pid)
+{
+    char path[64], line[256];
+    double kib = 0;
+    FILE *f;
+
+    snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)pid);
+    f = fopen(path, "re");
+    while (f != NULL && fgets(line, sizeof line, f) != NULL) {
+        if (strncmp(line, "Pss:", 4) == 0) {
+            kib = atof(line + 4);
+        }
+    }
+    if (f != NULL) {
+        fclose(f);
+    }
+    return kib * 1024;
+}
+
+struct watch { /* shared with the children */
+    _Atomic int stage; /* 2 observed, 3 the consumer waited, 4 over */
+    double before, most, flight, after;
+};
+
+static void
+consume(nds_queue *q, struct watch *w)
+{
+    nds_array *a;
+    nds_scalar s;
+
+    for (int i = 0; i < 2 * ITEMS; i++) {
+        must(nds_queue_get(q, &a, NULL, NDS_SEC(30)) == 0 &&
+                 nds_sum(&s, nds_array_view(a)) == 0, "get");
+        nds_array_close(a);
+    }
+    must(nds_queue_get(q, &a, NULL, NDS_SEC(3) / 2) == NDS_ETIMEDOUT, "wait");
+    atomic_store(&w->stage, 3);
+    while (atomic_load(&w->stage) != 4) {
+        usleep(1000);
+    }
+    _exit(0);
+}
+
+static void
+observe(nds_queue *q, struct watch *w, pid_t a, pid_t b)
+{
+    nds_queue_info info = {.size = sizeof info};
+
+    w->before = pss_of(a) + pss_of(b);
+    atomic_store(&w->stage, 2);
+    for (int stage = 2; stage != 3;) {
+        double now = pss_of(a) + pss_of(b) - w->before;
+
+        stage = atomic_load(&w->stage);
+        w->most = now > w->most ? now : w->most;
+        w->after = now;
+        for (int i = 0; i < 20; i++) { // what is in flight changes faster
+            must(nds_queue_info_get(q, &info) == 0, "info");
+            w->flight = (double)info.bytes_used > w->flight
+                            ? (double)info.bytes_used : w->flight;
+            usleep(20);
+        }
+    }
+    atomic_store(&w->stage, 4);
+    _exit(0);
+}
+
+static void
+queue_memory(size_t nbytes)
+{
+    nds_queue_options o = {.size = sizeof o, .max_items = 4};
+    struct watch *w = mmap(NULL, sizeof *w, PROT_READ | PROT_WRITE,
+                           MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int64_t count = (int64_t)(nbytes / 8);
+    nds_queue *q;
+    nds_array *a, *part;
+    pid_t consumer, observer;
+    char text[48];
+
+    must(w != MAP_FAILED && nds_queue_new(&q, &o) == 0, "queue");
+    consumer = fork();
+    if (consumer == 0) {
+        consume(q, w);
+    }
+    must(nds_array_new(&a, NDS_FLOAT64, 1, &count, NULL) == 0 &&
+             nds_fill(nds_array_view(a), nds_float(1)) == 0, "array");
+    observer = fork();
+    if (observer == 0) {
+        nds_array_close(a);
+        observe(q, w, getppid(), consumer);
+    }
+    while (atomic_load(&w->stage) != 2) {
+        usleep(1000);
+    }
+    for (int i = 0; i < 2 * ITEMS; i++) {
+        snprintf(text, sizeof text, "[:%lld]",
+                 i < ITEMS ? (long long)count
+                           : (long long)(count - i % 5 * count / 5));
+        must(nds_array_slice(&part, a, text) == 0 &&
+                 nds_queue_put(q, part, NULL, NDS_SEC(30)) == 0, "put");
+        nds_array_close(part);
+    }
+    must(waitpid(consumer, NULL, 0) == consumer &&
+             waitpid(observer, NULL, 0) == observer, "children");
+    printf("queue of 4 x %-10s held at most %7.1f MB, in flight at most "
+           "%7.1f MB, after it %6.1f MB\n", size_text(nbytes), w->most / 1e6,
+           w->flight / 1e6, w->after / 1e6);
+    munmap(w, sizeof *w);
+    nds_array_close(a);
+    nds_queue_close(q);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -539,16 +663,18 @@ main(int argc, char **argv)
                                    (size_t)80 << 20};
     // A comparison of libraries has no use for the floor.
     const char *part = getenv("NDS_BENCH_FIGURES") != NULL ? "array" : "";
-    bool attach = false;
+    bool attach = false, queue = false;
     int rounds = 7, c;
 
-    while ((c = getopt(argc, argv, "n:k:a")) != -1) {
+    while ((c = getopt(argc, argv, "n:k:aq")) != -1) {
         if (c == 'n') {
             rounds = atoi(optarg);
         } else if (c == 'k') {
             part = optarg;
         } else if (c == 'a') {
             attach = true;
+        } else if (c == 'q') {
+            queue = true;
         } else {
             return 2;
         }
@@ -559,7 +685,9 @@ main(int argc, char **argv)
         size_t n = optind < argc ? (size_t)strtoull(argv[optind + i], NULL, 10)
                                  : usual[i];
 
-        if (attach) {
+        if (queue) {
+            queue_memory(n);
+        } else if (attach) {
             attaches(n, rounds);
         } else {
             lives(n, rounds, part);

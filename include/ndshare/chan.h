@@ -62,6 +62,7 @@ typedef struct nds_queue_options {
     unsigned mode_bits;      /* named: 0 = 0600 */
     enum nds_lifetime lifetime;
     enum nds_huge huge;      /* 2 MiB pages, of this process's doing; block.h */
+    uint64_t keep_bytes;     /* see nds_queue_trim; 0: the default */
 } nds_queue_options;
 
 NDS_API int nds_queue_new(nds_queue **out, const nds_queue_options *opts);
@@ -149,6 +150,16 @@ NDS_API int nds_queue_task_done(nds_queue *q);
 NDS_API int nds_queue_join(nds_queue *q, int64_t timeout_ns);
 /* No more puts from anybody; getters drain, then get NDS_EEOF. */
 NDS_API int nds_queue_shutdown(nds_queue *q);
+/*
+ * Gives free memory of an anonymous queue back to the system, but for its first
+ * keep_bytes. Without being asked every process does so, as it frees items or
+ * waits, with what nobody needed for half a second beyond the queue's
+ * keep_bytes: those of the options in the process that made the queue and its
+ * children by fork, NDSHARE_KEEP (bytes, 64M, 2G, all) in others, 4 MiB if
+ * nobody says. More keeps large items fast that come at long intervals. Named
+ * queues keep what they reserved.
+ */
+NDS_API int nds_queue_trim(nds_queue *q, uint64_t keep_bytes);
 /* A descriptor that is readable while items wait; the queue's [lent]. */
 NDS_API int nds_queue_fd(nds_queue *q, int *fd);
 
@@ -181,6 +192,7 @@ typedef struct nds_pipe_options {
     uint32_t max_items;
     uint64_t max_bytes;
     enum nds_huge huge;
+    uint64_t keep_bytes;
 } nds_pipe_options;
 /* One-way: `a` receives, `b` sends, as multiprocessing.Pipe(False). */
 NDS_API int nds_pipe_new(nds_pipe **a, nds_pipe **b,
@@ -203,6 +215,7 @@ NDS_API void nds_pipe_discard(nds_pipe *p, nds_array **loan);
 /* 0: something can be received (or end of file); NDS_ETIMEDOUT/NDS_EAGAIN. */
 NDS_API int nds_pipe_poll(nds_pipe *p, int64_t timeout_ns);
 NDS_API int nds_pipe_fd(nds_pipe *p, int *fd);
+NDS_API int nds_pipe_trim(nds_pipe *p, uint64_t keep_bytes);
 
 #ifdef __cplusplus
 }

@@ -15,6 +15,7 @@
 #include <array/array_impl.h>
 #include <chan/chan_layout.h>
 #include <mem/arena.h>
+#include <mem/warm.h>
 #include <ndshare/chan.h>
 
 #include <pthread.h>
@@ -53,6 +54,12 @@ struct ndi_chan {
     _Atomic uint32_t spins; /* how often it came to that */
     _Atomic int64_t alive_ns;    /* when not all consumers had died */
     _Atomic uint32_t lock_stuck; /* the last wait for the lock was in vain */
+    bool sparse;                 /* trim.c, from here on */
+    uint64_t keep;               /* free memory that stays */
+    _Atomic int64_t epoch_ns;    /* when it began; 0: never */
+    _Atomic uint64_t peak_now;   /* the highest end of an extent in it */
+    _Atomic uint64_t peak_before;
+    _Atomic uint64_t moves; /* of the whole channel, when it began */
     struct ndi_bell *_Atomic bell; /* pollable descriptor; NULL: never asked */
 };
 
@@ -108,6 +115,7 @@ struct ndi_hub_spec {
     unsigned mode_bits;
     enum nds_lifetime lifetime;
     enum nds_huge huge;
+    uint64_t keep; /* 0: the default */
 };
 int ndi_hub_create(struct ndi_hub **out, const struct ndi_hub_spec *spec);
 /* Takes over the count on s, also on failure. Checks all it reads. */
@@ -127,6 +135,19 @@ ndi_hub_enter_image(struct ndi_hub *hub)
 #define NDI_TICKET_NAME 64
 void ndi_ticket_name(const struct ndi_chan *c, uint32_t slot,
                      char out[NDI_TICKET_NAME]);
+
+/* ---- trim.c ------------------------------------------------------------ */
+extern int64_t ndi_trim_epoch_ns;
+/* Under the lock: an extent that ends there was loaned or freed. */
+void ndi_chan_saw_end(struct ndi_chan *c, uint64_t end);
+/* Free memory of the arena beyond its first `keep` bytes goes back. */
+int ndi_chan_trim(struct ndi_chan *c, uint64_t keep);
+/* An item is about to put memory where there is none: free memory elsewhere
+ * that is more than is to be kept goes first. */
+void ndi_chan_grows(struct ndi_chan *c, uint64_t cold);
+/* The same once in a while, of what has not been needed lately; without the
+ * lock. idle: only if nothing moves. */
+void ndi_chan_trim_now_and_then(struct ndi_chan *c, bool idle);
 
 /* ---- ring.c ------------------------------------------------------------ */
 struct ndi_need {

@@ -208,7 +208,7 @@ struct ndi_chan_header {
     _Atomic uint32_t room_gen;  /* raised when room appears */
     _Atomic uint64_t bytes_used;
     _Atomic uint64_t bytes_adopted; /* of LOANED with a seq */
-    _Atomic uint64_t warm; /* arena bytes ever handed out, from 0 */
+    _Atomic uint64_t warm; /* arena bytes above which none has memory */
 
     _Atomic uint64_t next_seq; /* line 3: by producers, without the lock */
     uint8_t reserved0[56];

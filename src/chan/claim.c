@@ -133,6 +133,7 @@ ndi_slot_recycle(struct ndi_chan *c, uint32_t slot)
     }
     if (s->extent > 0) {
         rc = ndi_arena_free(&c->arena, s->off, s->extent);
+        ndi_chan_saw_end(c, s->off + s->extent);
     }
     NDI_KILL_POINT("free.extent");
     ndi_store_rlx(&c->free[count], slot);
@@ -263,6 +264,7 @@ ndi_chan_settle(struct ndi_chan *c, const struct ndi_settled *run, int n,
     }
     ndi_chan_unlock_after(c, broken ? NDS_ECORRUPT : 0);
     ndi_event_signal(&c->h->room, n);
+    ndi_chan_trim_now_and_then(c, false);
     return first;
 }
 

@@ -284,6 +284,8 @@ chan_over(struct ndi_hub *hub, uint32_t i, uint64_t off, uint64_t nbytes)
     c->policy = copy.policy;
     c->acknowledge = copy.acknowledge != 0;
     c->max_bytes = copy.max_bytes;
+    c->sparse = copy.sparse != 0 && hub->segment->memfd;
+    c->keep = ndi_keep_nbytes(0);
     return 0;
 }
 
@@ -428,10 +430,13 @@ ndi_hub_create(struct ndi_hub **out, const struct ndi_hub_spec *spec)
     seg.party_count = b->chan.party_count;
     rc = ndi_segment_create(&s, &seg);
     free(b);
-    if (rc < 0) {
-        return rc;
+    if (rc == 0) {
+        rc = ndi_hub_over(out, s);
     }
-    return ndi_hub_over(out, s);
+    for (uint32_t i = 0; rc == 0 && i < (*out)->nchans; i++) {
+        (*out)->chan[i].keep = ndi_keep_nbytes(spec->keep);
+    }
+    return rc;
 }
 
 struct ndi_hub *

@@ -229,23 +229,25 @@ loan(struct ndi_chan *c, struct ndi_need *need, int64_t deadline,
     return loan_run(c, need, 1, deadline, slot, &got);
 }
 
-/* Memory of the arena that is touched for the first time: in 2 MiB pages if
- * the kernel gives them, for 4 KiB faults are many times slower. */
+/* Before memory of the arena is written: in 2 MiB pages if it has none and the
+ * kernel gives them, for 4 KiB faults are many times slower. */
 static void
 warm_up(struct ndi_chan *c, uint64_t off, uint64_t nbytes)
 {
     uint64_t warm = ndi_load_rlx(&c->h->warm);
     uint64_t end = off + nbytes;
 
-    if (end <= warm) {
-        return;
-    }
     for (int tries = 0; warm < end && tries < NDI_CAS_TRIES; tries++) {
         NDI_KILL_POINT("warm.will_raise");
         if (ndi_cas_seq(&c->h->warm, &warm, end)) {
             break;
         }
     }
+    if (nbytes < 2 * BIG) {
+        return;
+    }
+    // Also below `warm`, where there may be holes.
+    ndi_chan_grows(c, ndi_map_cold(c->data + off, nbytes));
     ndi_map_collapse(c->data + off, nbytes, c->hub->segment->huge);
 }
 

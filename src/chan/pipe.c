@@ -106,6 +106,7 @@ nds_pipe_new(nds_pipe **a, nds_pipe **b, const nds_pipe_options *opts)
         spec.max_items = opts->max_items;
         spec.max_bytes = opts->max_bytes;
         spec.huge = opts->huge;
+        spec.keep = opts->keep_bytes;
     }
     rc = ndi_hub_create(&hub, &spec);
     if (rc < 0) {
@@ -349,6 +350,18 @@ nds_pipe_recv(nds_pipe *p, nds_array **out, nds_tag *tag, int64_t timeout_ns)
             rc = NDS_EAGAIN;
         }
     } while (rc == 1);
+    return rc;
+}
+
+int
+nds_pipe_trim(nds_pipe *p, uint64_t keep_bytes)
+{
+    int rc = 0;
+
+    ndi_hub_enter_image(p->hub);
+    for (uint32_t i = 0; i < p->hub->nchans && rc == 0; i++) {
+        rc = ndi_chan_trim(&p->hub->chan[i], keep_bytes);
+    }
     return rc;
 }
 

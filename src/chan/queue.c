@@ -50,6 +50,7 @@ queue_make(nds_queue **out, const char *name, const nds_queue_options *opts)
         spec.mode_bits = opts->mode_bits;
         spec.lifetime = opts->lifetime;
         spec.huge = opts->huge;
+        spec.keep = opts->keep_bytes;
     }
     rc = ndi_hub_create(&hub, &spec);
     return rc < 0 ? rc : queue_over(out, hub);
@@ -244,6 +245,12 @@ int
 nds_queue_shutdown(nds_queue *q)
 {
     return ndi_chan_close(chan_of(q));
+}
+
+int
+nds_queue_trim(nds_queue *q, uint64_t keep_bytes)
+{
+    return ndi_chan_trim(chan_of(q), keep_bytes);
 }
 
 int

@@ -414,6 +414,7 @@ loan_locked(struct ndi_chan *c, struct ndi_need *need, uint32_t me,
     if (rc < 0) {
         return rc;
     }
+    ndi_chan_saw_end(c, off + need->extent);
     NDI_KILL_POINT("loan.extent");
     drop_popped(c, *slot);
     NDI_KILL_POINT("loan.popped");

@@ -179,6 +179,7 @@ ndi_chan_wait(struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen,
     sleep_on(c, e, what, seen, left);
     if (!ready(c, what, seen)) {
         (void)ndi_hub_sweep(c->hub);
+        ndi_chan_trim_now_and_then(c, true);
     }
     return 0;
 }

@@ -211,6 +211,29 @@ ndi_arena_free(const struct ndi_arena *a, uint64_t off, uint64_t nbytes)
     return insert_entry(a, i, count, off, nbytes);
 }
 
+int
+ndi_arena_free_below(const struct ndi_arena *a, uint64_t top, uint64_t *off,
+                     uint64_t *end)
+{
+    uint32_t count, i;
+    uint64_t nbytes;
+    int rc = read_count(a, &count);
+
+    *off = *end = 0;
+    if (rc < 0) {
+        return rc;
+    }
+    i = top == 0 ? 0 : first_after(a, count, top - 1);
+    if (i == 0) {
+        return NDS_EAGAIN;
+    }
+    if (!read_entry(a, i - 1, off, &nbytes) || *off >= top) {
+        return corrupt(i - 1);
+    }
+    *end = *off + nbytes;
+    return 0;
+}
+
 uint64_t
 ndi_arena_room(const struct ndi_arena *a)
 {

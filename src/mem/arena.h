@@ -29,6 +29,10 @@ int ndi_arena_free(const struct ndi_arena *a, uint64_t off, uint64_t nbytes);
 /* Takes exactly [off, off + nbytes) out of the free space, for rebuilding:
  * NDS_ECORRUPT if it is not wholly free. */
 int ndi_arena_carve(const struct ndi_arena *a, uint64_t off, uint64_t nbytes);
+/* The highest free extent that begins below `top`: [*off, *end). NDS_EAGAIN
+ * there is none; NDS_ECORRUPT. */
+int ndi_arena_free_below(const struct ndi_arena *a, uint64_t top,
+                         uint64_t *off, uint64_t *end);
 /* Bytes free; 0 when the map makes no sense. */
 uint64_t ndi_arena_room(const struct ndi_arena *a);
 

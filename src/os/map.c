@@ -177,6 +177,13 @@ ndi_map_readonly(void *addr, size_t nbytes)
 }
 
 int
+ndi_map_punch(void *addr, size_t nbytes)
+{
+    return NDI_SYS("punch", madvise(addr, nbytes, MADV_REMOVE)) < 0 ? -errno
+                                                                    : 0;
+}
+
+int
 ndi_map_sync(void *addr, size_t nbytes)
 {
     return NDI_SYS("map_sync", msync(addr, nbytes, MS_SYNC)) < 0 ? -errno : 0;

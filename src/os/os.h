@@ -145,6 +145,9 @@ void ndi_unmap(void *addr, size_t nbytes); /* NULL is fine */
 /* Private zero memory, from 2 MiB up aligned for pages of that size. */
 int ndi_map_anon(void **out, size_t nbytes, enum nds_huge huge);
 int ndi_map_readonly(void *addr, size_t nbytes); /* mprotect */
+/* Takes the memory out of whole pages of a writable shared mapping, for all who
+ * map them: they read as zero. */
+int ndi_map_punch(void *addr, size_t nbytes);
 int ndi_map_sync(void *addr, size_t nbytes);     /* msync MS_SYNC */
 /* Replaces a private copy-on-write range by fresh pages in one stroke, so that
  * a whole-array write copies nothing: content becomes zeros. Returns 0, or
@@ -162,9 +165,10 @@ void ndi_huge_private(void *addr, size_t nbytes, enum nds_huge huge);
 /* One page's memory in each whole stretch of 2 MiB, or all of it on a mount
  * that gives such pages. Where there is no room it leaves some out. */
 void ndi_huge_touch(void *addr, size_t nbytes);
-/* Asks the kernel for 2 MiB pages under a shared mapping; gives up where the
- * kernel cannot, and unless `huge` is always where it takes longer than small
- * pages would. Small pages work as well: it never fails. */
+/* Asks the kernel for 2 MiB pages under a shared mapping, where it has no memory
+ * yet; gives up where the kernel cannot, and unless `huge` is always where it
+ * takes longer than small pages would. Small pages work as well: it never
+ * fails. */
 void ndi_map_collapse(void *addr, size_t nbytes, enum nds_huge huge);
 /* One piece of such a job, by whichever thread; the struct, all zeros but for
  * `huge` at first, remembers how it goes. */
@@ -174,6 +178,8 @@ struct ndi_collapse {
     _Atomic bool over;
 };
 void ndi_collapse_step(struct ndi_collapse *c, void *addr, size_t nbytes);
+/* Bytes of a shared mapping in stretches of 2 MiB that begin without memory. */
+size_t ndi_map_cold(const void *addr, size_t nbytes);
 /* How much of the mappings around [addr, addr + nbytes) lies in 2 MiB pages in
  * this process, nbytes at most. Slow: reads a list of all mappings. */
 int ndi_huge_bytes(const void *addr, size_t nbytes, size_t *out);

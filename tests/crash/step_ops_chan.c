@@ -44,11 +44,11 @@ send_number(int number)
 }
 
 static void
-pipe_make(void)
+pipe_make_of(uint64_t max_bytes)
 {
     nds_pipe_options opts = {.size = sizeof opts,
                              .max_items = step_case()->max_items,
-                             .max_bytes = 1 << 20};
+                             .max_bytes = max_bytes};
     struct ndi_hub *hub;
 
     must(nds_pipe_new(&reader, &writer, &opts));
@@ -59,6 +59,31 @@ pipe_make(void)
     for (int i = 1; i <= step_case()->old; i++) {
         send_number(i);
     }
+}
+
+static void
+pipe_make(void)
+{
+    pipe_make_of(1 << 20);
+}
+
+/* Free memory above the items. */
+static void
+pipe_make_warm(void)
+{
+    int64_t n = 6 << 20;
+    nds_array *l = NULL;
+
+    pipe_make_of(16 << 20);
+    must(nds_pipe_loan(writer, &l, NDS_UINT8, 1, &n, NDS_SEC(5)));
+    memset(nds_array_data(l), 1, (size_t)n);
+    nds_pipe_discard(writer, &l);
+}
+
+static void
+pipe_trim(void)
+{
+    must(nds_pipe_trim(writer, 0));
 }
 
 static void
@@ -276,6 +301,7 @@ arena_over(void)
 static const struct step_case
     sending = {150, NDS_HEAP, 2, 1, 0, false, 8, false, 0, 0, false},
     receiving = {150, NDS_HEAP, 2, 0, 1, false, 8, false, 0, 0, false},
+    trimming = {150, NDS_HEAP, 2, 0, 0, false, 8, false, 0, 0, false},
     leaving = {150, NDS_HEAP, 2, 1, 0, false, 8, false, 0, 0, false},
     empty = {150, NDS_HEAP, 0, 0, 1, false, 8, false, 0, 0, false},
     full = {150, NDS_HEAP, 2, 1, 2, false, 2, false, 0, 0, false};
@@ -287,6 +313,8 @@ const struct step_op step_ops_chan[] = {
      pipe_over, &receiving, NULL},
     {"pipe.close", false, pipe_make, pipe_join_and_send, pipe_close, NULL,
      pipe_finish, pipe_over, &leaving, NULL},
+    {"pipe.trim", false, pipe_make_warm, NULL, pipe_trim, NULL, pipe_finish,
+     pipe_over, &trimming, NULL},
     {"pipe.send-alone", false, pipe_make, pipe_fill, pipe_send, NULL,
      pipe_alone_finish, pipe_over, &sending, pipe_drop_writer},
     {"pipe.close-alone", false, pipe_make, pipe_join_and_send,

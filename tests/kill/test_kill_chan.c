@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -276,6 +277,25 @@ run_close(nds_queue *q)
     nds_queue_close(q);
 }
 
+/* Free memory above an item of its own. */
+static void
+before_trim(nds_queue *q)
+{
+    int64_t n = 6 << 20;
+    nds_array *l = NULL;
+
+    (void)put(q, 20, 20, NDS_HEAP);
+    ck_assert_int_eq(nds_queue_loan(q, &l, NDS_UINT8, 1, &n, 0), 0);
+    memset(nds_array_data(l), 1, (size_t)n);
+    nds_queue_discard(q, &l);
+}
+
+static void
+run_trim(nds_queue *q)
+{
+    (void)nds_queue_trim(q, 0);
+}
+
 static const struct op ops[] = {
     {"put small", NULL, run_put, 1, 0, 20, NDS_HEAP, false},
     {"put large", NULL, run_put, 1, 0, 20000, NDS_HEAP, false},
@@ -305,6 +325,7 @@ static const struct op ops[] = {
      NDS_SHAREABLE, false},
     {"discard parked", before_parked, run_discard, 0, 1, 20000,
      NDS_SHAREABLE, false},
+    {"trim", before_trim, run_trim, 0, 0, 600000, NDS_HEAP, false},
     {"close", NULL, run_close, 1, 0, 20, NDS_HEAP, false},
 };
 
@@ -412,7 +433,7 @@ static bool
 walk_once(const struct op *op, uint32_t at, struct ndi_kill_page *page)
 {
     nds_queue_options opts = {.size = sizeof opts, .max_items = 8,
-                              .max_bytes = 1 << 20,
+                              .max_bytes = 16 << 20,
                               .acknowledge = op->acknowledge,
                               .redelivery = parks(op) ? NDS_PARK
                                                       : NDS_REDELIVER};
