@@ -33,9 +33,17 @@ struct bench_options {
     bool python, json, quick;
 };
 
+enum bench_kind {
+    BENCH_TRANSFER, /* one array at a time, and wait for its reader */
+    BENCH_TRIPS,    /* there and back; way 9: a call */
+    BENCH_RATE      /* one way, many in flight */
+};
+
 struct bench_cell {
+    enum bench_kind kind;
     int way; /* 1..9 */
     bool loan;
+    bool runs; /* put_many and get_many */
     int64_t nbytes;
     enum nds_start start;
     int processes;
@@ -52,8 +60,9 @@ enum bench_phase {
 struct bench_result {
     int runs;
     double phase_ns[BENCH_PHASES][BENCH_RUNS_MAX]; /* < 0: has no such phase */
-    struct bench_hist steady;
-    double cpu_ns; /* of the whole tree, all of steady */
+    struct bench_hist steady; /* of BENCH_RATE: ns for a thousand items */
+    double cpu_ns;  /* of the whole tree, all of steady */
+    double items;   /* of BENCH_RATE, all of steady */
     double pss;    /* bytes, of the whole tree, after steady */
 };
 
@@ -75,11 +84,21 @@ void bench_progress(int way, int64_t nbytes, enum nds_start start,
 const char *bench_start_name(enum nds_start start);
 enum nds_start bench_start_of(const char *name); /* 0: no such */
 
+/* Time on processors of this process, those below it and those it waited
+ * for. */
+double bench_cpu_ns(void);
+
+/* ---- bench_flow.c: BENCH_TRIPS and BENCH_RATE --------------------------- */
+extern const struct bench_side bench_ours_flow;
+/* An item of one byte more in its tag ends a batch. */
+#define BENCH_RUN 64
+
 /* ---- bench_ways.c ------------------------------------------------------- */
 extern const struct bench_side bench_ours;
 /* "queue"; by loan or not. */
 const char *bench_way_name(int way);
 bool bench_way_lends(int way);
+const char *bench_variant(const struct bench_cell *c);
 /* Inheritance is by fork alone. */
 bool bench_way_starts(int way, enum nds_start start);
 
@@ -89,11 +108,13 @@ bool bench_way_starts(int way, enum nds_start start);
 enum bench_arg {
     BENCH_ARG_WAY,
     BENCH_ARG_INDEX, /* of the worker: its slot */
+    BENCH_ARG_KIND,
     BENCH_ARG_LOAN,
     BENCH_ARG_PAGE, /* slots */
     BENCH_ARG_DONE, /* queues of None items */
     BENCH_ARG_GO,
-    BENCH_ARG_THING /* what the way hands over, or where it is found */
+    BENCH_ARG_THING, /* what the way hands over, or where it is found */
+    BENCH_ARG_BACK   /* of trips through queues: the other queue */
 };
 
 /* Written by one worker, read by the parent after `done`. */
@@ -121,9 +142,9 @@ json_t *bench_python_json(void);
 int bench_programs_measure(const struct bench_options *o, json_t *all);
 
 /* ---- bench_report.c ----------------------------------------------------- */
-/* The report's "transfer" entry of a side in a cell; NULL: out of memory. */
-json_t *bench_transfer_json(const struct bench_cell *c, const char *who,
-                            struct bench_result *r);
+/* The report's entry of a side in a cell; NULL: out of memory. */
+json_t *bench_entry_json(const struct bench_cell *c, const char *who,
+                         struct bench_result *r);
 json_t *bench_machine_json(void);
 double bench_median(double *values, int count); /* sorts them */
 void bench_print(const json_t *report);

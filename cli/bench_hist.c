@@ -21,8 +21,8 @@ bucket_of(uint64_t ns)
     return i < BENCH_HIST_BUCKETS ? i : BENCH_HIST_BUCKETS - 1;
 }
 
-static double
-middle_of(int i)
+double
+bench_hist_value(int i)
 {
     int power, step;
 
@@ -58,7 +58,7 @@ bench_hist_quantile(const struct bench_hist *h, double q)
     for (int i = 0; i < BENCH_HIST_BUCKETS; i++) {
         seen += h->buckets[i];
         if (seen >= rank) {
-            value = middle_of(i);
+            value = bench_hist_value(i);
             value = value < (double)h->min ? (double)h->min : value;
             return value > (double)h->max ? (double)h->max : value;
         }

@@ -24,6 +24,8 @@ struct bench_hist {
 };
 
 void bench_hist_add(struct bench_hist *h, uint64_t ns);
+/* The middle of a bucket, ns. */
+double bench_hist_value(int bucket);
 /*
  * The smallest value that a part q of all, 0 < q <= 1, does not exceed: the
  * middle of its bucket. -1 if there are none, or beyond the median fewer than

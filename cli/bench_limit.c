@@ -61,14 +61,24 @@ add_up_wide(const double *x, size_t n)
 }
 #endif
 
-static double (*reader)(const double *x, size_t n) = add_up;
+double
+bench_add_up(const double *x, size_t n)
+{
+#ifdef __x86_64__
+    if (__builtin_cpu_supports("avx2")) {
+        return add_up_wide(x, n);
+    }
+#endif
+    return add_up(x, n);
+}
+
 static _Atomic double sink; // what is read must be used
 
 static void
 read_pass(char *to, char *from, size_t n)
 {
     (void)to;
-    atomic_store_explicit(&sink, reader((double *)(void *)from, n / 8),
+    atomic_store_explicit(&sink, bench_add_up((double *)(void *)from, n / 8),
                           memory_order_relaxed);
 }
 
@@ -365,11 +375,6 @@ bench_limits_measure(struct bench_limits *l, const struct bench_options *o)
 {
     int rc = measure_words(l);
 
-#ifdef __x86_64__
-    if (__builtin_cpu_supports("avx2")) {
-        reader = add_up_wide;
-    }
-#endif
     l->count = o->nsizes;
     for (int i = 0; i < o->nsizes && rc == CLI_OK && !bench_stopped; i++) {
         l->sizes[i].nbytes = o->sizes[i];
@@ -413,6 +418,17 @@ bench_limit_of(const struct bench_limits *l, const struct bench_cell *c,
     if (s == NULL) {
         return -1;
     }
+    if (c->kind == BENCH_TRIPS && c->way != 9) { // nobody reads it
+        snprintf(what, 64, c->loan ? "round trip" : "2 memcpy + round trip");
+        return c->loan ? word : word + 2 * s->copy.best;
+    }
+    if (c->kind == BENCH_RATE) {
+        bool writes = s->write.best > s->read.best;
+
+        snprintf(what, 64, !c->loan ? "memcpy" : writes ? "write" : "read");
+        return !c->loan ? s->copy.best
+                        : writes ? s->write.best : s->read.best;
+    }
     if (c->way <= 2) {
         bool image = c->start == NDS_SPAWN;
 
@@ -433,16 +449,17 @@ bench_limit_of(const struct bench_limits *l, const struct bench_cell *c,
 }
 
 void
-bench_limits_apply(const struct bench_limits *l, json_t *transfer)
+bench_limits_apply(const struct bench_limits *l, enum bench_kind kind,
+                   json_t *entries)
 {
     char what[64];
     json_t *e;
     size_t i;
 
-    json_array_foreach(transfer, i, e)
+    json_array_foreach(entries, i, e)
     {
         struct bench_cell c = {
-            .way = (int)bench_number(e, "way"),
+            .kind = kind, .way = (int)bench_number(e, "way"),
             .loan = strcmp(bench_string(e, "variant"), "loan") == 0,
             .nbytes = (int64_t)bench_number(e, "nbytes"),
             .start = bench_start_of(bench_string(e, "start")),

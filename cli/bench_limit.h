@@ -27,6 +27,8 @@ struct bench_limits {
     double spin, futex, fork, exec;
 };
 
+/* As fast as memory is read, on one thread. */
+double bench_add_up(const double *x, size_t n);
 /* CLI_OK or CLI_FAILED; of two calls the better figures stay. */
 int bench_limits_measure(struct bench_limits *l, const struct bench_options *o);
 /* ns that the cell's work takes at least, and of what: "memcpy + read". */
@@ -34,8 +36,9 @@ double bench_limit_of(const struct bench_limits *l, const struct bench_cell *c,
                       char what[64]);
 const struct bench_size_limits *
 bench_limits_at(const struct bench_limits *l, int64_t nbytes);
-/* Adds to each entry of "transfer" its limit_ns, limit and fraction. */
-void bench_limits_apply(const struct bench_limits *l, json_t *transfer);
+/* Adds to each entry of a kind its limit_ns, limit and fraction. */
+void bench_limits_apply(const struct bench_limits *l, enum bench_kind kind,
+                        json_t *entries);
 json_t *bench_limits_json(const struct bench_limits *l);
 json_t *bench_round_trips_json(const struct bench_limits *l);
 

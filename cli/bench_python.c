@@ -27,6 +27,7 @@ static struct {
     int to, from;
     char *line; /* of the last answer */
     size_t room;
+    bool rate; /* the cell's kind */
     char python[64], version[32], numpy[32];
 } partner = {.to = -1, .from = -1};
 
@@ -191,11 +192,14 @@ static int
 begin(const struct cli_command *self, const struct bench_cell *c,
       double phase_ns[BENCH_PHASES])
 {
+    static const char *const kinds[] = {"transfer", "trips", "rate"};
     char text[96];
 
     (void)self;
-    snprintf(text, sizeof text, "begin %d %lld %s %d\n", c->way,
-             (long long)c->nbytes, bench_start_name(c->start), c->processes);
+    partner.rate = c->kind == BENCH_RATE;
+    snprintf(text, sizeof text, "begin %s %d %lld %s %d\n", kinds[c->kind],
+             c->way, (long long)c->nbytes, bench_start_name(c->start),
+             c->processes);
     if (ask(text) != CLI_OK) {
         return CLI_FAILED;
     }
@@ -220,6 +224,9 @@ batch(int64_t budget_ns, struct bench_result *r)
     r->pss = cli_tree(partner.pid, cli_pss);
     at = partner.line + 2;
     r->cpu_ns += strtod(at, &next); // of its children that have ended
+    if (partner.rate) {
+        r->items += strtod(next, &next);
+    }
     for (at = next;; at = next) {
         unsigned long long ns = strtoull(at, &next, 10);
 

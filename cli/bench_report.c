@@ -59,35 +59,79 @@ bench_machine_json(void)
                      nds_version());
 }
 
+/* What all kinds have. */
+static json_t *
+entry_of(const struct bench_cell *c, const char *who,
+         const struct bench_result *r, double middle, double items)
+{
+    return json_pack(
+        "{s:i, s:s, s:s, s:I, s:s, s:i, s:s, s:I, s:o, s:f, s:f, s:f}", "way",
+        c->way, "name", bench_way_name(c->way), "variant", bench_variant(c),
+        "nbytes", (json_int_t)c->nbytes, "start", bench_start_name(c->start),
+        "processes", c->processes, "who", who, "runs",
+        (json_int_t)r->steady.count, "median_ns", number_or_null(middle),
+        "throughput_bytes_per_s", (double)c->nbytes * 1e9 / middle *
+            (c->kind == BENCH_TRANSFER ? c->processes : 1),
+        "cpu_ns", r->cpu_ns / items, "pss_bytes", r->pss);
+}
+
+static void
+add_tails(json_t *entry, const struct bench_hist *h)
+{
+    json_object_set_new(entry, "min_ns",
+                        number_or_null(h->count > 0 ? (double)h->min : -1));
+    json_object_set_new(entry, "p99_ns",
+                        number_or_null(bench_hist_quantile(h, 0.99)));
+    json_object_set_new(entry, "p999_ns",
+                        number_or_null(bench_hist_quantile(h, 0.999)));
+}
+
+static json_t *
+histogram(const struct bench_hist *h)
+{
+    json_t *all = json_array();
+
+    for (int i = 0; i < BENCH_HIST_BUCKETS; i++) {
+        if (h->buckets[i] > 0) {
+            json_array_append_new(
+                all, json_pack("[f, I]", bench_hist_value(i),
+                               (json_int_t)h->buckets[i]));
+        }
+    }
+    return all;
+}
+
 json_t *
-bench_transfer_json(const struct bench_cell *c, const char *who,
-                    struct bench_result *r)
+bench_entry_json(const struct bench_cell *c, const char *who,
+                 struct bench_result *r)
 {
     static const char *const names[] = {"create", "first_touch", "hand_over",
                                         "read"};
     const struct bench_hist *h = &r->steady;
     double middle = bench_hist_quantile(h, 0.5);
-    json_t *phases = json_object();
-    json_t *entry = json_pack(
-        "{s:i, s:s, s:s, s:I, s:s, s:i, s:s, s:I, s:o, s:o, s:o, s:o, s:f, "
-        "s:f, s:f, s:o}",
-        "way", c->way, "name", bench_way_name(c->way), "variant",
-        c->loan ? "loan" : "plain", "nbytes", (json_int_t)c->nbytes, "start",
-        bench_start_name(c->start), "processes", c->processes, "who", who,
-        "runs", (json_int_t)h->count, "min_ns",
-        number_or_null(h->count > 0 ? (double)h->min : -1), "median_ns",
-        number_or_null(middle), "p99_ns",
-        number_or_null(bench_hist_quantile(h, 0.99)), "p999_ns",
-        number_or_null(bench_hist_quantile(h, 0.999)),
-        "throughput_bytes_per_s",
-        (double)c->nbytes * c->processes * 1e9 / middle, "cpu_ns",
-        r->cpu_ns / (double)h->count, "pss_bytes", r->pss, "phases", phases);
+    json_t *entry, *phases;
 
+    if (c->kind == BENCH_RATE) { // ns for a thousand
+        middle /= 1000;
+        entry = entry_of(c, who, r, middle, r->items);
+        json_object_set_new(entry, "items_per_s", json_real(1e9 / middle));
+        return entry;
+    }
+    entry = entry_of(c, who, r, middle, (double)h->count);
+    add_tails(entry, h);
+    if (c->kind == BENCH_TRIPS) {
+        json_object_set_new(entry, "max_ns", json_real((double)h->max));
+        json_object_set_new(entry, "histogram", histogram(h));
+        return entry;
+    }
+    phases = json_object();
     for (int p = 0; p < BENCH_PHASES; p++) {
-        json_object_set_new(phases, names[p],
-                            number_or_null(bench_median(r->phase_ns[p], r->runs)));
+        json_object_set_new(
+            phases, names[p],
+            number_or_null(bench_median(r->phase_ns[p], r->runs)));
     }
     json_object_set_new(phases, "steady", number_or_null(middle));
+    json_object_set_new(entry, "phases", phases);
     return entry;
 }
 
@@ -158,47 +202,112 @@ bench_size_text(char out[32], double nbytes)
     return out;
 }
 
-/* How many times as long as ours stock Python took: of the entry before. */
-static double
-times_ours(const json_t *ours, const json_t *e)
+/* "3 queue, loan"; of stock Python's row "3   Python". */
+static void
+print_name(const json_t *e)
 {
-    return ours != NULL && strcmp(bench_string(e, "who"), "python") == 0
-               ? bench_number(e, "median_ns") /
-                     bench_number(ours, "median_ns")
-               : -1;
+    const char *variant = bench_string(e, "variant");
+    char name[32], text[32];
+
+    snprintf(name, sizeof name, "%s%s%s", bench_string(e, "name"),
+             strcmp(variant, "plain") != 0 ? ", " : "",
+             strcmp(variant, "plain") != 0 ? variant : "");
+    printf("%d %-13s %8s", (int)bench_number(e, "way"),
+           strcmp(bench_string(e, "who"), "python") == 0 ? "  Python" : name,
+           bench_size_text(text, bench_number(e, "nbytes")));
 }
 
 static void
-print_row(const json_t *e, double times)
+print_times(const json_t *e, const char *const *keys, int count)
 {
-    static const char *const first[] = {"create", "first_touch", "hand_over",
-                                        "read"};
-    static const char *const steady[] = {"median_ns", "p99_ns", "p999_ns",
-                                         "cpu_ns"};
-    const json_t *phases = json_object_get(e, "phases");
-    char name[32], text[32];
+    char text[32];
 
-    snprintf(name, sizeof name, "%s%s", bench_string(e, "name"),
-             strcmp(bench_string(e, "variant"), "loan") == 0 ? ", loan" : "");
-    printf("%d %-13s %8s", (int)bench_number(e, "way"),
-           times >= 0 ? "  Python" : name,
-           bench_size_text(text, bench_number(e, "nbytes")));
-    for (int i = 0; i < 4; i++) {
-        printf(" %6s", bench_time_text(text, bench_number(phases, first[i])));
+    for (int i = 0; i < count; i++) {
+        printf(" %6s", bench_time_text(text, bench_number(e, keys[i])));
     }
-    printf(" ");
-    for (int i = 0; i < 4; i++) {
-        printf(" %6s", bench_time_text(text, bench_number(e, steady[i])));
-    }
+}
+
+/* The end of each row; `ours`: the row before, if it has stock Python's work
+ * in this one. */
+static void
+print_limit(const json_t *e, const json_t *ours)
+{
+    char text[32];
+
     printf("  %6s", bytes_text(text, bench_number(e,
                                                   "throughput_bytes_per_s")));
     printf(" %6s", bytes_text(text, bench_number(e, "pss_bytes")));
     printf("  %6s", bench_time_text(text, bench_number(e, "limit_ns")));
     printf(" %4.0f%%", 100 * bench_number(e, "fraction"));
-    if (times >= 0) {
-        printf("  %.3g times ours", times);
+    if (ours != NULL && strcmp(bench_string(e, "who"), "python") == 0) {
+        printf("  %.3g times ours", bench_number(e, "median_ns") /
+                                        bench_number(ours, "median_ns"));
     }
     printf("\n");
+}
+
+static const char *const steady[] = {"median_ns", "p99_ns", "p999_ns",
+                                     "cpu_ns"};
+
+static void
+print_transfer(const json_t *e, const json_t *ours)
+{
+    static const char *const first[] = {"create", "first_touch", "hand_over",
+                                        "read"};
+
+    print_name(e);
+    print_times(json_object_get(e, "phases"), first, 4);
+    printf(" ");
+    print_times(e, steady, 4);
+    print_limit(e, ours);
+}
+
+static void
+print_trip(const json_t *e, const json_t *ours)
+{
+    char text[32];
+
+    print_name(e);
+    printf("%13s %6s %6s ", "",
+           bench_time_text(text, bench_number(e, "min_ns")), "");
+    print_times(e, steady, 4);
+    print_limit(e, ours);
+}
+
+static void
+print_rate(const json_t *e, const json_t *ours)
+{
+    print_name(e);
+    printf("%14s %12.4g  ", "", bench_number(e, "items_per_s"));
+    print_times(e, steady, 1);
+    printf("%14s", "");
+    print_times(e, steady + 3, 1);
+    print_limit(e, ours);
+}
+
+static void
+print_kind(const json_t *entries, const char *title, const char *columns,
+           void (*print)(const json_t *e, const json_t *ours))
+{
+    const json_t *e, *ours = NULL;
+    char group[80] = "", here[80];
+    size_t i;
+
+    json_array_foreach(entries, i, e)
+    {
+        int n = (int)bench_number(e, "processes");
+
+        snprintf(here, sizeof here, "%s, by %.12s, %d process%s", title,
+                 bench_string(e, "start"), n, n > 1 ? "es" : "");
+        if (strcmp(group, here) != 0) {
+            printf("\n%s\n%-24s %s  %6s %6s %6s %6s  %6s %6s  %6s %5s\n", here,
+                   "way", columns, "median", "p99", "p99.9", "cpu", "B/s",
+                   "pss", "limit", "of it");
+            strcpy(group, here);
+        }
+        print(e, ours);
+        ours = e;
+    }
 }
 
 static void
@@ -262,9 +371,6 @@ bench_print(const json_t *report)
 {
     const json_t *machine = json_object_get(report, "machine");
     const json_t *python = json_object_get(report, "python");
-    const json_t *e, *ours = NULL;
-    char group[64] = "", here[64];
-    size_t i;
 
     printf("%s, %d processors, %s %s, ndshare %s\n",
            bench_string(machine, "processor"),
@@ -276,21 +382,13 @@ bench_print(const json_t *report)
                bench_string(python, "version"), bench_string(python, "numpy"));
     }
     print_limits(report);
-    json_array_foreach(json_object_get(report, "transfer"), i, e)
-    {
-        snprintf(here, sizeof here, "%s, %d process%s",
-                 bench_string(e, "start"), (int)bench_number(e, "processes"),
-                 bench_number(e, "processes") > 1 ? "es" : "");
-        if (strcmp(group, here) != 0) {
-            printf("\n%-24s %27s  %27s\n%-24s %6s %6s %6s %6s  %6s %6s %6s "
-                   "%6s  %6s %6s  %6s %5s\n", here, "------- first time ----",
-                   "------ steady state -----", "way", "create", "touch",
-                   "hand", "read", "median", "p99", "p99.9", "cpu", "B/s",
-                   "pss", "limit", "of it");
-            strcpy(group, here);
-        }
-        print_row(e, times_ours(ours, e));
-        ours = e;
-    }
+    print_kind(json_object_get(report, "transfer"),
+               "until the other side has added up the array",
+               "create  touch   hand   read", print_transfer);
+    print_kind(json_object_get(report, "latency"),
+               "there and back, or a call", "                min        ",
+               print_trip);
+    print_kind(json_object_get(report, "rate"), "one way, many in flight",
+               "                    items/s", print_rate);
     print_programs(json_object_get(report, "programs"));
 }

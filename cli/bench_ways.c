@@ -8,7 +8,7 @@
  * all others; what the workers added up is compared with what was handed
  * over, each batch.
  */
-#include "bench.h"
+#include "bench_ways.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,54 +18,30 @@
 
 #define SLICE NDS_MSEC(100)
 
-struct way {
-    const char *name;
-    bool early; /* workers start before there is an array */
-    bool once;  /* a worker a round */
-    int (*create)(void);
-    int (*hand)(void);
-};
 
-/* The parent's one cell. */
-static struct {
-    const struct cli_command *self;
-    const struct bench_cell *c;
-    const struct way *way;
-    int64_t count; /* elements */
-    nds_array *page;
-    struct bench_slot *slots;
-    nds_queue *done, *go[BENCH_PROCESSES_MAX]; /* None items */
-    nds_proc *procs[BENCH_PROCESSES_MAX];
-    nds_pipe *to[BENCH_PROCESSES_MAX], *at[BENCH_PROCESSES_MAX];
-    nds_queue *queue;
-    nds_typed *typed;
-    nds_array *array;
-    nds_manager *manager;
-    nds_proxy *proxy;
-    char name[64]; /* of shared memory, or the file's path */
-    double round, expected;
-} now;
+struct bench_work bench_work;
+static struct bench_work *const w = &bench_work;
 
 /* ---- the parent's side -------------------------------------------------- */
 static int
 add_thing(nds_args *args, int i)
 {
-    switch (now.c->way) {
+    switch (w->c->way) {
     case 1:
-        return nds_args_add_array(args, now.array, NDS_BY_VALUE);
+        return nds_args_add_array(args, w->array, NDS_BY_VALUE);
     case 3:
-        return nds_args_add_handle(args, "queue", now.queue);
+        return nds_args_add_handle(args, "queue", w->queue);
     case 4:
-        return nds_args_add_handle(args, "pipe", now.at[i]);
+        return nds_args_add_handle(args, "pipe", w->at[i]);
     case 5:
-        return nds_args_add_typed(args, now.typed);
+        return nds_args_add_typed(args, w->typed);
     case 6:
-        return nds_args_add_array(args, now.array, NDS_SHARED);
+        return nds_args_add_array(args, w->array, NDS_SHARED);
     case 7:
     case 8:
-        return nds_args_add_str(args, now.name);
+        return nds_args_add_str(args, w->name);
     case 9:
-        return nds_args_add_handle(args, "proxy", now.proxy);
+        return nds_args_add_handle(args, "proxy", w->proxy);
     default:
         return 0;
     }
@@ -74,39 +50,45 @@ add_thing(nds_args *args, int i)
 static int
 start_workers(void)
 {
-    nds_proc_options opts = {.size = sizeof opts, .start = now.c->start};
+    nds_proc_options opts = {.size = sizeof opts, .start = w->c->start};
+    const char *task = w->c->kind == BENCH_TRANSFER ? "bench_worker"
+                                                    : "bench_flow_worker";
     nds_args *args;
     int rc = 0;
 
-    for (int i = 0; rc == 0 && i < now.c->processes; i++) {
-        nds_proc_close(now.procs[i]);
-        now.procs[i] = NULL;
+    for (int i = 0; rc == 0 && i < w->c->processes; i++) {
+        nds_proc_close(w->procs[i]);
+        w->procs[i] = NULL;
         rc = nds_args_new(&args);
         if (rc < 0) {
             break;
         }
-        nds_args_add_int(args, now.c->way);
+        nds_args_add_int(args, w->c->way);
         nds_args_add_int(args, i);
-        nds_args_add_int(args, now.c->loan);
-        nds_args_add_array(args, now.page, NDS_SHARED);
-        nds_args_add_handle(args, "queue", now.done);
-        nds_args_add_handle(args, "queue", now.go[i]);
+        nds_args_add_int(args, w->c->kind);
+        nds_args_add_int(args, w->c->runs ? 2 : w->c->loan);
+        nds_args_add_array(args, w->page, NDS_SHARED);
+        nds_args_add_handle(args, "queue", w->done);
+        nds_args_add_handle(args, "queue", w->go[i]);
         rc = add_thing(args, i);
+        if (rc == 0 && w->back != NULL) {
+            rc = nds_args_add_handle(args, "queue", w->back);
+        }
         if (rc == 0) {
-            rc = nds_proc_start(&now.procs[i], "bench_worker", args, &opts);
+            rc = nds_proc_start(&w->procs[i], task, args, &opts);
         }
         nds_args_free(args);
     }
     return rc;
 }
 
-static int
-wake(void)
+int
+bench_work_wake(void)
 {
     int rc = 0;
 
-    for (int i = 0; rc == 0 && i < now.c->processes; i++) {
-        rc = nds_queue_put_none(now.go[i], BENCH_PATIENCE);
+    for (int i = 0; rc == 0 && i < w->c->processes; i++) {
+        rc = nds_queue_put_none(w->go[i], BENCH_PATIENCE);
     }
     return rc;
 }
@@ -114,18 +96,18 @@ wake(void)
 static int
 create_heap(void)
 {
-    int rc = nds_array_new(&now.array, NDS_FLOAT64, 1, &now.count, NULL);
+    int rc = nds_array_new(&w->array, NDS_FLOAT64, 1, &w->count, NULL);
 
-    bench_inherited = now.array;
+    bench_inherited = w->array;
     return rc;
 }
 
 static int
 create_typed(void)
 {
-    int rc = nds_typed_new(&now.typed, 'd', now.count, true);
+    int rc = nds_typed_new(&w->typed, 'd', w->count, true);
 
-    return rc == 0 ? nds_array_get(&now.array, nds_typed_array(now.typed))
+    return rc == 0 ? nds_array_get(&w->array, nds_typed_array(w->typed))
                    : rc;
 }
 
@@ -134,7 +116,7 @@ create_raw(void)
 {
     nds_array_options opts = {.size = sizeof opts, .reach = NDS_SHAREABLE};
 
-    return nds_array_new(&now.array, NDS_FLOAT64, 1, &now.count, &opts);
+    return nds_array_new(&w->array, NDS_FLOAT64, 1, &w->count, &opts);
 }
 
 /* Nothing stays, whoever is killed: the name goes with its last user. */
@@ -143,15 +125,15 @@ create_named(void)
 {
     nds_array_options opts = {.size = sizeof opts, .lifetime = NDS_WHILE_USED};
 
-    return nds_array_create(&now.array, now.name, NDS_FLOAT64, 1, &now.count,
+    return nds_array_create(&w->array, w->name, NDS_FLOAT64, 1, &w->count,
                             &opts);
 }
 
 static int
 create_file(void)
 {
-    return nds_array_map_file(&now.array, now.name, NDS_CREATE, NDS_FLOAT64,
-                              1, &now.count, 'C', 0);
+    return nds_array_map_file(&w->array, w->name, NDS_CREATE, NDS_FLOAT64,
+                              1, &w->count, 'C', 0);
 }
 
 static int
@@ -159,8 +141,8 @@ create_hosted(void)
 {
     char shape[32];
 
-    snprintf(shape, sizeof shape, "(%lld,)", (long long)now.count);
-    return nds_manager_create(now.manager, &now.proxy, "empty", shape);
+    snprintf(shape, sizeof shape, "(%lld,)", (long long)w->count);
+    return nds_manager_create(w->manager, &w->proxy, "empty", shape);
 }
 
 static int
@@ -170,11 +152,19 @@ fill_hosted(void)
     int rc = nds_value_append(args, nds_value_float(1));
 
     if (rc == 0) {
-        rc = nds_proxy_call(now.proxy, &out, "fill", args, NULL);
+        rc = nds_proxy_call(w->proxy, &out, "fill", args, NULL);
     }
     nds_value_free(out);
     nds_value_free(args);
     return rc;
+}
+
+int
+bench_work_touch(void)
+{
+    return w->proxy != NULL
+               ? fill_hosted()
+               : nds_fill(nds_array_view(w->array), nds_float(1));
 }
 
 static int
@@ -182,7 +172,7 @@ fill_loan(nds_array *a)
 {
     int rc = nds_fill(nds_array_view(a), nds_float(1));
 
-    *(double *)nds_array_data(a) = now.round;
+    *(double *)nds_array_data(a) = w->round;
     return rc;
 }
 
@@ -192,20 +182,20 @@ put(void)
     nds_array *loan = NULL;
     int rc = 0;
 
-    for (int i = 0; rc == 0 && i < now.c->processes; i++) {
-        if (!now.c->loan) {
-            rc = nds_queue_put(now.queue, now.array, NULL, BENCH_PATIENCE);
+    for (int i = 0; rc == 0 && i < w->c->processes; i++) {
+        if (!w->c->loan) {
+            rc = nds_queue_put(w->queue, w->array, NULL, BENCH_PATIENCE);
             continue;
         }
-        rc = nds_queue_loan(now.queue, &loan, NDS_FLOAT64, 1, &now.count,
+        rc = nds_queue_loan(w->queue, &loan, NDS_FLOAT64, 1, &w->count,
                             BENCH_PATIENCE);
         if (rc == 0) {
             rc = fill_loan(loan);
         }
         if (rc == 0) {
-            rc = nds_queue_publish(now.queue, &loan, NULL);
+            rc = nds_queue_publish(w->queue, &loan, NULL);
         }
-        nds_queue_discard(now.queue, &loan);
+        nds_queue_discard(w->queue, &loan);
     }
     return rc;
 }
@@ -216,37 +206,37 @@ send_all(void)
     nds_array *loan = NULL;
     int rc = 0;
 
-    for (int i = 0; rc == 0 && i < now.c->processes; i++) {
-        if (!now.c->loan) {
-            rc = nds_pipe_send(now.to[i], now.array, NULL, BENCH_PATIENCE);
+    for (int i = 0; rc == 0 && i < w->c->processes; i++) {
+        if (!w->c->loan) {
+            rc = nds_pipe_send(w->to[i], w->array, NULL, BENCH_PATIENCE);
             continue;
         }
-        rc = nds_pipe_loan(now.to[i], &loan, NDS_FLOAT64, 1, &now.count,
+        rc = nds_pipe_loan(w->to[i], &loan, NDS_FLOAT64, 1, &w->count,
                            BENCH_PATIENCE);
         if (rc == 0) {
             rc = fill_loan(loan);
         }
         if (rc == 0) {
-            rc = nds_pipe_publish(now.to[i], &loan, NULL);
+            rc = nds_pipe_publish(w->to[i], &loan, NULL);
         }
-        nds_pipe_discard(now.to[i], &loan);
+        nds_pipe_discard(w->to[i], &loan);
     }
     return rc;
 }
 
-static const struct way ways[BENCH_WAYS] = {
+static const struct bench_way ways[BENCH_WAYS] = {
     {"argument", false, true, create_heap, start_workers},
     {"inheritance", false, true, create_heap, start_workers},
     {"queue", true, false, create_heap, put},
     {"pipe", true, false, create_heap, send_all},
-    {"locked array", false, false, create_typed, wake},
-    {"raw array", false, false, create_raw, wake},
-    {"shared memory", true, false, create_named, wake},
-    {"mapped file", true, false, create_file, wake},
-    {"manager", false, false, create_hosted, wake},
+    {"locked array", false, false, create_typed, bench_work_wake},
+    {"raw array", false, false, create_raw, bench_work_wake},
+    {"shared memory", true, false, create_named, bench_work_wake},
+    {"mapped file", true, false, create_file, bench_work_wake},
+    {"manager", false, false, create_hosted, bench_work_wake},
 };
 
-static const struct way *
+static const struct bench_way *
 way_of(int number)
 {
     return &ways[number - 1];
@@ -264,6 +254,12 @@ bench_way_lends(int number)
     return number == 3 || number == 4;
 }
 
+const char *
+bench_variant(const struct bench_cell *c)
+{
+    return c->loan ? "loan" : c->runs ? "runs" : "plain";
+}
+
 bool
 bench_way_starts(int number, enum nds_start start)
 {
@@ -271,40 +267,44 @@ bench_way_starts(int number, enum nds_start start)
 }
 
 /* ---- a cell ------------------------------------------------------------- */
-static int
-failed(const char *what)
+int
+bench_work_failed(const char *what)
 {
     char text[160];
 
     if (bench_stopped) {
         return CLI_FAILED; // the command says so, once
     }
-    snprintf(text, sizeof text, "way %d, %lld bytes, %s", now.c->way,
-             (long long)now.c->nbytes, what);
-    return cli_fail(now.self, text);
+    snprintf(text, sizeof text, "way %d, %lld bytes, %s", w->c->way,
+             (long long)w->c->nbytes, what);
+    return cli_fail(w->self, text);
 }
 
 static int
 open_channel(void)
 {
-    size_t n = (size_t)now.c->nbytes;
+    size_t n = (size_t)w->c->nbytes;
     size_t depth = n <= 65536 ? 256 : n <= (size_t)4 << 20 ? 16 : 1;
     int rc = 0;
 
-    depth += (size_t)now.c->processes;
-    if (now.c->way == 3) {
+    depth += (size_t)w->c->processes;
+    if (w->c->way == 3) {
         nds_queue_options opts = {.size = sizeof opts,
                                   .max_items = (uint32_t)depth,
                                   .max_bytes = (depth + 1) * (n + 4096)};
 
-        return nds_queue_new(&now.queue, &opts);
+        rc = nds_queue_new(&w->queue, &opts);
+        return rc == 0 && w->c->kind == BENCH_TRIPS
+                   ? nds_queue_new(&w->back, &opts)
+                   : rc;
     }
-    for (int i = 0; rc == 0 && now.c->way == 4 && i < now.c->processes; i++) {
+    for (int i = 0; rc == 0 && w->c->way == 4 && i < w->c->processes; i++) {
         nds_pipe_options opts = {.size = sizeof opts,
+                                 .duplex = w->c->kind == BENCH_TRIPS,
                                  .max_items = (uint32_t)depth,
                                  .max_bytes = (depth + 1) * (n + 4096)};
 
-        rc = nds_pipe_new(&now.at[i], &now.to[i], &opts);
+        rc = nds_pipe_new(&w->at[i], &w->to[i], &opts);
     }
     return rc;
 }
@@ -317,35 +317,46 @@ prepare(void)
     nds_queue_options words = {.size = sizeof words, .max_bytes = 65536,
                                .max_items = BENCH_PROCESSES_MAX};
     const char *dir = getenv("TMPDIR");
-    int64_t n = (int64_t)sizeof(struct bench_slot) / 8 * now.c->processes;
-    int rc = nds_array_new(&now.page, NDS_FLOAT64, 1, &n, &opts);
+    int64_t n = (int64_t)sizeof(struct bench_slot) / 8 * w->c->processes;
+    int rc = nds_array_new(&w->page, NDS_FLOAT64, 1, &n, &opts);
 
     if (rc == 0) {
-        now.slots = nds_array_data(now.page);
-        rc = nds_queue_new(&now.done, &words);
+        w->slots = nds_array_data(w->page);
+        rc = nds_queue_new(&w->done, &words);
     }
-    for (int i = 0; rc == 0 && i < now.c->processes; i++) {
-        rc = nds_queue_new(&now.go[i], &words);
+    for (int i = 0; rc == 0 && i < w->c->processes; i++) {
+        rc = nds_queue_new(&w->go[i], &words);
     }
     if (rc == 0) {
         rc = open_channel();
     }
-    if (now.c->way == 8) {
-        snprintf(now.name, sizeof now.name, "%.40s/ndshare-bench-%d",
+    if (w->c->way == 8) {
+        snprintf(w->name, sizeof w->name, "%.40s/ndshare-bench-%d",
                  dir != NULL && dir[0] == '/' ? dir : "/tmp", (int)getpid());
     } else {
-        snprintf(now.name, sizeof now.name, "ndshare-bench-%d",
+        snprintf(w->name, sizeof w->name, "ndshare-bench-%d",
                  (int)getpid());
     }
-    if (rc == 0 && now.c->way == 9) {
-        nds_manager_options m = {.size = sizeof m, .start = (int)now.c->start};
+    if (rc == 0 && w->c->way == 9) {
+        nds_manager_options m = {.size = sizeof m, .start = (int)w->c->start};
 
-        rc = nds_manager_start(&now.manager, &m);
+        rc = nds_manager_start(&w->manager, &m);
     }
-    if (rc == 0 && now.way->early) {
+    if (rc == 0 && w->way->early) {
         rc = start_workers();
     }
     return rc;
+}
+
+int
+bench_work_open(const struct cli_command *self, const struct bench_cell *c)
+{
+    memset(w, 0, sizeof *w);
+    w->self = self;
+    w->c = c;
+    w->way = way_of(c->way);
+    w->count = c->nbytes / 8;
+    return prepare() < 0 ? bench_work_failed("prepare") : CLI_OK;
 }
 
 /* A worker that ended badly will never say that it is done. */
@@ -354,27 +365,27 @@ workers_live(void)
 {
     int code;
 
-    for (int i = 0; i < now.c->processes; i++) {
-        if (now.procs[i] != NULL &&
-            nds_proc_join(now.procs[i], 0, &code) == 0 && code != 0) {
-            cli_remark("a worker of way %d ended with %d", now.c->way, code);
+    for (int i = 0; i < w->c->processes; i++) {
+        if (w->procs[i] != NULL &&
+            nds_proc_join(w->procs[i], 0, &code) == 0 && code != 0) {
+            cli_remark("a worker of way %d ended with %d", w->c->way, code);
             return CLI_FAILED;
         }
     }
     return CLI_OK;
 }
 
-static int
-wait_done(void)
+int
+bench_work_wait(void)
 {
-    for (int left = now.c->processes; left > 0;) {
+    for (int left = w->c->processes; left > 0;) {
         nds_array *none;
-        int rc = nds_queue_get(now.done, &none, NULL, SLICE);
+        int rc = nds_queue_get(w->done, &none, NULL, SLICE);
 
         if (rc == 0) {
             left--;
         } else if (rc != NDS_ETIMEDOUT) {
-            return failed("wait");
+            return bench_work_failed("wait");
         } else if (bench_stopped || workers_live() != CLI_OK) {
             return CLI_FAILED;
         }
@@ -385,46 +396,46 @@ wait_done(void)
 static int
 round_trip(bool first, double *took, double *from)
 {
-    double *data = now.array != NULL ? nds_array_data(now.array) : NULL;
+    double *data = w->array != NULL ? nds_array_data(w->array) : NULL;
     int rc = 0;
 
-    now.round++;
+    w->round++;
     if (data != NULL) {
-        data[0] = now.round;
+        data[0] = w->round;
     }
-    now.expected += (double)now.c->processes *
-        ((double)now.count - 1 + (now.c->way == 9 ? 1 : now.round));
+    w->expected += (double)w->c->processes *
+        ((double)w->count - 1 + (w->c->way == 9 ? 1 : w->round));
     *from = bench_now_ns();
-    if (first && !now.way->early && !now.way->once) {
+    if (first && !w->way->early && !w->way->once) {
         rc = start_workers();
     }
     if (rc == 0) {
-        rc = now.way->hand();
+        rc = w->way->hand();
     }
     if (rc < 0) {
-        return failed("hand over");
+        return bench_work_failed("hand over");
     }
-    rc = wait_done();
+    rc = bench_work_wait();
     *took = bench_now_ns() - *from;
-    for (int i = 0; rc == CLI_OK && now.way->once && i < now.c->processes;
+    for (int i = 0; rc == CLI_OK && w->way->once && i < w->c->processes;
          i++) {
-        rc = nds_proc_join(now.procs[i], BENCH_PATIENCE, NULL) < 0 ? CLI_FAILED
+        rc = nds_proc_join(w->procs[i], BENCH_PATIENCE, NULL) < 0 ? CLI_FAILED
                                                              : CLI_OK;
     }
     return rc;
 }
 
-static int
-check_sums(void)
+int
+bench_work_check(void)
 {
     double total = 0;
 
-    for (int i = 0; i < now.c->processes; i++) {
-        total += now.slots[i].total;
+    for (int i = 0; i < w->c->processes; i++) {
+        total += w->slots[i].total;
     }
-    if (total != now.expected) {
+    if (total != w->expected) {
         cli_remark("way %d, %lld bytes: the workers added up %.17g, not %.17g",
-                   now.c->way, (long long)now.c->nbytes, total, now.expected);
+                   w->c->way, (long long)w->c->nbytes, total, w->expected);
         return CLI_FAILED;
     }
     return CLI_OK;
@@ -437,47 +448,38 @@ begin(const struct cli_command *self, const struct bench_cell *c,
     double t, took;
     int rc;
 
-    memset(&now, 0, sizeof now);
-    now.self = self;
-    now.c = c;
-    now.way = way_of(c->way);
-    now.count = c->nbytes / 8;
-    if (prepare() < 0) {
-        return failed("prepare");
+    if (bench_work_open(self, c) != CLI_OK) {
+        return CLI_FAILED;
     }
     phase_ns[BENCH_CREATE] = phase_ns[BENCH_TOUCH] = -1;
     if (!c->loan) { // its memory is made and written as it is handed over
         t = bench_now_ns();
-        if (now.way->create() < 0) {
-            return failed("create");
+        if (w->way->create() < 0) {
+            return bench_work_failed("create");
         }
         phase_ns[BENCH_CREATE] = bench_now_ns() - t;
         t = bench_now_ns();
-        rc = now.proxy != NULL
-                 ? fill_hosted()
-                 : nds_fill(nds_array_view(now.array), nds_float(1));
-        if (rc < 0) {
-            return failed("first touch");
+        if (bench_work_touch() < 0) {
+            return bench_work_failed("first touch");
         }
         phase_ns[BENCH_TOUCH] = bench_now_ns() - t;
     }
     rc = round_trip(true, &took, &t);
     phase_ns[BENCH_HAND] = phase_ns[BENCH_READ] = 0;
     for (int i = 0; i < c->processes; i++) {
-        double hand = now.slots[i].got_ns - t;
-        double read = now.slots[i].read_ns - now.slots[i].got_ns;
+        double hand = w->slots[i].got_ns - t;
+        double read = w->slots[i].read_ns - w->slots[i].got_ns;
 
         phase_ns[BENCH_HAND] =
             hand > phase_ns[BENCH_HAND] ? hand : phase_ns[BENCH_HAND];
         phase_ns[BENCH_READ] =
             read > phase_ns[BENCH_READ] ? read : phase_ns[BENCH_READ];
     }
-    return rc == CLI_OK ? check_sums() : rc;
+    return rc == CLI_OK ? bench_work_check() : rc;
 }
 
-/* Of this process, those below it and those that were waited for. */
-static double
-cpu_ns(void)
+double
+bench_cpu_ns(void)
 {
     struct rusage u;
 
@@ -490,7 +492,7 @@ cpu_ns(void)
 static int
 batch(int64_t budget_ns, struct bench_result *r)
 {
-    double cpu = cpu_ns(), end = bench_now_ns() + (double)budget_ns;
+    double cpu = bench_cpu_ns(), end = bench_now_ns() + (double)budget_ns;
     double took, from;
 
     do {
@@ -499,40 +501,42 @@ batch(int64_t budget_ns, struct bench_result *r)
         }
         bench_hist_add(&r->steady, (uint64_t)took);
     } while (bench_now_ns() < end);
-    r->cpu_ns += cpu_ns() - cpu;
+    r->cpu_ns += bench_cpu_ns() - cpu;
     r->pss = cli_tree(getpid(), cli_pss);
-    return check_sums();
+    return bench_work_check();
 }
 
 /* After any failure of the others too. The manager's process has all that it
  * was forked with: it goes first, so that ours is the last close. */
-static int
-end(void)
+int
+bench_work_close(void)
 {
-    nds_proxy_close(now.proxy);
-    nds_manager_close(now.manager);
-    for (int i = 0; i < now.c->processes; i++) {
-        if (now.procs[i] != NULL) {
-            (void)nds_proc_kill(now.procs[i]);
-            (void)nds_proc_join(now.procs[i], BENCH_PATIENCE, NULL);
-            nds_proc_close(now.procs[i]);
+    nds_proxy_close(w->proxy);
+    nds_manager_close(w->manager);
+    for (int i = 0; i < w->c->processes; i++) {
+        if (w->procs[i] != NULL) {
+            (void)nds_proc_kill(w->procs[i]);
+            (void)nds_proc_join(w->procs[i], BENCH_PATIENCE, NULL);
+            nds_proc_close(w->procs[i]);
         }
-        nds_queue_close(now.go[i]);
-        nds_pipe_close(now.to[i]);
-        nds_pipe_close(now.at[i]);
+        nds_queue_close(w->go[i]);
+        nds_pipe_close(w->to[i]);
+        nds_pipe_close(w->at[i]);
     }
-    nds_queue_close(now.done);
-    nds_queue_close(now.queue);
-    if (now.c->way == 7 && now.array != NULL) {
-        (void)nds_array_unlink(now.name);
+    nds_queue_close(w->done);
+    nds_queue_close(w->queue);
+    nds_queue_close(w->back);
+    if (w->c->way == 7 && w->array != NULL) {
+        (void)nds_array_unlink(w->name);
     }
-    nds_array_close(now.array);
-    nds_typed_close(now.typed);
-    nds_array_close(now.page);
-    if (now.c->way == 8) {
-        unlink(now.name);
+    nds_array_close(w->array);
+    nds_typed_close(w->typed);
+    nds_array_close(w->page);
+    if (w->c->way == 8) {
+        unlink(w->name);
     }
     return CLI_OK;
 }
 
-const struct bench_side bench_ours = {"ndshare", begin, batch, end};
+const struct bench_side bench_ours = {"ndshare", begin, batch,
+                                       bench_work_close};

@@ -52,8 +52,8 @@ release_item(nds_args *args, nds_array **a)
 static int
 receive(nds_args *args, nds_array **out)
 {
-    return nds_pipe_recv(nds_args_handle(args, BENCH_ARG_THING, "pipe"), out, NULL,
-                         NDS_FOREVER);
+    return nds_pipe_recv(nds_args_handle(args, BENCH_ARG_THING, "pipe"), out,
+                         NULL, NDS_FOREVER);
 }
 
 static void
@@ -82,14 +82,15 @@ unlock(nds_args *args, nds_array **a)
 static int
 attach(nds_args *args, nds_array **out)
 {
-    return nds_array_attach(out, nds_args_str(args, BENCH_ARG_THING), NDS_READ, 0);
+    return nds_array_attach(out, nds_args_str(args, BENCH_ARG_THING),
+                            NDS_READ, 0);
 }
 
 static int
 open_file(nds_args *args, nds_array **out)
 {
-    return nds_array_map_file(out, nds_args_str(args, BENCH_ARG_THING), NDS_READ,
-                              NDS_FLOAT64, 1, NULL, 'C', 0);
+    return nds_array_map_file(out, nds_args_str(args, BENCH_ARG_THING),
+                              NDS_READ, NDS_FLOAT64, 1, NULL, 'C', 0);
 }
 
 static int
@@ -137,7 +138,7 @@ bench_worker(nds_args *args)
 {
     const struct way *way = &ways[nds_args_int(args, BENCH_ARG_WAY) - 1];
     struct bench_slot *slot = (struct bench_slot *)nds_array_data(
-        nds_args_array(args, BENCH_ARG_PAGE)) + nds_args_int(args, BENCH_ARG_INDEX);
+        nds_args_array(args, BENCH_ARG_PAGE));
     nds_queue *done = nds_args_handle(args, BENCH_ARG_DONE, "queue");
     nds_queue *go = nds_args_handle(args, BENCH_ARG_GO, "queue");
     nds_array *a = NULL;
@@ -147,6 +148,7 @@ bench_worker(nds_args *args)
     // Nobody stays when the command is killed. (A forkserver's child is the
     // forkserver's, which goes with the command.)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    slot += nds_args_int(args, BENCH_ARG_INDEX);
     do {
         if (way->takes_turns) {
             rc = nds_queue_get(go, &a, NULL, NDS_FOREVER);

@@ -258,7 +258,8 @@ run_cell(const struct cli_command *self, const struct bench_options *o,
          const struct bench_cell *c, const struct bench_side *const *sides,
          int nsides, struct bench_result *results)
 {
-    int runs = o->runs > 0 ? o->runs
+    int runs = c->kind != BENCH_TRANSFER ? 1
+               : o->runs > 0 ? o->runs
                : o->quick || c->nbytes > (o->python ? 16 : 256) * 1e6 ? 1 : 3;
     int turns = o->runs > TURNS ? o->runs : TURNS;
     int rc = CLI_OK;
@@ -293,20 +294,22 @@ run_cell(const struct cli_command *self, const struct bench_options *o,
 
 static int
 measure_cell(const struct cli_command *self, const struct bench_options *o,
-             const struct bench_cell *c, json_t *transfer)
+             const struct bench_cell *c, json_t *entries)
 {
-    const struct bench_side *sides[SIDES_MAX] = {&bench_ours, &bench_stock};
+    const struct bench_side *sides[SIDES_MAX] = {
+        c->kind == BENCH_TRANSFER ? &bench_ours : &bench_ours_flow,
+        &bench_stock};
     struct bench_result *results = calloc(SIDES_MAX, sizeof *results);
-    int nsides = o->python && !c->loan ? 2 : 1, rc = CLI_FAILED;
+    int nsides = o->python && !c->loan && !c->runs ? 2 : 1, rc = CLI_FAILED;
 
     bench_progress(c->way, c->nbytes, c->start, c->processes);
     if (results != NULL) {
         rc = run_cell(self, o, c, sides, nsides, results);
     }
     for (int i = 0; rc == CLI_OK && i < nsides; i++) {
-        json_t *entry = bench_transfer_json(c, sides[i]->who, &results[i]);
+        json_t *entry = bench_entry_json(c, sides[i]->who, &results[i]);
 
-        if (json_array_append_new(transfer, entry) < 0) {
+        if (json_array_append_new(entries, entry) < 0) {
             rc = CLI_FAILED;
         }
     }
@@ -314,33 +317,61 @@ measure_cell(const struct cli_command *self, const struct bench_options *o,
     return rc;
 }
 
-static int
-measure_all(const struct cli_command *self, const struct bench_options *o,
-            json_t *transfer)
+/* Whether there is such work, and it says something at that size. */
+static bool
+exists(const struct bench_cell *c)
 {
-    int rc = CLI_OK;
+    bool lends = bench_way_lends(c->way);
 
-    for (int s = 0; s < o->nstarts; s++) {
-        for (int n = 0; n < o->ncounts; n++) {
-            for (int way = 1; way <= BENCH_WAYS; way++) {
-                if ((o->ways >> way & 1) == 0 ||
-                    !bench_way_starts(way, o->starts[s])) {
-                    continue;
-                }
-                for (int k = 0; rc == CLI_OK && k < 2 * o->nsizes; k++) {
-                    struct bench_cell c = {
-                        .way = way, .loan = k >= o->nsizes,
-                        .nbytes = o->sizes[k % o->nsizes],
-                        .start = o->starts[s], .processes = o->counts[n]};
+    if (!bench_way_starts(c->way, c->start) || (c->loan && !lends)) {
+        return false;
+    }
+    if (c->kind == BENCH_TRANSFER) {
+        return !c->runs;
+    }
+    if (c->kind == BENCH_TRIPS) {
+        return (lends || c->way == 9) && !c->runs && c->processes == 1 &&
+               c->nbytes <= 1 << 20;
+    }
+    return lends && (c->way == 3 || c->processes == 1) &&
+           c->nbytes <= 256000000 &&
+           (!c->runs || (c->way == 3 && c->nbytes <= 65536));
+}
 
-                    if (!c.loan || bench_way_lends(way)) {
-                        rc = measure_cell(self, o, &c, transfer);
-                    }
-                }
+static int
+measure_kind(const struct cli_command *self, const struct bench_options *o,
+             struct bench_cell c, json_t *entries)
+{
+    for (c.way = 1; c.way <= BENCH_WAYS; c.way++) {
+        for (int k = 0; k < 3 * o->nsizes; k++) {
+            c.nbytes = o->sizes[k % o->nsizes];
+            c.runs = k / o->nsizes == 1;
+            c.loan = k / o->nsizes == 2;
+            if ((o->ways >> c.way & 1) != 0 && exists(&c) &&
+                measure_cell(self, o, &c, entries) != CLI_OK) {
+                return CLI_FAILED;
             }
         }
     }
-    return rc;
+    return CLI_OK;
+}
+
+static int
+measure_all(const struct cli_command *self, const struct bench_options *o,
+            json_t *const entries[3])
+{
+    for (int kind = BENCH_TRANSFER; kind <= BENCH_RATE; kind++) {
+        for (int k = 0; k < o->nstarts * o->ncounts; k++) {
+            struct bench_cell c = {.kind = (enum bench_kind)kind,
+                                   .start = o->starts[k / o->ncounts],
+                                   .processes = o->counts[k % o->ncounts]};
+
+            if (measure_kind(self, o, c, entries[kind]) != CLI_OK) {
+                return CLI_FAILED;
+            }
+        }
+    }
+    return CLI_OK;
 }
 
 static int
@@ -348,7 +379,8 @@ measure(const struct cli_command *self, const struct bench_options *o,
         json_t *report)
 {
     struct sigaction act = {.sa_handler = stop};
-    json_t *transfer = json_array(), *programs = json_array();
+    static const char *const kinds[] = {"transfer", "latency", "rate"};
+    json_t *entries[3], *programs = json_array();
     struct bench_limits limits = {0};
     int rc;
 
@@ -357,7 +389,10 @@ measure(const struct cli_command *self, const struct bench_options *o,
     sigaction(SIGHUP, &act, NULL);
     json_object_set_new(report, "schema", json_string("ndshare-bench/1"));
     json_object_set_new(report, "machine", bench_machine_json());
-    json_object_set_new(report, "transfer", transfer);
+    for (int i = 0; i < 3; i++) {
+        entries[i] = json_array();
+        json_object_set_new(report, kinds[i], entries[i]);
+    }
     json_object_set_new(report, "programs", programs);
     rc = o->python ? bench_python_start() : CLI_OK;
     if (rc == CLI_OK && o->python) {
@@ -368,7 +403,7 @@ measure(const struct cli_command *self, const struct bench_options *o,
         rc = bench_limits_measure(&limits, o);
     }
     if (rc == CLI_OK) {
-        rc = measure_all(self, o, transfer);
+        rc = measure_all(self, o, entries);
     }
     if (rc == CLI_OK) {
         rc = bench_limits_measure(&limits, o);
@@ -376,7 +411,9 @@ measure(const struct cli_command *self, const struct bench_options *o,
     json_object_set_new(report, "limits", bench_limits_json(&limits));
     json_object_set_new(report, "round_trips",
                         bench_round_trips_json(&limits));
-    bench_limits_apply(&limits, transfer);
+    for (int i = 0; i < 3; i++) {
+        bench_limits_apply(&limits, (enum bench_kind)i, entries[i]);
+    }
     if (rc == CLI_OK && (o->python || o->nplots > 0) && !o->quick) {
         rc = bench_programs_measure(o, programs);
     }
@@ -449,8 +486,8 @@ const struct cli_command cli_bench = {
     "usage: ndshare bench [--ways N,...] [--sizes BYTES,...]\n"
     "         [--start-method fork|spawn|forkserver,...] [--processes N,...]\n"
     "         [--runs N] [--budget-ms MS] [--quick] [--json]\n"
-    "         [--vs python] [--plot FILE.svg|FILE.png|FILE.html]... [--from REPORT.json]"
-    "\n\n"
+    "         [--vs python] [--plot FILE.svg|FILE.png|FILE.html]...\n"
+    "         [--from REPORT.json]\n\n"
     "An array that is ready goes to each of the processes; measured is until "
     "the last\nhas added it all up and said so. Ways 1 and 2 start a process "
     "for it.\n\n"

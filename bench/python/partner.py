@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: MIT
 """Stock Python's side of `ndshare bench --vs python`, driven by lines.
 
-    begin WAY NBYTES START PROCESSES   ok CREATE TOUCH HAND READ   (ns; -1: none)
-    batch NANOSECONDS                  ok CHILDREN_CPU_NS TIME...  (ns)
-    end                                ok
+    begin KIND WAY NBYTES START PROCESSES   ok CREATE TOUCH HAND READ
+    batch NANOSECONDS                       ok CHILDREN_CPU_NS TIME...
+    end                                     ok
 
-Work and clocks are those of the command (cli/bench_ways.c): an array that is
-ready goes to each worker, which adds up all of it and says so through a pipe of
-its own. Round i carries i in its first element and ones in the others, and the
-sums are compared. Anything wrong: "error TEXT". End of input ends it.
+Work and clocks (all ns) are those of the command (cli/bench_ways.c and
+bench_flow.c). transfer: an array that is ready goes to each worker, which adds
+up all of it and says so through a pipe of its own. trips: there and back. rate:
+many in flight; answers with the number of items and the time of a thousand.
+Round i carries i in its first element and ones in the others, and the sums are
+compared. Anything wrong: "error TEXT". End of input ends it.
 """
 import multiprocessing as mp
 import os
@@ -146,6 +148,20 @@ class Cell:
     def touch(self):
         (self.proxy if self.way == 9 else self.array).fill(1)
 
+    def begin(self):
+        times = []
+        for step in self.create, self.touch:
+            since = time.monotonic_ns()
+            step()
+            times.append(time.monotonic_ns() - since)
+        return times + list(self.transfer(True)[1:])
+
+    def batch(self, budget):
+        until, times = time.monotonic_ns() + budget, []
+        while not times or time.monotonic_ns() < until:
+            times.append(self.transfer()[0])
+        return times
+
     def transfer(self, first=False):
         """ns from before the hand-over; and of hand-over and read the last"""
         self.round += 1
@@ -200,15 +216,99 @@ class Cell:
             os.unlink(self.path)
 
 
+def echo(receive, send):
+    while True:
+        send(receive())
+
+
+class Trips(Cell):
+    """There and back; of a manager, a call."""
+
+    def start(self):
+        if self.way == 3:
+            self.back = self.ctx.Queue()
+            ends = self.things[0].get, self.back.put
+            self.send, self.receive = self.things[0].put, self.back.get
+        else:
+            near, far = self.ctx.Pipe()
+            ends = far.recv, far.send
+            self.send, self.receive = near.send, near.recv
+        self.workers = [self.ctx.Process(target=echo, args=ends, daemon=True)]
+        self.workers[0].start()
+
+    def begin(self):
+        self.create()
+        self.touch()
+        self.batch(20_000_000)
+        return [-1] * 4
+
+    def transfer(self, first=False):
+        self.round += 1
+        since = time.monotonic_ns()
+        if self.way == 9:
+            right = self.proxy.sum() == self.count
+        else:
+            self.array[0] = self.round
+            self.send(self.array)
+            array = self.receive()
+            right = array[0] == self.round and array[-1] == 1
+        took = time.monotonic_ns() - since
+        if not right:
+            raise RuntimeError(f"way {self.way}: another array came back")
+        return took, 0, 0
+
+
+def drain(receive, go, reply):
+    while go.recv_bytes() == b"g":
+        total = 0.0
+        while True:
+            array = receive()
+            if array is None:
+                break
+            total += float(array.sum())
+        reply.send_bytes(REPLY.pack(0, 0, total))
+
+
+class Rate(Trips):
+    """One way; a None for each worker ends a batch."""
+
+    def start(self):
+        if self.way == 3:
+            self.things = [self.ctx.Queue(256 if self.count < 8192 else 4)]
+        self.workers = [
+            self.ctx.Process(target=drain, daemon=True, args=(
+                self.things[0].get if self.way == 3 else self.things[0].recv,
+                go[0], reply[1]))
+            for go, reply in zip(self.gos, self.replies)]
+        for worker in self.workers:
+            worker.start()
+        self.send = (self.things[0].put if self.way == 3
+                     else self.pipes[0][1].send)
+
+    def batch(self, budget):
+        for _, go in self.gos:
+            go.send_bytes(b"g")
+        items, since = 0, time.monotonic_ns()
+        while items == 0 or time.monotonic_ns() < since + budget:
+            # A queue pickles in a thread of its own, later: a copy is its due.
+            self.send(self.array.copy() if self.way == 3 else self.array)
+            items += 1
+        for _ in self.workers:
+            self.send(None)
+        total = sum(REPLY.unpack(receiver.recv_bytes())[2]
+                    for receiver, _ in self.replies)
+        took = time.monotonic_ns() - since
+        if total != items * self.count:
+            raise RuntimeError(f"way {self.way}: the sum is {total}, not "
+                               f"{items * self.count}")
+        return [items, took * 1000 // items]
+
+
 def begin(words):
     global cell
-    cell = Cell(int(words[0]), int(words[1]), words[2], int(words[3]))
-    times = []
-    for step in cell.create, cell.touch:
-        since = time.monotonic_ns()
-        step()
-        times.append(time.monotonic_ns() - since)
-    return times + list(cell.transfer(True)[1:])
+    kind = {"transfer": Cell, "trips": Trips, "rate": Rate}[words[0]]
+    cell = kind(int(words[1]), int(words[2]), words[3], int(words[4]))
+    return cell.begin()
 
 
 def reaped_ns():
@@ -217,9 +317,8 @@ def reaped_ns():
 
 
 def batch(words):
-    cpu, until, times = reaped_ns(), time.monotonic_ns() + int(words[0]), []
-    while not times or time.monotonic_ns() < until:
-        times.append(cell.transfer()[0])
+    cpu = reaped_ns()
+    times = cell.batch(int(words[0]))
     return [reaped_ns() - cpu] + times
 
 

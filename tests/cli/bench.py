@@ -73,6 +73,41 @@ def check_transfer(t, nbytes, start, processes, who="ndshare"):
           (t["variant"] == "loan"), f"limit: {t}")
 
 
+def check_flows(got, want_trips, want_rates, python=False):
+    """Trips and rates: (way, variant, bytes) of ours."""
+    for kind, want in ("latency", want_trips), ("rate", want_rates):
+        seen = [(t["way"], t["variant"], t["nbytes"]) for t in got[kind]
+                if t["who"] == "ndshare"]
+        check(sorted(seen) == sorted(want), f"{kind}: {seen}")
+        theirs = [(t["way"], t["variant"], t["nbytes"]) for t in got[kind]
+                  if t["who"] == "python"]
+        check(sorted(theirs) == sorted(w for w in want if python
+                                       and w[1] == "plain"), theirs)
+        for t in got[kind]:
+            check(t["median_ns"] > 0 and t["fraction"] > 0 and t["cpu_ns"] > 0
+                  and t["pss_bytes"] > 1e5, t)
+    for t in got["latency"]:
+        counts = [count for _, count in t["histogram"]]
+        check(sum(counts) == t["runs"] and t["histogram"] ==
+              sorted(t["histogram"]), f"histogram: {t}")
+        check(t["min_ns"] <= t["median_ns"] * 1.02 and
+              t["median_ns"] <= t["max_ns"] * 1.02, f"order: {t}")
+    for t in got["rate"]:
+        check(abs(t["items_per_s"] * t["median_ns"] / 1e9 - 1) < 1e-6
+              and abs(t["throughput_bytes_per_s"] / t["items_per_s"]
+                      / t["nbytes"] - 1) < 1e-6, f"rate: {t}")
+
+
+def flows(sizes, processes=1):
+    trips = {(w, v, n) for w in (3, 4, 9) for v in ("plain", "loan")
+             for n in sizes if v == "plain" or w != 9}
+    rates = {(w, v, n) for w in (3, 4) for v in ("plain", "loan", "runs")
+             for n in sizes if v != "runs" or (w == 3 and n <= 65536)}
+    if processes > 1:
+        return [], [r for r in rates if r[0] == 3]
+    return list(trips), list(rates)
+
+
 def check_limits(got, nbytes):
     check([e["nbytes"] for e in got["limits"]] == nbytes, got["limits"])
     for e in got["limits"]:
@@ -97,8 +132,9 @@ def report(command):
     check(seen == want and len(got["transfer"]) == len(want), seen ^ want)
     for t in got["transfer"]:
         check_transfer(t, (1024, 64000), "fork", 1)
+    check_flows(got, *flows((1024, 64000)))
     text = bench(command, *TINY, "--ways", "3,7", "--size", "1K").stdout
-    for word in "queue, loan", "shared memory", "p99.9", "hand", "pss", "futex", "of it":
+    for word in "queue, loan", "queue, runs", "shared memory", "items/s", "p99.9", "hand", "pss", "futex", "of it":
         check(word in text, f"no '{word}' in\n{text}")
     check("pipe" not in text, f"a way that was not asked for\n{text}")
 
@@ -108,6 +144,7 @@ def start(command):
     for method, count in ("spawn", 1), ("forkserver", 2), ("fork", 3):
         done = bench(command, *TINY, "--sizes", "1M", "--start", method,
                      "--processes", str(count), "--json")
+        check_flows(json.loads(done.stdout), *flows((1 << 20,), count))
         got = json.loads(done.stdout)["transfer"]
         check(len(got) == (11 if method == "fork" else 10), len(got))
         for t in got:
@@ -127,6 +164,10 @@ def vs(command):
     check(set(seen) == want and len(seen) == len(want), set(seen) ^ want)
     for t in got["transfer"]:
         check_transfer(t, (1024, 65536), t["start"], 1, t["who"])
+    for method in "fork", "spawn":
+        check_flows({k: [t for t in got[k] if t["start"] == method]
+                     for k in ("latency", "rate")}, *flows((1024, 65536)),
+                    python=True)
     # Programs: the three that are small.
     done = bench(command, *TINY, "--sizes", "1K", "--ways", "5,7,8", "--vs",
                  "python", "--json")
