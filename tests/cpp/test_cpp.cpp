@@ -125,7 +125,8 @@ START_TEST(names_and_locks)
     std::string name = fresh("array");
     nds::array a = nds::array::create<float>(name.c_str(), {3});
     nds::array b = nds::array::attach(name.c_str(), NDS_READ);
-    ck_assert_str_eq(nds::array::from_token(b.token()).name(), name.c_str());
+    nds::array c = nds::array::from_token(b.token());
+    ck_assert_str_eq(c.name(), name.c_str());
     uint64_t before = a.generation();
 
     ck_assert_int_eq(code_of([&] {
