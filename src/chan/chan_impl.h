@@ -17,6 +17,7 @@
 #include <mem/arena.h>
 #include <mem/warm.h>
 #include <ndshare/chan.h>
+#include <sync/word.h>
 
 #include <pthread.h>
 
@@ -26,6 +27,7 @@ struct ndi_hub;
 /* How often a try looks again after it has buried somebody: not for ever, for
  * a neighbour can invent the dead. */
 #define NDI_TRY_LOOKS 2
+#define NDI_RESERVE 16 /* loans ahead, at most */
 
 struct ndi_chan {
     struct ndi_hub *hub;
@@ -46,6 +48,7 @@ struct ndi_chan {
     uint32_t policy;
     bool acknowledge;
     uint64_t max_bytes;
+    uint32_t burst; /* changes of room_gen that a full producer spins for */
     /* Of this process image: */
     pthread_mutex_t publish_mutex; /* guards the lane's tail and seq order */
     int lane;                      /* -1: none (yet) */
@@ -61,6 +64,13 @@ struct ndi_chan {
     _Atomic uint64_t peak_before;
     _Atomic uint64_t moves; /* of the whole channel, when it began */
     struct ndi_bell *_Atomic bell; /* pollable descriptor; NULL: never asked */
+    /* reserve.c. Loans ahead, all of one size; what the words say counts. */
+    _Atomic uint32_t reserve_left;
+    _Atomic uint32_t reserve[NDI_RESERVE];
+    _Atomic uint64_t reserve_nbytes;
+    uint32_t reserve_want;         /* under the channel's lock */
+    _Atomic uint32_t given;        /* slot + 1 given up, for the next claim */
+    _Atomic uint32_t may_give_up;  /* there was plenty at the last claim */
 };
 
 struct ndi_hub {
@@ -186,10 +196,27 @@ ndi_chan_me(struct ndi_chan *c, uint32_t *me)
     return NDI_LIKELY(*me - 1 < c->hub->party_count) ? 0
                                                      : ndi_chan_me_anew(c, me);
 }
+/* What a waiter waits for: items, room for one, bytes or a slot for it (then
+ * it has room), everything done. */
+enum ndi_wait_for {
+    NDI_WAIT_ITEMS,
+    NDI_WAIT_ROOM,
+    NDI_WAIT_BYTES,
+    NDI_WAIT_DONE
+};
+/* The look that failed: what there was too little of, and room_gen then. */
+struct ndi_full {
+    enum ndi_wait_for what;
+    uint32_t gen;
+};
 /* As many of the n as there is room for, in order, in one section: 0 with *got
- * of them, or NDS_EAGAIN full; NDS_ECLOSED. *gen: room_gen as of the look. */
+ * of them, or NDS_EAGAIN full; NDS_ECLOSED. */
 int ndi_chan_loan(struct ndi_chan *c, struct ndi_need *needs, int n,
-                  uint32_t *slots, int *got, uint32_t *gen, int64_t deadline);
+                  uint32_t *slots, int *got, struct ndi_full *full,
+                  int64_t deadline);
+/* Under the lock: one of them; word is what the slot will say. */
+int ndi_loan_locked(struct ndi_chan *c, struct ndi_need *need, uint64_t word,
+                    uint32_t *slot);
 /* The loans become items, in order: each READY store commits one. The lock
  * is waited for only where the lane is full; NDS_EBUSY: they are loans
  * still. */
@@ -235,6 +262,25 @@ uint64_t ndi_word_returned(const struct ndi_chan *c, uint64_t word);
 /* Under the lock: what a slot held goes back to the caches. */
 int ndi_slot_recycle(struct ndi_chan *c, uint32_t slot);
 
+/* ---- reserve.c ----------------------------------------------------------- */
+/* Without the lock: a loan of ours that was taken ahead. */
+bool ndi_reserve_start(struct ndi_chan *c, const struct ndi_need *need,
+                       uint32_t *slot);
+/* Under the lock, after a loan like it. */
+int ndi_reserve_more(struct ndi_chan *c, const struct ndi_need *need,
+                     uint32_t me);
+/* Under the lock: all loans ahead, and what was given up unless only room for
+ * items is wanted, become room. *did: some. */
+int ndi_reserve_reclaim(struct ndi_chan *c, enum ndi_wait_for want, bool *did);
+/* Without the lock: an item of ours that was copied, and has no extent, leaves.
+ * word: TAKEN(me). False: not now, in a section. */
+bool ndi_give_up(struct ndi_chan *c, uint32_t slot, uint64_t word);
+/* Under the lock, with each claim. */
+int ndi_give_up_over(struct ndi_chan *c);
+/* Under the lock: what is reserved or given up becomes plain FREE, in no cache
+ * yet. *word: what it is now; true if it was so. */
+bool ndi_word_settle(struct ndi_chan *c, uint32_t slot, uint64_t *word);
+
 /* ---- repair.c ------------------------------------------------------------ */
 int ndi_chan_rebuild(struct ndi_chan *c);            /* under the lock */
 /* Takes the lock. died_gen: generation of the dead, 0 leaving in good order. */
@@ -246,12 +292,20 @@ int64_t ndi_chan_unfinished(struct ndi_chan *c);
 int64_t ndi_chan_owed(const struct ndi_chan *c);
 
 /* ---- wait.c -------------------------------------------------------------- */
-enum ndi_wait_for { NDI_WAIT_ITEMS, NDI_WAIT_ROOM, NDI_WAIT_DONE };
 /* Until it may be worth looking again; seen: room_gen or done.futex before the
  * look that failed. NDS_ETIMEDOUT (NDS_EAGAIN for a try). */
 int ndi_chan_wait(struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen,
                   int64_t deadline);
-void ndi_event_signal(struct ndi_chan_event *e, int count);
+void ndi_event_wake(struct ndi_chan_event *e, int count);
+/* Wakes those who may sleep, after a fence. */
+static inline void
+ndi_event_signal(struct ndi_chan_event *e, int count)
+{
+    ndi_fence_seq(); // pairs with the fence in sleep_on()
+    if (NDI_UNLIKELY(ndi_load_rlx(&e->asleep) != 0)) {
+        ndi_event_wake(e, count);
+    }
+}
 /* Buries the dead, at most every SWEEP_NS; how many. */
 int ndi_hub_sweep(struct ndi_hub *hub);
 

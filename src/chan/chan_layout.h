@@ -20,7 +20,9 @@
  *
  *     word   63..61 state   60..56 deliveries   55..44 owner   43..0 seq
  *            owner is a participant index + 1, 0 nobody. seq 0 in LOANED is a
- *            producer's loan; another seq there is an item that has left the
+ *            producer's loan, which with deliveries 1 is RESERVED: nobody fills
+ *            it, and it may be taken back. FREE with an owner is GIVEN UP: free,
+ *            but on no stack yet. Another seq in LOANED is an item that has left the
  *            queue while its memory, or the name of its file, is still in use
  *            by who got it.
  *     entry  63..44 slot    43..0 seq                 (lane rings)
@@ -92,6 +94,29 @@ ndi_word_seq(uint64_t word)
     return word & NDI_SEQ_MASK;
 }
 
+#define NDI_WORD_FREE UINT64_C(0) /* on the free stack, or above top */
+
+/* FREE, and not yet on the free stack. */
+static inline bool
+ndi_word_is_given(uint64_t word)
+{
+    return ndi_word_state(word) == NDI_FREE && word != NDI_WORD_FREE;
+}
+
+/* A loan ahead that nobody fills. */
+static inline uint64_t
+ndi_word_reserved(uint32_t owner)
+{
+    return ndi_word_make(NDI_LOANED, 1, owner, 0);
+}
+
+static inline bool
+ndi_word_is_reserved(uint64_t word)
+{
+    return ndi_word_state(word) == NDI_LOANED && ndi_word_seq(word) == 0 &&
+           ndi_word_deliveries(word) != 0;
+}
+
 /* Serial numbers: a is older than b. */
 static inline bool
 ndi_seq_before(uint64_t a, uint64_t b)
@@ -148,7 +173,8 @@ struct ndi_lane {
     _Atomic uint64_t tail;  /* by the owner */
     _Atomic uint64_t head;  /* under the lock */
     _Atomic uint32_t cpu;   /* by the owner: where it last ran, + 1 */
-    uint8_t reserved[36];
+    _Atomic uint32_t reserved; /* loans ahead of the owner's: a hint */
+    uint8_t reserved0[32];
 };
 _Static_assert(sizeof(struct ndi_lane) == 64, "one line a lane");
 
@@ -217,7 +243,8 @@ struct ndi_chan_header {
     struct ndi_chan_event room;  /* line 5 */
     struct ndi_chan_event done;  /* line 6 */
     _Atomic uint32_t get_cpu; /* line 7: where a consumer last ran, + 1 */
-    uint8_t reserved1[60];
+    _Atomic uint32_t given; /* there may be slots given up: a hint */
+    uint8_t reserved1[56];
     uint8_t reserved2[512];
 };
 _Static_assert(sizeof(struct ndi_chan_header) == 1024, "16 lines");

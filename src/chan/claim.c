@@ -80,7 +80,9 @@ claim_locked(struct ndi_chan *c, uint32_t me, uint32_t *slot, uint64_t *word)
     NDI_KILL_POINT("take.head");
     ndi_store_rlx(&c->h->unclaimed, unclaimed > 0 ? unclaimed - 1 : 0);
     ndi_store_rlx(&c->h->room_gen, ndi_load_rlx(&c->h->room_gen) + 1);
-    ndi_add_rlx(&c->counters[me - 1].delivered, 1);
+    // Under the lock, so nobody else of this process adds.
+    ndi_store_rlx(&c->counters[me - 1].delivered,
+                  ndi_load_rlx(&c->counters[me - 1].delivered) + 1);
     return 0;
 }
 
@@ -103,6 +105,7 @@ ndi_chan_claim(struct ndi_chan *c, int room, uint32_t *slots, uint64_t *words,
     rc = ndi_chan_me(c, &me);
     if (rc == 0) {
         ndi_taker_mark(c, me);
+        rc = ndi_give_up_over(c);
     }
     while (rc == 0 && *got < room) {
         rc = claim_locked(c, me, &slots[*got], &words[*got]);

@@ -280,6 +280,8 @@ chan_over(struct ndi_hub *hub, uint32_t i, uint64_t off, uint64_t nbytes)
     c->nlanes = copy.nlanes;
     c->lane_entries = copy.lane_entries;
     c->max_items = copy.max_items;
+    c->burst = copy.max_items < 64 ? 1
+               : copy.max_items < 512 ? copy.max_items / 16 : 32;
     c->max_deliveries = copy.max_deliveries;
     c->policy = copy.policy;
     c->acknowledge = copy.acknowledge != 0;
@@ -311,6 +313,11 @@ ndi_hub_enter_new_image(struct ndi_hub *hub)
             pthread_mutex_init(&c->publish_mutex, NULL);
             c->lane = -1;
             c->bell = NULL;
+            ndi_store_rlx(&c->reserve_left, 0);
+            ndi_store_rlx(&c->reserve_nbytes, UINT64_MAX);
+            c->reserve_want = 0;
+            ndi_store_rlx(&c->given, 0);
+            ndi_store_rlx(&c->may_give_up, 0);
             ndi_store_rlx(&c->alive_ns, 0);
             ndi_store_rlx(&c->spin_get_ns, 20000);
             ndi_store_rlx(&c->spin_put_ns, 20000);

@@ -196,19 +196,19 @@ static int
 loan_run(struct ndi_chan *c, struct ndi_need *needs, int n, int64_t deadline,
          uint32_t *slots, int *got)
 {
-    uint32_t gen = 0;
+    struct ndi_full full = {.what = NDI_WAIT_ROOM};
     int64_t since = 0;
     int looks = 0;
     int rc;
 
-    while ((rc = ndi_chan_loan(c, needs, n, slots, got, &gen, deadline)) ==
+    while ((rc = ndi_chan_loan(c, needs, n, slots, got, &full, deadline)) ==
            NDS_EAGAIN) {
         if (c->hub->pipe != 0 &&
             ndi_load_acq(&c->hub->h->end_gone[c->index == 0 ? 0 : 1]) != 0) {
             return NDS_EAGAIN; // the pipe looks who is gone
         }
         deadline = ndi_deadline_begin(deadline);
-        rc = ndi_chan_wait(c, NDI_WAIT_ROOM, gen, deadline);
+        rc = ndi_chan_wait(c, full.what, full.gen, deadline);
         rc = nobody_takes(c, rc, deadline, &since);
         if (rc < 0) {
             return rc;
@@ -226,7 +226,8 @@ loan(struct ndi_chan *c, struct ndi_need *need, int64_t deadline,
 {
     int got;
 
-    return loan_run(c, need, 1, deadline, slot, &got);
+    return ndi_reserve_start(c, need, slot)
+               ? 0 : loan_run(c, need, 1, deadline, slot, &got);
 }
 
 /* Before memory of the arena is written: in 2 MiB pages if it has none and the

@@ -223,6 +223,7 @@ struct opened {
     struct ndi_held *held; /* NULL: copied, and it leaves with this run */
     bool settle; /* it leaves the queue with this run */
     bool keep;   /* an array looks at the slot's memory */
+    bool light;  /* copied, and of no extent */
 };
 
 /* The slot is this process's for longer than the call. */
@@ -285,6 +286,7 @@ open_array(struct ndi_chan *c, struct item *it, enum ndi_get_how how,
     (*out)->deliveries = ndi_word_deliveries(o->word);
     if (held == NULL) {
         o->settle = true;
+        o->light = it->desc.kind == NDI_ITEM_INLINE && it->desc.extent == 0;
         return 0;
     }
     if (file && (how == NDI_TAKE || slots_are_plenty(c))) {
@@ -395,7 +397,9 @@ settle(struct ndi_chan *c, enum ndi_get_how how, struct opened *o, int n,
         ndi_add_rlx(&c->counters[me - 1].left, (uint64_t)count);
         NDI_KILL_POINT("get.counted");
     }
-    if (count > 0) {
+    if (n == 1 && o->light && ndi_give_up(c, o->slot, o->word)) {
+        NDI_KILL_POINT("get.gave_up");
+    } else if (count > 0) {
         rc = ndi_chan_settle(c, run, count, deadline);
         NDI_KILL_POINT("get.settled");
     }

@@ -127,6 +127,7 @@ ndi_chan_rebuild(struct ndi_chan *c)
     uint32_t top = slots_used(c);
     struct entry *ready = malloc((top + 1) * sizeof *ready);
     struct sums sum = {.next = ndi_load_seq(&h->next_seq)};
+    uint32_t lanes = 0;
     int rc = 0;
 
     if (ready == NULL) {
@@ -135,13 +136,16 @@ ndi_chan_rebuild(struct ndi_chan *c)
     ndi_store_seq(&h->dirty, 1);
     for (uint32_t i = 0; i < c->nlanes; i++) {
         ndi_store_rel(&c->lanes[i].head, ndi_load_acq(&c->lanes[i].tail));
+        lanes = ndi_load_rlx(&c->lanes[i].owner) != 0 ? i + 1 : lanes;
     }
-    ndi_store_rel(&h->lanes_used, c->nlanes);
+    ndi_store_rel(&h->lanes_used, lanes); // one gets an owner under the lock
+    ndi_swap_seq(&h->given, 0); // before the words are read
     NDI_KILL_POINT("repair.lanes");
     ndi_arena_reset(&c->arena);
     for (uint32_t i = 0; i < top && rc == 0; i++) {
-        uint64_t word = ndi_load_acq(&ndi_slot_at(c, i)->word);
+        uint64_t word;
 
+        (void)ndi_word_settle(c, i, &word);
         ndi_store_rlx(&ndi_slot_at(c, i)->listed, 0);
         if (ndi_word_state(word) == NDI_FREE) {
             ndi_store_rlx(&c->free[sum.nfree++], i);
@@ -254,6 +258,7 @@ ndi_chan_bury(struct ndi_chan *c, uint32_t index, uint32_t died_gen)
         uint64_t owner = ndi_load_rlx(&c->lanes[i].owner);
 
         if (owner != 0 && ndi_owner_index(owner) == index) {
+            ndi_store_rlx(&c->lanes[i].reserved, 0);
             ndi_store_rlx(&c->lanes[i].owner, 0);
             NDI_KILL_POINT("bury.lane");
         }
@@ -334,9 +339,12 @@ ndi_chan_info(struct ndi_chan *c, nds_queue_info *out)
 
     *out = (nds_queue_info){.size = sizeof *out, .slots = c->nslots};
     for (uint32_t i = 0; i < top; i++) {
-        uint64_t cost = 0;
+        uint64_t cost = 0, word = ndi_load_acq(&ndi_slot_at(c, i)->word);
 
-        switch (ndi_word_state(ndi_load_acq(&ndi_slot_at(c, i)->word))) {
+        if (ndi_word_is_reserved(word)) {
+            continue; // room, for whoever wants it
+        }
+        switch (ndi_word_state(word)) {
         case NDI_READY:
         case NDI_BACK:
             out->items++;
@@ -390,8 +398,8 @@ valid_stack(struct ndi_chan *c, uint32_t top, unsigned char *seen)
         seen[at] = 1;
     }
     for (uint32_t i = 0; i < top; i++) {
-        bool is_free = ndi_word_state(ndi_load_rlx(
-                           &ndi_slot_at(c, i)->word)) == NDI_FREE;
+        bool is_free =
+            ndi_load_rlx(&ndi_slot_at(c, i)->word) == NDI_WORD_FREE;
 
         if (is_free != (seen[i] == 1)) {
             return ndi_fail(NDS_ECORRUPT, "slot %u: free stack and word "
@@ -420,9 +428,10 @@ ndi_chan_valid(struct ndi_chan *c)
                       : valid_stack(c, top, seen);
     for (uint32_t i = 0; i < top && rc == 0; i++) {
         struct ndi_slot *s = ndi_slot_at(c, i);
-        uint32_t state = ndi_word_state(ndi_load_rlx(&s->word));
+        uint64_t word = ndi_load_rlx(&s->word);
+        uint32_t state = ndi_word_state(word);
 
-        if (state == NDI_FREE) {
+        if (word == NDI_WORD_FREE) {
             continue;
         }
         if (state > NDI_PARKED || !ndi_slot_cost(c, i, &cost)) {

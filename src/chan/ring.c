@@ -361,8 +361,8 @@ pop_free(struct ndi_chan *c, uint32_t *slot)
     if (count > 0) {
         uint32_t at = ndi_load_rlx(&c->free[count - 1]);
 
-        if (at >= top || ndi_word_state(ndi_load_rlx(
-                             &ndi_slot_at(c, at)->word)) != NDI_FREE) {
+        if (at >= top ||
+            ndi_load_rlx(&ndi_slot_at(c, at)->word) != NDI_WORD_FREE) {
             return ndi_fail(NDS_ECORRUPT, "channel: slot %u is on the free "
                             "stack but not free", at);
         }
@@ -389,9 +389,9 @@ drop_popped(struct ndi_chan *c, uint32_t slot)
     }
 }
 
-static int
-loan_locked(struct ndi_chan *c, struct ndi_need *need, uint32_t me,
-            uint32_t *slot)
+int
+ndi_loan_locked(struct ndi_chan *c, struct ndi_need *need, uint64_t word,
+                uint32_t *slot)
 {
     struct ndi_chan_header *h = c->h;
     uint64_t used = ndi_load_rlx(&h->bytes_used), off = 0, cost;
@@ -426,7 +426,7 @@ loan_locked(struct ndi_chan *c, struct ndi_need *need, uint32_t me,
     s->owner_gen =
         ndi_owner_gen(ndi_party_self(&c->hub->segment->party));
     NDI_KILL_POINT("loan.desc");
-    ndi_store_rel(&s->word, ndi_word_make(NDI_LOANED, 0, me, 0));
+    ndi_store_rel(&s->word, word);
     NDI_KILL_POINT("loan.word");
     ndi_store_rlx(&h->unclaimed, ndi_load_rlx(&h->unclaimed) + 1);
     ndi_store_rlx(&h->bytes_used, used + cost);
@@ -434,29 +434,47 @@ loan_locked(struct ndi_chan *c, struct ndi_need *need, uint32_t me,
     return 0;
 }
 
+/* One loan, with caches made anew or room taken back where that helps. */
+static int
+loan_one(struct ndi_chan *c, struct ndi_need *need, uint32_t me,
+         uint32_t *slot, struct ndi_full *full)
+{
+    uint64_t word = ndi_word_make(NDI_LOANED, 0, me, 0);
+    bool again;
+    int rc = ndi_chan_mend(c, ndi_loan_locked(c, need, word, slot), &again);
+
+    if (rc == NDS_EAGAIN && full != NULL) {
+        full->what = ndi_load_rlx(&c->h->unclaimed) >= c->max_items
+                         ? NDI_WAIT_ROOM : NDI_WAIT_BYTES;
+        rc = ndi_reserve_reclaim(c, full->what, &again);
+        rc = rc < 0 ? rc : NDS_EAGAIN;
+    }
+    return again ? ndi_loan_locked(c, need, word, slot) : rc;
+}
+
 int
 ndi_chan_loan(struct ndi_chan *c, struct ndi_need *needs, int n,
-              uint32_t *slots, int *got, uint32_t *gen, int64_t deadline)
+              uint32_t *slots, int *got, struct ndi_full *full,
+              int64_t deadline)
 {
     uint32_t me;
-    bool again;
-    int rc = ndi_chan_lock_by(c, deadline);
+    int rc = ndi_chan_lock_by(c, deadline), more = 0;
 
     *got = 0;
     if (rc < 0) {
         return rc;
     }
-    *gen = ndi_load_rlx(&c->h->room_gen);
+    full->gen = ndi_load_rlx(&c->h->room_gen);
     rc = ndi_chan_me(c, &me);
     while (rc == 0 && *got < n) {
-        rc = loan_locked(c, &needs[*got], me, &slots[*got]);
-        rc = ndi_chan_mend(c, rc, &again);
-        if (again) {
-            rc = loan_locked(c, &needs[*got], me, &slots[*got]);
-        }
+        rc = loan_one(c, &needs[*got], me, &slots[*got],
+                      *got == 0 ? full : NULL);
         *got += rc == 0;
     }
-    ndi_chan_unlock_after(c, rc);
+    if (rc == 0 && n == 1) {
+        more = ndi_reserve_more(c, needs, me);
+    }
+    ndi_chan_unlock_after(c, rc < 0 ? rc : more);
     return *got > 0 ? 0 : rc; // what stopped it stops the next one too
 }
 
@@ -549,11 +567,16 @@ int
 ndi_chan_close(struct ndi_chan *c)
 {
     int rc = ndi_chan_lock(c);
+    bool did;
 
     if (rc == 0) {
-        ndi_store_rel(&c->h->closed, 1);
-        ndi_store_rlx(&c->h->room_gen, ndi_load_rlx(&c->h->room_gen) + 1);
-        ndi_chan_unlock(c);
+        // First the loans ahead: none is started once it is closed.
+        rc = ndi_reserve_reclaim(c, NDI_WAIT_BYTES, &did);
+        if (rc == 0) {
+            ndi_store_rel(&c->h->closed, 1);
+            ndi_store_rlx(&c->h->room_gen, ndi_load_rlx(&c->h->room_gen) + 1);
+        }
+        ndi_chan_unlock_after(c, rc);
     }
     ndi_event_signal(&c->h->items, INT32_MAX);
     ndi_event_signal(&c->h->room, INT32_MAX);

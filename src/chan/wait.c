@@ -26,12 +26,8 @@
 #define SWEEP_NS 15000000
 
 void
-ndi_event_signal(struct ndi_chan_event *e, int count)
+ndi_event_wake(struct ndi_chan_event *e, int count)
 {
-    ndi_fence_seq(); // pairs with the fence in sleep_on()
-    if (NDI_LIKELY(ndi_load_rlx(&e->asleep) == 0)) {
-        return;
-    }
     ndi_add_seq(&e->futex, 1);
     NDI_KILL_POINT("signal.bumped");
     if (ndi_futex_wake(&e->futex, count) <= 0) {
@@ -52,6 +48,9 @@ ready(const struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen)
                 ndi_load_acq(&c->h->unclaimed) == 0);
     case NDI_WAIT_ROOM:
         return ndi_load_acq(&c->h->room_gen) != seen;
+    case NDI_WAIT_BYTES:
+        return ndi_load_acq(&c->h->room_gen) != seen ||
+               ndi_load_acq(&c->h->given) != 0;
     default:
         return ndi_load_acq(&c->h->done.futex) != seen;
     }
@@ -104,7 +103,9 @@ spin(struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen)
     end = ndi_now_ns() + budget;
     do {
         for (int i = 0; i < 32; i++) {
-            if (ready(c, what, seen)) {
+            if (what == NDI_WAIT_ROOM ? ndi_load_acq(&c->h->room_gen) - seen >=
+                                            c->burst
+                                      : ready(c, what, seen)) {
                 ndi_store_rlx(learned, budget * 2 < SPIN_MAX_NS
                                            ? budget * 2
                                            : SPIN_MAX_NS);
@@ -113,6 +114,9 @@ spin(struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen)
             ndi_cpu_relax();
         }
     } while (ndi_now_ns() < end);
+    if (what == NDI_WAIT_ROOM && ready(c, what, seen)) {
+        return true;
+    }
     ndi_store_rlx(learned, short_of / 2 > SPIN_MIN_NS ? short_of / 2
                                                       : SPIN_MIN_NS);
     return false;
@@ -153,8 +157,8 @@ ndi_chan_wait(struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen,
               int64_t deadline)
 {
     struct ndi_chan_event *e = what == NDI_WAIT_ITEMS ? &c->h->items
-                               : what == NDI_WAIT_ROOM ? &c->h->room
-                                                       : &c->h->done;
+                               : what == NDI_WAIT_DONE ? &c->h->done
+                                                       : &c->h->room;
     int64_t left;
 
     if (deadline == 0) {

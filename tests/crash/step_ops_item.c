@@ -97,6 +97,26 @@ put_many(void)
     must(nds_queue_put_many(step_queue, 3, many, tags, NDS_SEC(5), &done));
 }
 
+/* One by one: the second takes loans ahead, the third is one of them. */
+static void
+put_each(void)
+{
+    for (int i = 0; i < 3; i++) {
+        nds_tag tag = new_tag(STEP_NEW + i);
+
+        must(nds_queue_put(step_queue, many[i], &tag, NDS_SEC(5)));
+    }
+}
+
+/* The third is of another size: the loans ahead go back. */
+static void
+join_and_fill_sizes(void)
+{
+    join_and_fill_many();
+    nds_array_close(many[2]);
+    many[2] = step_item(step_case()->count / 2, STEP_NEW + 2, NDS_HEAP);
+}
+
 static void
 loan(void)
 {
@@ -242,6 +262,14 @@ abandon(const struct step_now *now)
     (void)now;
 }
 
+/* The slot of the first is given up, and collected with the second. */
+static void
+get_each(void)
+{
+    get();
+    get();
+}
+
 #define SMALL 100 /* 800 bytes: in the slot */
 #define LARGE 150 /* 1200 bytes: in the arena, or a file */
 
@@ -250,8 +278,11 @@ static const struct step_case
     large_put = {LARGE, NDS_HEAP, 2, 1, 0, false, 8, false, 0, 0, false},
     moved_put = {LARGE, NDS_SHAREABLE, 2, 1, 0, false, 8, false, 0, 0, false},
     many_put = {SMALL, NDS_HEAP, 2, 3, 0, false, 8, false, 0, 0, false},
+    crowded_put = {SMALL, NDS_HEAP, 2, 3, 0, false, 6, false, 0, 0, false},
+    ahead_put = {SMALL, NDS_HEAP, 2, 3, 0, false, 32, false, 0, 0, false},
     no_change = {LARGE, NDS_HEAP, 2, 0, 0, false, 8, false, 0, 0, false},
     small_get = {SMALL, NDS_HEAP, 2, 0, 1, false, 8, false, 0, 0, false},
+    small_gets = {SMALL, NDS_HEAP, 3, 0, 2, false, 8, false, 0, 0, false},
     large_get = {LARGE, NDS_HEAP, 2, 0, 1, false, 8, false, 0, 0, false},
     moved_get = {LARGE, NDS_SHAREABLE, 2, 0, 1, false, 8, false, 0, 0, false},
     moved_get_kept = {LARGE, NDS_SHAREABLE, 2, 0, 0, false, 8, false, 0, 0,
@@ -288,6 +319,9 @@ const struct step_op step_ops_item[] = {
     OP("queue.put-frozen", false, fill_and_freeze, put_frozen, large_put),
     OP("queue.put-first", false, fill, put, small_put),
     OP("queue.put-many", false, join_and_fill_many, put_many, many_put),
+    OP("queue.put-ahead", false, join_and_fill_many, put_each, ahead_put),
+    OP("queue.put-sizes", false, join_and_fill_sizes, put_each, ahead_put),
+    OP("queue.put-crowded", false, join_and_fill_many, put_each, crowded_put),
     {"queue.put-wait", false, step_queue_make, fill, put, get_one,
      put_wait_finish, step_queue_over, &full_put, NULL},
     {"queue.put-abandoned", false, step_queue_make, join_and_fill, put, NULL,
@@ -303,6 +337,7 @@ const struct step_op step_ops_item[] = {
     OP("queue.release-moved", false, join_and_take, release, moved_get),
     OP("queue.take-close", false, join_and_take, give_back, no_change),
     OP("queue.get-inline", false, join, get, small_get),
+    OP("queue.get-given-up", false, join, get_each, small_gets),
     OP("queue.get-arena", false, join, get, large_get),
     OP("queue.get-arena-open", false, join, get_open, large_get),
     OP("queue.get-moved", false, join, get, moved_get),

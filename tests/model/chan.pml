@@ -13,6 +13,10 @@
  * numbers and one move of the tail for the run; claims in one section, a
  * consumer may give back what it has not started, and frees in one section.
  *
+ * With AHEAD the producer takes a loan ahead, which anybody may take back, and
+ * starts it without the lock; and a consumer may give a slot up without it, for
+ * whoever comes next to collect.
+ *
  * Checked whenever caches are said to be clean, and at the end after a last
  * burial: slots and extents are partitioned, every committed item is in one
  * place or was delivered exactly once, and whatever waits can be found.
@@ -34,6 +38,14 @@
 #define READY 2
 #define TAKEN 3
 #define BACK 4
+#ifdef AHEAD
+#define RESERVED 5
+#define GIVEN 6
+#define IS_ROOM(x) (st[x] == RESERVED || st[x] == GIVEN)
+#define IS_LOAN(x) (st[x] == LOANED || st[x] == RESERVED)
+#else
+#define IS_LOAN(x) (st[x] == LOANED)
+#endif
 
 /* The words (one store each, so always changed in one atomic step). */
 byte st[NS], own[NS], sq[NS];
@@ -42,6 +54,7 @@ byte ext[NS];
 /* Caches. */
 bool lst[NS], fr[NS], ef[NS];
 byte head;
+byte unclaimed; /* loans and what waits */
 /* The lane: entries by the producer, tail by the producer. */
 byte eslot[ITEMS], eseq[ITEMS], tail;
 byte nseq = 1;
@@ -55,7 +68,10 @@ byte committed, delivered, kills, ended;
 byte got[ITEMS + 1]; /* by seq */
 
 /* A model that cannot fail proves nothing: with MUTANT it must. */
-#ifdef MUTANT
+#ifndef MUTANT
+#define MUTANT 0
+#endif
+#if MUTANT == 1
 #define SET_DIRTY skip
 #else
 #define SET_DIRTY STEP(dirty = true;)
@@ -67,6 +83,8 @@ byte got[ITEMS + 1]; /* by seq */
     :: atomic { kills < KILLS -> kills++; alive[me] = false };               \
        goto over                                                             \
     fi
+
+#define WAITS(x) (st[x] == READY || st[x] == BACK)
 
 /* Words and caches agree. */
 inline check_clean()
@@ -85,6 +103,8 @@ inline check_clean()
         od;
         assert(st[0] == FREE || st[1] == FREE || ext[0] != ext[1]);
         assert(fr[0] + fr[1] == ef[0] + ef[1]);
+        assert(unclaimed == (IS_LOAN(0) || WAITS(0)) +
+                            (IS_LOAN(1) || WAITS(1)));
         k = 0;
     }
 }
@@ -95,11 +115,20 @@ inline rebuild()
     STEP(head = tail;);
     STEP(ef[0] = true;);
     STEP(ef[1] = true;);
+    STEP(unclaimed = 0;);
     r = 0;
     do
     :: r < NS ->
         STEP(lst[r] = false;);
+#ifdef AHEAD
+        STEP(if
+             :: IS_ROOM(r) -> st[r] = FREE; own[r] = 0
+             :: else
+             fi;
+             w = st[r];);
+#else
         STEP(w = st[r];); /* read once; a producer may go on meanwhile */
+#endif
         if
         :: w == FREE ->
             STEP(fr[r] = true;)
@@ -108,7 +137,8 @@ inline rebuild()
             STEP(ef[ext[r]] = false;);
             STEP(fr[r] = false;);
             if
-            :: w == READY || w == BACK -> STEP(lst[r] = true;)
+            :: w == READY || w == BACK -> STEP(lst[r] = true; unclaimed++;)
+            :: w == LOANED -> STEP(unclaimed++;)
             :: else
             fi
         fi;
@@ -136,6 +166,33 @@ inline give_lock()
     STEP(lk = 0;)
 }
 
+#ifdef AHEAD
+/* Under the lock: a slot that is reserved or given up becomes room. What the
+ * look finds is for the swap of the word to confirm. */
+inline take_back(x)
+{
+    if
+    :: IS_ROOM(x) ->
+        STEP(if
+             :: IS_ROOM(x) -> w = st[x]; st[x] = FREE; own[x] = 0
+             :: else -> w = FREE
+             fi;);
+        if
+        :: w != FREE ->
+            if
+            :: w == RESERVED -> STEP(unclaimed--;)
+            :: else
+            fi;
+            STEP(ef[ext[x]] = true;);
+            STEP(fr[x] = true;)
+        :: else
+        fi;
+        w = 0
+    :: else
+    fi
+}
+#endif
+
 /* The dead one's words, each by one store; then the caches anew. */
 inline bury(d)
 {
@@ -144,7 +201,7 @@ inline bury(d)
     do
     :: b < NS ->
         if
-        :: own[b] == d && st[b] == LOANED ->
+        :: own[b] == d && IS_LOAN(b) ->
             STEP(st[b] = FREE; own[b] = 0; sq[b] = 0;)
         :: own[b] == d && (st[b] == TAKEN || st[b] == READY) ->
             STEP(st[b] = BACK; own[b] = 0;)
@@ -181,11 +238,36 @@ proctype Producer()
 {
     byte me = PRODUCER, n, k, r, w, slot, e, seq, cnt, i;
     byte mine[RUN];
+#ifdef AHEAD
+    byte ahead = NS;
+#endif
 
     do
     :: n < ITEMS ->
-        take_lock();
         cnt = 0;
+#ifdef AHEAD
+        if
+        :: ahead != NS ->
+            slot = ahead;
+            ahead = NS;
+#if MUTANT == 2
+            STEP(st[slot] = LOANED; own[slot] = me; cnt = 1;);
+#else
+            STEP(if
+                 :: st[slot] == RESERVED && own[slot] == me ->
+                    st[slot] = LOANED; cnt = 1
+                 :: else
+                 fi;);
+#endif
+            mine[0] = slot
+        :: else
+        fi;
+        if
+        :: cnt == 1 -> goto filled
+        :: else
+        fi;
+#endif
+        take_lock();
         do
         :: cnt < RUN && n + cnt < ITEMS && (fr[0] || fr[1]) ->
             slot = (fr[0] -> 0 : 1);
@@ -194,11 +276,32 @@ proctype Producer()
             STEP(fr[slot] = false;);
             STEP(ext[slot] = e;); /* ignored while the word says FREE */
             STEP(st[slot] = LOANED; own[slot] = me; sq[slot] = 0;);
+            STEP(unclaimed++;);
             mine[cnt] = slot;
             cnt++
         :: else -> break
         od;
+#ifdef AHEAD
+        if
+        :: cnt == 0 -> /* full: what nobody uses */
+            take_back(0);
+            take_back(1)
+        :: cnt == 1 && (fr[0] || fr[1]) ->
+            slot = (fr[0] -> 0 : 1);
+            e = (ef[0] -> 0 : 1);
+            STEP(ef[e] = false;);
+            STEP(fr[slot] = false;);
+            STEP(ext[slot] = e;);
+            STEP(st[slot] = RESERVED; own[slot] = me; sq[slot] = 0;);
+            STEP(unclaimed++;);
+            ahead = slot
+        :: else
+        fi;
+#endif
         give_lock();
+#ifdef AHEAD
+filled:
+#endif
         /* Without the lock from here on. */
         if
         :: cnt > 0 ->
@@ -275,8 +378,18 @@ proctype Consumer(byte me)
     byte k, r, w, b, slot, cnt, i;
     byte mine[RUN];
     bool inlane;
+#ifdef AHEAD
+    byte given = NS;
+#endif
 
     do
+#ifdef AHEAD
+    :: IS_ROOM(0) || IS_ROOM(1) -> /* as a full producer, or a shutdown */
+        take_lock();
+        take_back(0);
+        take_back(1);
+        give_lock()
+#endif
     :: DUE ->
         may_bury(1);
         may_bury(2);
@@ -285,6 +398,12 @@ proctype Consumer(byte me)
         :: HAS_ITEMS ->
             take_lock();
             cnt = 0;
+#ifdef AHEAD
+            if
+            :: given != NS -> take_back(given); given = NS
+            :: else
+            fi;
+#endif
             do
             :: cnt < RUN ->
                 choose();
@@ -299,6 +418,7 @@ proctype Consumer(byte me)
                 :: inlane -> STEP(head++;)
                 :: else
                 fi;
+                STEP(unclaimed--;);
                 mine[cnt] = slot;
                 cnt++
             :: else -> break
@@ -311,12 +431,22 @@ proctype Consumer(byte me)
                 slot = mine[1];
                 STEP(st[slot] = BACK; own[slot] = 0;);
                 STEP(lst[slot] = true;);
+                STEP(unclaimed++;);
                 give_lock();
                 cnt = 1
             :: true
             fi;
 #endif
             if
+#ifdef AHEAD
+            :: cnt == 1 && given == NS -> /* read, and left without the lock */
+                slot = mine[0];
+                STEP(got[sq[slot]]++; delivered++;
+                     assert(got[sq[slot]] == 1);
+                     assert(st[slot] == TAKEN && own[slot] == me);
+                     st[slot] = GIVEN; sq[slot] = 0;);
+                given = slot
+#endif
             :: cnt > 0 ->
                 /* The payload is read here. */
                 take_lock();
@@ -356,6 +486,9 @@ proctype Auditor()
         do
         :: k < NS ->
             if
+#ifdef AHEAD
+            :: IS_ROOM(k) -> st[k] = FREE
+#endif
             :: st[k] != FREE && st[k] != BACK && !alive[own[k]] ->
                 if
                 :: st[k] == LOANED -> st[k] = FREE

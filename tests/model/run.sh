@@ -48,8 +48,10 @@ chan)
     effort=-O2 # millions of states
     holds
     holds -DRUN=2 -DKILLS=1
+    holds -DAHEAD -DKILLS=1
     effort=-O0
-    fails 'a section without the dirty flag' -DMUTANT
+    fails 'a section without the dirty flag' -DMUTANT=1
+    fails 'a loan ahead that is started without a look' -DAHEAD -DMUTANT=2
     ;;
 mutex)
     holds -DJOIN=0
