@@ -2,15 +2,13 @@
 /*
  * binary.c - out = a op b, with broadcasting and casting
  *
- * The axes are coalesced where one stride serves all three operands; what is
- * not of the type computed in goes through a buffer of CHUNK elements. An
- * output that overlaps an input other than element for element is computed
+ * What is not of the type computed in goes through a buffer of CHUNK elements.
+ * An output that overlaps an input other than element for element is computed
  * into memory of its own first.
  */
 #include "ops_impl.h"
 
 #include <base/fail.h>
-#include <os/os.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,189 +16,93 @@
 #define CHUNK 1024
 
 struct operand {
-    char *data;
     enum nds_type type;
-    int64_t strides[NDS_MAX_NDIM]; /* broadcast to the output */
     bool aligned;
 };
 
 struct job {
     ndi_binary_fn *kernel;
     enum nds_type type; /* computed in */
-    int ndim;
-    int64_t shape[NDS_MAX_NDIM];
     struct operand op[3]; /* out, a, b */
 };
 
+/* As much of a row as fits the buffers. */
 static void
-run_inner(const struct job *j, char *const at[3], int64_t n)
+run_chunk(const struct job *j, char *const at[3], const int64_t step[3],
+          int64_t n)
 {
     _Alignas(64) unsigned char buf[3][CHUNK * 16];
     int64_t item = ndi_ops_itemsize(j->type);
-    const int last = j->ndim - 1;
+    char *p[3];
+    int64_t s[3];
 
-    for (int64_t i = 0; i < n; i += CHUNK) {
-        int64_t m = n - i < CHUNK ? n - i : CHUNK;
-        char *p[3];
-        int64_t s[3];
+    for (int k = 2; k >= 0; k--) {
+        const struct operand *o = &j->op[k];
 
-        if (j->op[0].aligned && j->op[1].aligned && j->op[2].aligned) {
-            m = n;
-        }
-        for (int k = 2; k >= 0; k--) {
-            const struct operand *o = &j->op[k];
-
-            s[k] = o->strides[last];
-            p[k] = at[k] + i * s[k];
-            if (o->aligned) {
-                continue;
-            }
-            if (k > 0) {
-                ndi_ops_convert(j->type, buf[k], item, o->type, p[k], s[k],
-                                s[k] == 0 ? 1 : m);
-            }
-            p[k] = (char *)buf[k];
-            s[k] = k > 0 && s[k] == 0 ? 0 : item;
-        }
-        j->kernel(p[0], p[1], p[2], s[0], s[1], s[2], m);
-        if (!j->op[0].aligned) {
-            ndi_ops_convert(j->op[0].type, at[0] + i * j->op[0].strides[last],
-                            j->op[0].strides[last], j->type, buf[0], item, m);
-        }
-        if (m == n) {
-            break;
-        }
-    }
-}
-
-static void
-swap_axes(struct job *j, int x, int y)
-{
-    int64_t t = j->shape[x];
-
-    j->shape[x] = j->shape[y];
-    j->shape[y] = t;
-    for (int k = 0; k < 3; k++) {
-        t = j->op[k].strides[x];
-        j->op[k].strides[x] = j->op[k].strides[y];
-        j->op[k].strides[y] = t;
-    }
-}
-
-/* The output's smallest stride innermost; then joins what can be joined. */
-static void
-coalesce(struct job *j)
-{
-    int n = 0;
-
-    for (int i = 1; i < j->ndim; i++) {
-        for (int k = i; k > 0 && llabs(j->op[0].strides[k - 1]) <
-                                     llabs(j->op[0].strides[k]);
-             k--) {
-            swap_axes(j, k - 1, k);
-        }
-    }
-    for (int i = 0; i < j->ndim; i++) {
-        bool fits = n > 0;
-
-        if (j->shape[i] == 1) {
+        s[k] = step[k];
+        p[k] = at[k];
+        if (o->aligned) {
             continue;
         }
-        for (int k = 0; k < 3; k++) {
-            fits = fits && j->op[k].strides[n - 1] ==
-                               j->op[k].strides[i] * j->shape[i];
+        if (k > 0) {
+            ndi_ops_convert(j->type, buf[k], item, o->type, at[k], step[k],
+                            step[k] == 0 ? 1 : n);
         }
-        n += !fits;
-        j->shape[n - 1] = fits ? j->shape[n - 1] * j->shape[i] : j->shape[i];
-        for (int k = 0; k < 3; k++) {
-            j->op[k].strides[n - 1] = j->op[k].strides[i];
-        }
+        p[k] = (char *)buf[k];
+        s[k] = k > 0 && step[k] == 0 ? 0 : item;
     }
-    if (n == 0) {
-        j->shape[0] = 1;
-        for (int k = 0; k < 3; k++) {
-            j->op[k].strides[0] = 0;
-        }
-        n = 1;
+    j->kernel(p[0], p[1], p[2], s[0], s[1], s[2], n);
+    if (!j->op[0].aligned) {
+        ndi_ops_convert(j->op[0].type, at[0], step[0], j->type, buf[0], item,
+                        n);
     }
-    j->ndim = n;
 }
 
-/* One axis, nothing to convert: any part of it can be done by itself. */
 static void
-run_range(void *ctx, int64_t from, int64_t to)
+run_row(void *ctx, char *const data[], const int64_t step[], int64_t at,
+        int64_t count)
 {
     const struct job *j = ctx;
-    char *at[3];
 
-    for (int k = 0; k < 3; k++) {
-        at[k] = j->op[k].data + from * j->op[k].strides[0];
-    }
-    run_inner(j, at, to - from);
-}
-
-static void
-run_job(struct job *j)
-{
-    int64_t index[NDS_MAX_NDIM] = {0};
-    size_t moved = 0;
-    char *at[3];
-    int i;
-
-    for (i = 0; i < j->ndim; i++) {
-        if (j->shape[i] == 0) {
-            return;
-        }
-    }
-    coalesce(j);
-    for (int k = 0; k < 3; k++) {
-        struct operand *o = &j->op[k];
-        size_t align = (size_t)ndi_ops_itemsize(j->type);
-
-        if (align > 8 && j->type != NDS_TYPE_LONGDOUBLE) {
-            align = 8; /* complex128: two doubles */
-        }
-        o->aligned = o->type == j->type && (uintptr_t)o->data % align == 0;
-        for (i = 0; i < j->ndim; i++) {
-            o->aligned &= o->strides[i] % (int64_t)align == 0;
-        }
-        at[k] = o->data;
-        moved += o->strides[0] != 0 ? (size_t)ndi_ops_itemsize(o->type) : 0;
-    }
-    if (j->ndim == 1 && j->op[0].strides[0] != 0) {
-        ndi_in_pieces(j->shape[0], moved, run_range, j);
+    (void)at;
+    if (j->op[0].aligned && j->op[1].aligned && j->op[2].aligned) {
+        j->kernel(data[0], data[1], data[2], step[0], step[1], step[2], count);
         return;
     }
-    do {
-        run_inner(j, at, j->shape[j->ndim - 1]);
-        for (i = j->ndim - 2; i >= 0; i--) {
-            for (int k = 0; k < 3; k++) {
-                at[k] += j->op[k].strides[i];
-            }
-            if (++index[i] < j->shape[i]) {
-                break;
-            }
-            for (int k = 0; k < 3; k++) {
-                at[k] -= j->op[k].strides[i] * j->shape[i];
-            }
-            index[i] = 0;
-        }
-    } while (i >= 0);
+    for (int64_t i = 0; i < count; i += CHUNK) {
+        char *const p[3] = {data[0] + i * step[0], data[1] + i * step[1],
+                            data[2] + i * step[2]};
+
+        run_chunk(j, p, step, count - i < CHUNK ? count - i : CHUNK);
+    }
 }
 
-/* Fills op->strides for v broadcast to the output's shape. */
+/* views: out, a, b in out's shape. */
 static void
-broadcast(struct operand *op, const nds_view *v, const nds_view *out)
+run_job(struct job *j, const nds_view *const views[3])
 {
-    int lead = out->ndim - v->ndim;
+    size_t align = (size_t)ndi_ops_itemsize(j->type);
+    size_t moved = 0;
+    struct ndi_iter it;
 
-    op->data = v->data;
-    op->type = v->dtype->type;
-    for (int i = 0; i < out->ndim; i++) {
-        bool fixed = i < lead || v->shape[i - lead] == 1;
-
-        op->strides[i] = fixed ? 0 : v->strides[i - lead];
+    if (!ndi_iter_init(&it, 3, views, 0)) {
+        return;
     }
+    if (align > 8 && j->type != NDS_TYPE_LONGDOUBLE) {
+        align = 8; /* complex128: two doubles */
+    }
+    for (int k = 0; k < 3; k++) {
+        struct operand *o = &j->op[k];
+
+        o->type = views[k]->dtype->type;
+        o->aligned = o->type == j->type &&
+                     ((uintptr_t)it.data[k] | (size_t)it.step[k]) % align == 0;
+        for (int i = 0; i < it.ndim; i++) {
+            o->aligned &= it.strides[k][i] % (int64_t)align == 0;
+        }
+        moved += it.step[k] != 0 ? (size_t)ndi_ops_itemsize(o->type) : 0;
+    }
+    ndi_walk_rows(&it, moved, run_row, j);
 }
 
 static int
@@ -268,53 +170,56 @@ check_cast(enum nds_op op, enum nds_type from, const nds_dtype *to)
 
 /* Safe in place: apart, or the same elements at the same places. */
 static bool
-is_safe(const struct job *j, int k, const nds_view *out, const nds_view *in)
+is_safe(const nds_view *out, const nds_view *wide, const nds_view *in)
 {
-    if (j->op[k].data == j->op[0].data &&
-        ndi_ops_itemsize(j->op[k].type) == ndi_ops_itemsize(j->op[0].type) &&
-        memcmp(j->op[k].strides, j->op[0].strides,
-               (size_t)j->ndim * sizeof(int64_t)) == 0) {
+    if (wide->data == out->data &&
+        wide->dtype->itemsize == out->dtype->itemsize &&
+        memcmp(wide->strides, out->strides,
+               (size_t)out->ndim * sizeof(int64_t)) == 0) {
         return true;
     }
     return !nds_view_overlaps(out, in);
 }
 
-struct copier {
-    const char *from;
-    enum nds_type type;
-};
-
-static void
-copy_run(void *ctx, char *data, int64_t stride, int64_t count)
-{
-    struct copier *c = ctx;
-    int64_t item = ndi_ops_itemsize(c->type);
-
-    ndi_ops_convert(c->type, data, stride, c->type, c->from, item, count);
-    c->from += count * item;
-}
-
 static int
-run_apart(struct job *j, const nds_view *out)
+run_apart(struct job *j, const nds_view *const views[3])
 {
-    struct copier c = {.type = j->op[0].type};
-    int64_t step = ndi_ops_itemsize(c.type);
-    size_t nbytes = (size_t)(nds_view_count(out) * step);
+    const nds_view *out = views[0];
+    size_t nbytes = (size_t)nds_view_nbytes(out);
     char *memory = malloc(nbytes ? nbytes : 1);
+    nds_view temp = {.dtype = out->dtype, .data = memory, .ndim = out->ndim};
+    int64_t step = out->dtype->itemsize;
+    int rc;
 
     if (!memory) {
         return ndi_fail_nomem(nbytes, "an output that overlaps its input");
     }
-    j->op[0].data = memory;
-    for (int i = j->ndim - 1; i >= 0; i--) {
-        j->op[0].strides[i] = step;
-        step *= j->shape[i];
+    for (int i = out->ndim - 1; i >= 0; i--) {
+        temp.shape[i] = out->shape[i];
+        temp.strides[i] = step;
+        step *= out->shape[i];
     }
-    run_job(j);
-    c.from = memory;
-    ndi_walk_runs(out, copy_run, &c);
+    run_job(j, (const nds_view *const[]){&temp, views[1], views[2]});
+    rc = nds_assign(out, &temp);
     free(memory);
-    return 0;
+    return rc;
+}
+
+/* v as it lies under out's shape, which it is known to fit. */
+static void
+widen(nds_view *wide, const nds_view *v, const nds_view *out)
+{
+    int lead = out->ndim - v->ndim;
+
+    wide->dtype = v->dtype; /* not counted */
+    wide->data = v->data;
+    wide->ndim = out->ndim;
+    for (int i = 0; i < out->ndim; i++) {
+        bool fixed = i < lead || v->shape[i - lead] == 1;
+
+        wide->shape[i] = out->shape[i];
+        wide->strides[i] = fixed ? 0 : v->strides[i - lead];
+    }
 }
 
 static int
@@ -322,6 +227,8 @@ binary(enum nds_op op, enum nds_type type, const nds_view *out,
        const nds_view *a, const nds_view *b)
 {
     struct job j = {.kernel = ndi_binary_kernel(op, type), .type = type};
+    nds_view wide[3];
+    const nds_view *const views[3] = {&wide[0], &wide[1], &wide[2]};
     int rc;
 
     if ((rc = ndi_check_writable(out)) < 0 ||
@@ -329,16 +236,15 @@ binary(enum nds_op op, enum nds_type type, const nds_view *out,
         (rc = check_shapes(out, a, b)) < 0) {
         return rc;
     }
-    j.ndim = out->ndim;
-    memcpy(j.shape, out->shape, (size_t)out->ndim * sizeof(int64_t));
-    broadcast(&j.op[0], out, out);
-    broadcast(&j.op[1], a, out);
-    broadcast(&j.op[2], b, out);
-    if (is_safe(&j, 1, out, a) && is_safe(&j, 2, out, b)) {
-        run_job(&j);
+    widen(&wide[0], out, out);
+    widen(&wide[1], a, out);
+    widen(&wide[2], b, out);
+    if (is_safe(&wide[0], &wide[1], a) && is_safe(&wide[0], &wide[2], b)) {
+        run_job(&j, views);
         return 0;
     }
-    return run_apart(&j, out);
+    wide[0].flags = 0;
+    return run_apart(&j, views);
 }
 
 int

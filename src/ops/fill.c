@@ -19,18 +19,37 @@ struct element {
     int64_t nbytes;
 };
 
+#define STORE_EACH(n)                                                         \
+    for (int64_t i = 0; i < count; i++) {                                     \
+        memcpy(to + i * step, e->bytes, n);                                   \
+    }                                                                         \
+    break
+
 static void
-store_run(void *ctx, char *data, int64_t stride, int64_t count)
+store_row(void *ctx, char *const data[], const int64_t steps[], int64_t at,
+          int64_t count)
 {
     const struct element *e = ctx;
+    int64_t step = steps[0];
+    char *to = data[0];
 
-    if (stride == e->nbytes) {
-        ndi_spread(data, 0, (uint64_t)(count * e->nbytes), e->bytes,
+    (void)at;
+    if (step == e->nbytes) {
+        ndi_spread(to, 0, (uint64_t)(count * e->nbytes), e->bytes,
                    (size_t)e->nbytes);
-    } else {
-        for (int64_t i = 0; i < count; i++, data += stride) {
-            memcpy(data, e->bytes, (size_t)e->nbytes);
-        }
+        return;
+    }
+    switch (e->nbytes) {
+    case 1:
+        STORE_EACH(1);
+    case 2:
+        STORE_EACH(2);
+    case 4:
+        STORE_EACH(4);
+    case 8:
+        STORE_EACH(8);
+    default:
+        STORE_EACH((size_t)e->nbytes);
     }
 }
 
@@ -45,7 +64,8 @@ fill_range(void *ctx, int64_t from, int64_t to)
     const struct fill *f = ctx;
     int64_t n = f->e->nbytes;
 
-    store_run((void *)(uintptr_t)f->e, f->data + from * n, n, to - from);
+    ndi_spread(f->data + from * n, 0, (uint64_t)((to - from) * n),
+               f->e->bytes, (size_t)n);
 }
 
 static bool
@@ -134,6 +154,7 @@ int
 nds_fill(const nds_view *dst, nds_scalar value)
 {
     struct element e = {.nbytes = dst->dtype->itemsize};
+    struct ndi_iter it;
     nds_view one;
     int rc = ndi_check_writable(dst);
 
@@ -160,32 +181,29 @@ nds_fill(const nds_view *dst, nds_scalar value)
     }
     if (ndi_is_dense(dst)) {
         fill_dense(dst, &e);
-    } else {
-        ndi_walk_runs(dst, store_run, &e);
+    } else if (ndi_iter_init(&it, 1, &dst, 0)) {
+        ndi_walk_rows(&it, (size_t)e.nbytes, store_row, &e);
     }
     return 0;
 }
 
-struct counter {
-    enum nds_type type;
-    int64_t next;
-};
-
 static void
-count_run(void *ctx, char *data, int64_t stride, int64_t count)
+count_row(void *ctx, char *const data[], const int64_t step[], int64_t at,
+          int64_t count)
 {
-    struct counter *c = ctx;
+    const enum nds_type *type = ctx;
+    char *to = data[0];
     int64_t numbers[1024];
 
     while (count > 0) {
         int64_t n = count < 1024 ? count : 1024;
 
         for (int64_t i = 0; i < n; i++) {
-            numbers[i] = c->next + i;
+            numbers[i] = at + i;
         }
-        ndi_ops_convert(c->type, data, stride, NDS_TYPE_INT64, numbers, 8, n);
-        c->next += n;
-        data += n * stride;
+        ndi_ops_convert(*type, to, step[0], NDS_TYPE_INT64, numbers, 8, n);
+        at += n;
+        to += n * step[0];
         count -= n;
     }
 }
@@ -193,7 +211,8 @@ count_run(void *ctx, char *data, int64_t stride, int64_t count)
 int
 nds_arange(const nds_view *dst)
 {
-    struct counter c = {.type = dst->dtype->type};
+    enum nds_type type = dst->dtype->type;
+    struct ndi_iter it;
     int rc = ndi_check_writable(dst);
 
     if (rc < 0) {
@@ -202,6 +221,8 @@ nds_arange(const nds_view *dst)
     if (!ndi_is_number(dst->dtype)) {
         return ndi_refuse_dtype("arange", dst->dtype);
     }
-    ndi_walk_runs(dst, count_run, &c);
+    if (ndi_iter_init(&it, 1, &dst, NDI_ITER_C_ORDER)) {
+        ndi_walk_rows(&it, (size_t)dst->dtype->itemsize, count_row, &type);
+    }
     return 0;
 }

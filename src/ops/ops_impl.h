@@ -14,6 +14,7 @@
 #include <base/attr.h>
 #include <nd/dtype_impl.h>
 #include <nd/half.h>
+#include <nd/iter.h>
 #include <ndshare/ops.h>
 
 #include <string.h>
@@ -42,6 +43,13 @@ void ndi_shape_compact(char *text, size_t room, int ndim, const int64_t *shape);
 /* Calls fn for each run of evenly spaced elements, in C order. */
 typedef void ndi_run_fn(void *ctx, char *data, int64_t stride, int64_t count);
 void ndi_walk_runs(const nds_view *v, ndi_run_fn *fn, void *ctx);
+/* Calls row for each row of a walk that has just begun, or part of one, from
+ * several threads if there is much to do; the first view is written. at: how
+ * many elements of the walk come before. Each element moves nbytes_each. */
+typedef void ndi_row_fn(void *ctx, char *const data[], const int64_t step[],
+                        int64_t at, int64_t count);
+void ndi_walk_rows(const struct ndi_iter *it, size_t nbytes_each,
+                   ndi_row_fn *row, void *ctx);
 int ndi_check_writable(const nds_view *v);
 /* Elements in one unbroken range of memory, in whatever order. */
 bool ndi_is_dense(const nds_view *v);

@@ -3,35 +3,13 @@
  * random.c - NumPy's Generator(Philox(seed)).random(), bit for bit
  *
  * The seed goes through SeedSequence's hash into a 128-bit key; Philox 4x64
- * with ten rounds turns the counters 1, 2, 3, ... into four words each. A
- * double takes a word's upper 53 bits; a float takes 24 bits of a half word,
- * the lower half first.
+ * with ten rounds turns the counters 1, 2, 3, ... into four words each
+ * (kernels/random_loops.c). A double takes a word's upper 53 bits; a float
+ * takes 24 bits of a half word, the lower half first.
  */
 #include "ops_impl.h"
 
 #include <base/fail.h>
-#include <os/os.h>
-
-#include <Random123/philox.h>
-
-struct philox {
-    uint64_t key[2];
-    uint64_t counter;
-    uint64_t word[4];
-    int next;       /* of word; 4: none left */
-    bool half_left; /* of float32: the upper half of `last` comes next */
-    uint64_t last;
-};
-
-NDI_INLINE static void
-block(struct philox *g)
-{
-    philox4x64_ctr_t counter = {{g->counter, 0, 0, 0}};
-    philox4x64_key_t key = {{g->key[0], g->key[1]}};
-    philox4x64_ctr_t words = philox4x64(counter, key);
-
-    memcpy(g->word, words.v, sizeof(g->word));
-}
 
 static uint32_t
 hash_word(uint32_t value, uint32_t *state, uint32_t mult)
@@ -73,67 +51,38 @@ seed_key(uint64_t seed, uint64_t key[2])
     key[1] = out[2] | (uint64_t)out[3] << 32;
 }
 
-static inline uint64_t
-next_word(struct philox *g)
-{
-    if (g->next == 4) {
-        g->counter++;
-        block(g);
-        g->next = 0;
-    }
-    return g->word[g->next++];
-}
-
-static void
-doubles(void *ctx, char *data, int64_t stride, int64_t count)
-{
-    for (int64_t i = 0; i < count; i++, data += stride) {
-        double d = (double)(int64_t)(next_word(ctx) >> 11) * 0x1p-53;
-
-        memcpy(data, &d, sizeof(d));
-    }
-}
-
-static void
-floats(void *ctx, char *data, int64_t stride, int64_t count)
-{
-    struct philox *g = ctx;
-
-    for (int64_t i = 0; i < count; i++, data += stride) {
-        uint32_t bits;
-        float f;
-
-        if (!g->half_left) {
-            g->last = next_word(g);
-        }
-        bits = (uint32_t)(g->half_left ? g->last >> 32 : g->last);
-        g->half_left = !g->half_left;
-        f = (float)(bits >> 8) * 0x1p-24f;
-        memcpy(data, &f, sizeof(f));
-    }
-}
-
-struct stretch {
-    const struct philox *g;
-    char *data;
+struct stream {
+    uint64_t key[2];
     bool floats;
 };
 
-/* Begins with a fresh block. */
 static void
-stretch_range(void *ctx, int64_t from, int64_t to)
+random_row(void *ctx, char *const data[], const int64_t step[], int64_t at,
+           int64_t count)
 {
-    const struct stretch *s = ctx;
+    const struct stream *s = ctx;
+    enum nds_type t = s->floats ? NDS_TYPE_FLOAT32 : NDS_TYPE_FLOAT64;
+    int64_t item = ndi_ops_itemsize(t);
+    char *to = data[0];
+    double buf[512];
+    int64_t most = (int64_t)sizeof(buf) / item;
 
-    ndi_kernels()->random(s->g->key, s->floats, s->data, from, to);
+    if (step[0] == item && (uintptr_t)to % (size_t)item == 0) {
+        ndi_kernels()->random(s->key, s->floats, at, count, to);
+        return;
+    }
+    for (int64_t n; count > 0; count -= n, at += n, to += n * step[0]) {
+        n = count < most ? count : most;
+        ndi_kernels()->random(s->key, s->floats, at, n, buf);
+        ndi_ops_convert(t, to, step[0], t, buf, item, n);
+    }
 }
 
 int
 nds_random(const nds_view *dst, uint64_t seed)
 {
-    struct philox g = {.next = 4};
-    struct stretch s = {&g, dst->data, dst->dtype->type == NDS_TYPE_FLOAT32};
-    size_t item = (size_t)dst->dtype->itemsize;
+    struct stream s = {.floats = dst->dtype->type == NDS_TYPE_FLOAT32};
+    struct ndi_iter it;
     int rc = ndi_check_writable(dst);
 
     if (rc < 0) {
@@ -143,12 +92,10 @@ nds_random(const nds_view *dst, uint64_t seed)
         (dst->dtype->type != NDS_TYPE_FLOAT64 && !s.floats)) {
         return ndi_refuse_dtype("random", dst->dtype);
     }
-    seed_key(seed, g.key);
-    if (nds_view_is_contiguous(dst, 'C') && (uintptr_t)dst->data % item == 0) {
+    seed_key(seed, s.key);
+    if (ndi_iter_init(&it, 1, &dst, NDI_ITER_C_ORDER)) {
         // A number costs as much as moving eight: smaller pieces pay.
-        ndi_in_pieces(nds_view_count(dst), 8 * item, stretch_range, &s);
-    } else {
-        ndi_walk_runs(dst, s.floats ? floats : doubles, &g);
+        ndi_walk_rows(&it, 8 * (size_t)dst->dtype->itemsize, random_row, &s);
     }
     return 0;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* walk.c - the elements of a view in C order, run by run */
+/* walk.c - the elements of views run by run, in C order or by threads */
 #include "ops_impl.h"
 
 #include <base/fail.h>
+#include <os/os.h>
 
 int
 ndi_check_writable(const nds_view *v)
@@ -72,4 +73,58 @@ ndi_walk_runs(const nds_view *v, ndi_run_fn *fn, void *ctx)
             at[i] = 0;
         }
     } while (i >= 0);
+}
+
+struct shared_walk {
+    const struct ndi_iter *it; /* at its beginning */
+    ndi_row_fn *row;
+    void *ctx;
+};
+
+/* Elements [from, to) of the walk. */
+static void
+walk_range(void *ctx, int64_t from, int64_t to)
+{
+    const struct shared_walk *w = ctx;
+    struct ndi_iter it = *w->it;
+    int64_t rest = from / it.count, skip = from % it.count;
+
+    for (int i = it.ndim - 1; i >= 0; i--) {
+        it.index[i] = rest % it.shape[i];
+        rest /= it.shape[i];
+        for (int v = 0; v < it.nviews; v++) {
+            it.data[v] += it.strides[v][i] * it.index[i];
+        }
+    }
+    while (from < to) {
+        int64_t n = it.count - skip < to - from ? it.count - skip : to - from;
+        char *data[NDI_ITER_MAX];
+
+        for (int v = 0; v < it.nviews; v++) {
+            data[v] = it.data[v] + it.step[v] * skip;
+        }
+        w->row(w->ctx, data, it.step, from, n);
+        from += n;
+        skip = 0;
+        ndi_iter_next(&it);
+    }
+}
+
+void
+ndi_walk_rows(const struct ndi_iter *it, size_t nbytes_each, ndi_row_fn *row,
+              void *ctx)
+{
+    struct shared_walk w = {it, row, ctx};
+    int64_t count = it->count;
+    bool again = it->step[0] == 0; // what is written twice goes in order
+
+    for (int i = 0; i < it->ndim; i++) {
+        count *= it->shape[i];
+        again |= it->strides[0][i] == 0;
+    }
+    if (again || nbytes_each == 0) {
+        walk_range(&w, 0, count);
+    } else {
+        ndi_in_pieces(count, nbytes_each, walk_range, &w);
+    }
 }

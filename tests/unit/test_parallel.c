@@ -113,6 +113,54 @@ START_TEST(random_fill_and_arithmetic_are_the_same)
 }
 END_TEST
 
+/* Assignment, arithmetic, counting, random numbers and reductions along axes
+ * of what does not lie side by side. */
+START_TEST(views_and_axes_are_the_same)
+{
+    static const char *const cuts[] = {"[:, :900]", "[::2, ::3]", "[::-1]",
+                                       "[:, 5:7]"};
+    nds_array *random[2], *out[2], *sums[2];
+
+    for (int k = 0; k < 2; k++) {
+        const int64_t shape[] = {3001, 1007};
+        nds_view from, to;
+
+        crew(k);
+        ck_assert_int_eq(nds_array_new(&random[k], NDS_FLOAT64, 2, shape,
+                                       NULL), 0);
+        ck_assert_int_eq(nds_array_new(&out[k], NDS_FLOAT32, 2, shape, NULL),
+                         0);
+        sums[k] = fresh(NDS_FLOAT64, 20 * 3001);
+        from = part(nds_array_view(random[k]), cuts[_i]);
+        to = part(nds_array_view(out[k]), cuts[_i]);
+        ck_assert_int_eq(nds_random(&from, 11), 0);
+        ck_assert_int_eq(nds_assign(&to, &from), 0);
+        ck_assert_int_eq(nds_binary(NDS_ADD, &to, &to, &from), 0);
+        for (int op = NDS_SUM; op <= NDS_ALL; op++) {
+            for (int axis = 0; axis < 2; axis++) {
+                nds_view rows = part(nds_array_view(sums[k]), "[:3001]");
+                const nds_dtype *dt;
+
+                ck_assert_int_eq(nds_reduce_dtype((enum nds_reduction)op,
+                                                  from.dtype, &dt), 0);
+                rows.dtype = dt;
+                rows.data = (double *)nds_array_data(sums[k]) +
+                            3001 * (axis * 10 + op % 10);
+                rows.shape[0] = from.shape[1 - axis];
+                rows.strides[0] = nds_dtype_itemsize(dt);
+                ck_assert_msg(nds_reduce_axes((enum nds_reduction)op, &rows,
+                                              &from, 1, &axis, NULL) == 0,
+                              "%s", nds_last_error()->message);
+            }
+        }
+        ck_assert_int_eq(nds_arange(&from), 0);
+    }
+    same(random);
+    same(out);
+    same(sums);
+}
+END_TEST
+
 static void
 reduce_both(enum nds_reduction op, const nds_view *v, nds_scalar *out)
 {
@@ -249,6 +297,7 @@ main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, every_piece_is_done_once, 0, 2);
     tcase_add_loop_test(tc, random_fill_and_arithmetic_are_the_same, 0, 2);
+    tcase_add_loop_test(tc, views_and_axes_are_the_same, 0, 4);
     tcase_add_loop_test(tc, reductions_are_the_same, 0, 6);
     tcase_add_loop_test(tc, arrays_begin_as_they_were_asked, 0, 12);
     tcase_add_loop_test(tc, shorter_options_are_honoured, 0, 2);

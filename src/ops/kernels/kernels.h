@@ -86,10 +86,9 @@ typedef void ndi_halve_fn(float *x, int64_t count);
  * it beats *best, which then becomes it; else -1. */
 typedef int64_t ndi_arg_fn(const void *x, int64_t count, void *best);
 
-/* Numbers [from, to) of the stream that begins with counter 1 of this key;
- * `from` begins a block (4 doubles, 8 floats). */
-typedef void ndi_random_fn(const uint64_t key[2], bool floats, char *data,
-                           int64_t from, int64_t to);
+/* Numbers [at, at + count) of this key's stream of floats or doubles. */
+typedef void ndi_random_fn(const uint64_t key[2], bool floats, int64_t at,
+                           int64_t count, void *to);
 
 struct ndi_kernels {
     const char *name;

@@ -36,35 +36,41 @@ floats(const uint64_t word[4], float *out)
     }
 }
 
-void
-NDI_OF(ndi_philox)(const uint64_t key[2], bool as_floats, char *data,
-                   int64_t from, int64_t to)
-{
-    uint64_t word[4];
-    float f[FLOATS];
-    double d[DOUBLES];
-    float *pf = (float *)(void *)data;
-    double *pd = (double *)(void *)data;
-    uint64_t counter = (uint64_t)(from / (as_floats ? FLOATS : DOUBLES));
+/* Whole blocks go where they belong, the ends by way of one. */
+#define STREAM(NAME, T, PER, PUT)                                             \
+    static void NAME(const uint64_t key[2], int64_t at, int64_t count, T *to) \
+    {                                                                         \
+        uint64_t counter = (uint64_t)(at / PER);                              \
+        int64_t skip = at % PER;                                              \
+        uint64_t word[4];                                                     \
+        T some[PER];                                                          \
+                                                                              \
+        while (count > 0) {                                                   \
+            int64_t n = count < PER - skip ? count : PER - skip;              \
+                                                                              \
+            block(key, ++counter, word);                                      \
+            if (n == PER) {                                                   \
+                PUT(word, to);                                                \
+            } else {                                                          \
+                PUT(word, some);                                              \
+                memcpy(to, some + skip, (size_t)n * sizeof(T));               \
+            }                                                                 \
+            skip = 0;                                                         \
+            to += n;                                                          \
+            count -= n;                                                       \
+        }                                                                     \
+    }
 
-    while (as_floats && from + FLOATS <= to) {
-        block(key, ++counter, word);
-        floats(word, pf + from);
-        from += FLOATS;
-    }
-    while (!as_floats && from + DOUBLES <= to) {
-        block(key, ++counter, word);
-        doubles(word, pd + from);
-        from += DOUBLES;
-    }
-    if (from < to) {
-        block(key, ++counter, word);
-        if (as_floats) {
-            floats(word, f);
-            memcpy(pf + from, f, (size_t)(to - from) * sizeof(*f));
-        } else {
-            doubles(word, d);
-            memcpy(pd + from, d, (size_t)(to - from) * sizeof(*d));
-        }
+STREAM(stream_doubles, double, DOUBLES, doubles)
+STREAM(stream_floats, float, FLOATS, floats)
+
+void
+NDI_OF(ndi_philox)(const uint64_t key[2], bool as_floats, int64_t at,
+                   int64_t count, void *to)
+{
+    if (as_floats) {
+        stream_floats(key, at, count, to);
+    } else {
+        stream_doubles(key, at, count, to);
     }
 }
