@@ -151,9 +151,10 @@ static void
 read_reply(struct fuzz_in *in)
 {
     nds_value *v = NULL, *value = NULL;
+    bool proxy;
 
     if (ndi_pickle_read(&v, in->at, in->left) == 0 &&
-        ndi_reply_value(v, &value) == 0) {
+        ndi_reply_value(v, &value, &proxy) == 0) {
         nds_value_free(value);
     }
 }

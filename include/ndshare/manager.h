@@ -61,6 +61,11 @@ NDS_API int nds_manager_connect(nds_manager **out,
 NDS_API int nds_manager_shutdown(nds_manager *m);
 /* Drops the handle; the starter's last handle shuts the server down. */
 NDS_API void nds_manager_close(nds_manager *m);
+/* One request to the server itself, with a tuple of arguments (NULL: none):
+ * "number_of_objects", "debug_info", a SharedMemoryManager's "list_segments",
+ * "track_segment", "release_segment". out may be NULL. */
+NDS_API int nds_manager_ask(nds_manager *m, nds_value **out,
+                            const char *function, const nds_value *args);
 NDS_API const char *nds_manager_address(const nds_manager *m);
 NDS_API const void *nds_manager_authkey(const nds_manager *m, size_t *nbytes);
 
@@ -78,6 +83,20 @@ NDS_API int nds_proxy_get(nds_proxy **out, nds_proxy *p);
  * tuple, kwds a dict, both may be NULL and stay the caller's. */
 NDS_API int nds_proxy_call(nds_proxy *p, nds_value **out, const char *method,
                            const nds_value *args, const nds_value *kwds);
+/* For methods that answer with an object of their own, as dict.__iter__ and
+ * Pool.apply_async of a server of Python's: a proxy on it [caller closes].
+ * NDS_ECAST: it answered with a value. */
+NDS_API int nds_proxy_call_proxy(nds_proxy *p, nds_proxy **out,
+                                 const char *method, const nds_value *args,
+                                 const nds_value *kwds);
+/* A proxy as a value: an argument, or an item of a hosted container. It holds no
+ * reference: keep p until it has been sent. NULL: no memory. */
+NDS_API nds_value *nds_proxy_value(const nds_proxy *p);
+/* The proxy that a value which came from this manager stands for; takes a
+ * reference of its own. NDS_ECAST: the value is none. */
+NDS_API int nds_manager_adopt(nds_manager *m, nds_proxy **out,
+                              const nds_value *value);
+NDS_API const char *nds_proxy_typeid(const nds_proxy *p); /* "list" */
 NDS_API int nds_proxy_str(nds_proxy *p, char **text);  /* [caller frees] */
 NDS_API int nds_proxy_repr(nds_proxy *p, char **text); /* [caller frees] */
 /* "sum", "max", ... -> double */

@@ -54,7 +54,8 @@ enum nds_value_kind {
     NDS_VALUE_EXCEPTION, /* text is the class, items are its args */
     NDS_VALUE_TOKEN,     /* manager token: typeid, address, id */
     NDS_VALUE_PROXY,     /* a pickled proxy: token and keywords */
-    NDS_VALUE_TYPE       /* a class by name, e.g. numpy float64 */
+    NDS_VALUE_TYPE,      /* a class by name, e.g. numpy float64 */
+    NDS_VALUE_NAME       /* a function or class of a module: written only */
 };
 
 NDS_API nds_value *nds_value_none(void);
@@ -84,6 +85,9 @@ NDS_API nds_value *nds_value_dtype(const nds_dtype *dt);
 NDS_API nds_value *nds_value_exception(const char *name, const char *message);
 /* A tree of its own; the arrays in it are the same memory. */
 NDS_API nds_value *nds_value_copy(const nds_value *v);
+/* What Python finds as `name` in `module`, e.g. "math", "sqrt": an argument for
+ * a server of Python's, say of Pool.apply. Never read. */
+NDS_API nds_value *nds_value_name(const char *module, const char *name);
 NDS_API void nds_value_free(nds_value *v); /* NULL is fine */
 
 /*
@@ -153,7 +157,7 @@ NDS_API bool nds_value_as_float(const nds_value *v, double *out);
 NDS_API bool nds_value_as_complex(const nds_value *v, double *re,
                                   double *im); /* any number */
 NDS_API bool nds_value_as_bool(const nds_value *v, bool *out);
-/* Text of STR, BYTES, BYTEARRAY, EXCEPTION, TYPE; NUL-terminated beyond it. */
+/* Text of STR, BYTES, BYTEARRAY, EXCEPTION, TYPE, NAME; NUL-terminated beyond it. */
 NDS_API const char *nds_value_text(const nds_value *v, size_t *nbytes);
 NDS_API nds_array *nds_value_as_array(const nds_value *v); /* lends, or NULL */
 NDS_API const nds_dtype *nds_value_as_dtype(const nds_value *v); /* the same */

@@ -2,8 +2,9 @@
 /*
  * client.c - a manager from outside: connections, requests, starting one
  *
- * A few method channels are kept for the next call; each belongs to the
- * process that opened it, so a forked child closes what it inherited and opens
+ * Method channels are kept for the next call. Each belongs to the thread that
+ * opened it, as with Python's clients, for a server knows who holds an RLock by
+ * that; and to the process: a forked child closes what it inherited and opens
  * its own. A count (create, incref, decref) uses a connection of its own, as
  * the stock server ends it after one reply.
  */
@@ -146,13 +147,16 @@ remote_text(const nds_value *v)
 }
 
 int
-ndi_reply_value(nds_value *reply, nds_value **out)
+ndi_reply_value(nds_value *reply, nds_value **out, bool *proxy)
 {
     const char *kind = NULL;
     const nds_value *value = NULL;
     int rc;
 
     *out = NULL;
+    if (proxy != NULL) {
+        *proxy = false;
+    }
     if (nds_value_kind(reply) == NDS_VALUE_TUPLE &&
         nds_value_count(reply) == 2 &&
         nds_value_kind(nds_value_item(reply, 0)) == NDS_VALUE_STR) {
@@ -164,6 +168,14 @@ ndi_reply_value(nds_value *reply, nds_value **out)
     } else if (strcmp(kind, "#RETURN") == 0) {
         *out = ndi_value_get((nds_value *)value);
         rc = 0;
+    } else if (strcmp(kind, "#PROXY") == 0 && proxy != NULL) {
+        const nds_value *token = nds_value_kind(value) == NDS_VALUE_TUPLE
+                                     ? nds_value_item(value, 1)
+                                     : NULL;
+
+        *proxy = token != NULL && nds_value_kind(token) == NDS_VALUE_TOKEN;
+        rc = *proxy ? 0 : ndi_fail(NDS_EPROTO, "a proxy without a token");
+        *out = rc == 0 ? ndi_value_get((nds_value *)value) : NULL;
     } else if (strcmp(kind, "#ERROR") == 0) {
         rc = raised(value);
     } else if (strcmp(kind, "#TRACEBACK") == 0 ||
@@ -180,7 +192,7 @@ ndi_reply_value(nds_value *reply, nds_value **out)
  * connection must not be used again after any failure but NDS_EREMOTE. */
 static int
 exchange(nds_manager *m, struct ndi_conn *c, const nds_value *request,
-         nds_value **out, bool *usable)
+         nds_value **out, bool *proxy, bool *usable)
 {
     int64_t deadline = ndi_deadline(m->timeout_ns);
     nds_value *reply = NULL;
@@ -200,7 +212,7 @@ exchange(nds_manager *m, struct ndi_conn *c, const nds_value *request,
         return ndi_fail_more(rc, "manager '%s'", m->addr.text);
     }
     *usable = true;
-    return ndi_reply_value(reply, out);
+    return ndi_reply_value(reply, out, proxy);
 }
 
 int
@@ -215,7 +227,7 @@ ndi_manager_ask(nds_manager *m, const char *fn, nds_value *args,
     int rc = request != NULL ? ndi_manager_open(m, &c) : NDS_ENOMEM;
 
     if (rc == 0) {
-        rc = exchange(m, &c, request, &value, &usable);
+        rc = exchange(m, &c, request, &value, NULL, &usable);
         ndi_conn_close(&c);
     }
     nds_value_free(request);
@@ -227,7 +239,27 @@ ndi_manager_ask(nds_manager *m, const char *fn, nds_value *args,
     return rc;
 }
 
-/* A method channel: one of the idle ones, or a new one. */
+static uint64_t
+this_thread(void)
+{
+    static _Atomic uint64_t threads;
+    static _Thread_local uint64_t mine;
+
+    if (mine == 0) {
+        mine = atomic_fetch_add(&threads, 1) + 1;
+    }
+    return mine;
+}
+
+static void
+forget_idle_locked(nds_manager *m, int at)
+{
+    m->nidle--;
+    memmove(&m->idle[at], &m->idle[at + 1],
+            (size_t)(m->nidle - at) * sizeof m->idle[0]);
+}
+
+/* A method channel: the thread's own, or a new one. */
 static int
 channel_take(nds_manager *m, struct ndi_conn *c, bool *fresh)
 {
@@ -238,13 +270,18 @@ channel_take(nds_manager *m, struct ndi_conn *c, bool *fresh)
 
     *fresh = false;
     pthread_mutex_lock(&m->lock);
-    while (m->nidle > 0) {
-        *c = m->idle[--m->nidle];
-        if (c->epoch == ndi_fork_epoch()) {
+    for (int i = m->nidle - 1; i >= 0; i--) {
+        *c = m->idle[i].conn;
+        if (c->epoch == ndi_fork_epoch() &&
+            m->idle[i].thread == this_thread()) {
+            forget_idle_locked(m, i);
             pthread_mutex_unlock(&m->lock);
             return 0;
         }
-        ndi_conn_close(c);
+        if (c->epoch != ndi_fork_epoch()) {
+            forget_idle_locked(m, i);
+            ndi_conn_close(c);
+        }
     }
     pthread_mutex_unlock(&m->lock);
     *fresh = true;
@@ -260,7 +297,7 @@ channel_take(nds_manager *m, struct ndi_conn *c, bool *fresh)
         return rc;
     }
     request = ndi_request(nds_value_none(), "accept_connection", args, NULL);
-    rc = request != NULL ? exchange(m, c, request, &value, &usable)
+    rc = request != NULL ? exchange(m, c, request, &value, NULL, &usable)
                          : NDS_ENOMEM;
     nds_value_free(request);
     nds_value_free(value);
@@ -276,19 +313,24 @@ channel_take(nds_manager *m, struct ndi_conn *c, bool *fresh)
 static void
 channel_give(nds_manager *m, struct ndi_conn *c)
 {
+    struct ndi_conn oldest = {.fd = -1};
+
     pthread_mutex_lock(&m->lock);
-    if (m->nidle < (int)NDI_ARRAY_LEN(m->idle)) {
-        m->idle[m->nidle++] = *c;
-        *c = (struct ndi_conn){.fd = -1};
+    if (m->nidle == (int)NDI_ARRAY_LEN(m->idle)) {
+        // Most likely of a thread that is gone.
+        oldest = m->idle[0].conn;
+        forget_idle_locked(m, 0);
     }
+    m->idle[m->nidle].conn = *c;
+    m->idle[m->nidle++].thread = this_thread();
     pthread_mutex_unlock(&m->lock);
-    ndi_conn_close(c);
+    ndi_conn_close(&oldest);
 }
 
 int
 ndi_manager_call(nds_manager *m, const char *id, const char *method,
                  const nds_value *args, const nds_value *kwds,
-                 nds_value **out)
+                 nds_value **out, bool *proxy)
 {
     nds_value *request;
     struct ndi_conn c = {.fd = -1};
@@ -303,7 +345,7 @@ ndi_manager_call(nds_manager *m, const char *id, const char *method,
         kwds != NULL ? ndi_value_get((nds_value *)kwds) : NULL);
     rc = request != NULL ? channel_take(m, &c, &fresh) : NDS_ENOMEM;
     if (rc == 0) {
-        rc = exchange(m, &c, request, &value, &usable);
+        rc = exchange(m, &c, request, &value, proxy, &usable);
         if (usable) {
             channel_give(m, &c);
         } else {
@@ -312,6 +354,23 @@ ndi_manager_call(nds_manager *m, const char *id, const char *method,
     }
     nds_value_free(request);
     *out = value;
+    return rc;
+}
+
+int
+nds_manager_ask(nds_manager *m, nds_value **out, const char *function,
+                const nds_value *args)
+{
+    nds_value *value = NULL;
+    int rc = ndi_manager_ask(
+        m, function,
+        args != NULL ? ndi_value_get((nds_value *)args) : NULL, NULL, &value);
+
+    if (out != NULL) {
+        *out = value;
+    } else {
+        nds_value_free(value);
+    }
     return rc;
 }
 
@@ -506,7 +565,7 @@ nds_manager_close(nds_manager *m)
         return;
     }
     for (int i = 0; i < m->nidle; i++) {
-        ndi_conn_close(&m->idle[i]);
+        ndi_conn_close(&m->idle[i].conn);
     }
     m->nidle = 0;
     if (m->starter && m->epoch == ndi_fork_epoch()) {

@@ -13,6 +13,7 @@
 #include <os/os.h>
 
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -150,6 +151,15 @@ peer_of(const struct ndi_conn *c)
     return c->local ? c->pid : 0;
 }
 
+/* Wakes who watches processes only if there is another to watch. */
+static void
+peers_may_have_changed(struct ndi_service *s)
+{
+    if (atomic_exchange(&s->idents.fresh, false)) {
+        s->peers_changed(s);
+    }
+}
+
 /* ---- what `create` answers ---------------------------------------------- */
 
 static nds_value *
@@ -219,7 +229,7 @@ fn_create(struct ndi_service *s, struct ndi_conn *c, const struct request *r,
     if (rc < 0) {
         return rc;
     }
-    s->peers_changed(s);
+    peers_may_have_changed(s);
     *out = created(h, r->first != NULL &&
                           strcmp(r->first, NDI_MGR_HELLO) == 0);
     ndi_idents_put(&s->idents, h);
@@ -240,7 +250,7 @@ fn_count(struct ndi_service *s, struct ndi_conn *c, const struct request *r,
                            : ndi_idents_decref(&s->idents, id, peer_of(c));
     NDI_KILL_POINT("mgr.counted");
     if (rc == 0) {
-        s->peers_changed(s);
+        peers_may_have_changed(s);
         *out = nds_value_none();
     }
     return rc;
@@ -481,7 +491,7 @@ run_act(struct ndi_service *s, struct ndi_conn *c, struct ndi_hosted *h,
         if (!ndi_idents_watch(&s->idents, call.pid)) {
             ndi_lock_left(h, call.pid, 0);
         }
-        s->peers_changed(s);
+        peers_may_have_changed(s);
     }
     // An item that was taken must be known to have gone.
     rc = rc < 0 ? rc
@@ -489,7 +499,7 @@ run_act(struct ndi_service *s, struct ndi_conn *c, struct ndi_hosted *h,
                                                    ? 0 : NDI_MGR_KEEP,
                                         ndi_deadline(s->timeout_ns));
     if (rc < 0 && call.acquired) {
-        ndi_lock_undo(h);
+        ndi_lock_undo(h, call.pid);
     }
     if (rc < 0 && call.taken != NULL) {
         ndi_queue_undo(h, ndi_steal(&call.taken));

@@ -45,6 +45,15 @@ ndi_kind_find(const char *typeid_)
     return NULL;
 }
 
+void
+ndi_state_fini(struct ndi_state *s)
+{
+    nds_value_free(s->value);
+    ndi_keys_clear(&s->keys);
+    ndi_holders_free(s->holders);
+    *s = (struct ndi_state){0};
+}
+
 static int
 act_text(struct ndi_call *c, nds_value **out)
 {
@@ -148,6 +157,16 @@ int
 ndi_act_none(nds_value **out)
 {
     return ndi_act_made(nds_value_none(), out);
+}
+
+int
+ndi_act_text(const struct ndi_buf *b, nds_value **out)
+{
+    int rc = ndi_buf_ok(b);
+
+    return rc < 0 ? rc
+                  : ndi_act_made(nds_value_strn((const char *)b->data,
+                                                b->nbytes), out);
 }
 
 static int

@@ -3,7 +3,7 @@
  * hosted_dict.c - dict, Namespace, and the iterator that dict.__iter__ makes
  *
  * state.value is the dict; of an iterator the list of its keys, state.count
- * being the next one. A key is found by comparing, one after the other.
+ * being the next one.
  */
 #include <mgr/mgr_impl.h>
 
@@ -19,14 +19,9 @@ dict_of(const struct ndi_call *c)
 }
 
 static size_t
-find(const nds_value *dict, const nds_value *key)
+find(const struct ndi_call *c, const nds_value *key)
 {
-    size_t i = 0;
-
-    while (i < dict->count && !ndi_value_equal(dict->items[i], key)) {
-        i += 2;
-    }
-    return i;
+    return ndi_keys_find(&c->self->state.keys, dict_of(c), key);
 }
 
 static bool
@@ -54,29 +49,33 @@ can_be_key(const nds_value *key)
 
 /* dict[key] = value: copies of both. */
 static int
-store(struct ndi_idents *t, nds_value *dict, const nds_value *key,
+store(struct ndi_idents *t, struct ndi_state *s, const nds_value *key,
       const nds_value *value)
 {
-    nds_value *k = NULL, *v = NULL;
-    size_t at = find(dict, key);
+    nds_value *dict = s->value, *k = NULL, *v = NULL;
+    size_t at;
     int rc = can_be_key(key) ? ndi_act_keep(t, value, &v)
                              : ndi_fail(NDS_ECAST, "unhashable type");
 
     if (rc < 0) {
         return rc;
     }
+    at = ndi_keys_find(&s->keys, dict, key);
     if (at < dict->count) {
         nds_value_free(dict->items[at + 1]);
         dict->items[at + 1] = v;
         return 0;
     }
-    rc = ndi_act_keep(t, key, &k);
+    rc = ndi_keys_reserve(&s->keys, dict);
+    rc = rc < 0 ? rc : ndi_act_keep(t, key, &k);
     rc = rc < 0 ? rc : nds_value_append(dict, k);
     if (rc == 0) {
         rc = nds_value_append(dict, v);
         v = NULL;
         if (rc < 0) {
             nds_value_free(dict->items[--dict->count]);
+        } else {
+            ndi_keys_add(&s->keys, dict, at);
         }
     }
     nds_value_free(v);
@@ -85,7 +84,7 @@ store(struct ndi_idents *t, nds_value *dict, const nds_value *key,
 
 /* The entries of a dict, or of a sequence of pairs; keywords after them. */
 static int
-store_all(struct ndi_idents *t, nds_value *dict, const nds_value *from,
+store_all(struct ndi_idents *t, struct ndi_state *s, const nds_value *from,
           const nds_value *kwds)
 {
     int rc = 0;
@@ -99,7 +98,7 @@ store_all(struct ndi_idents *t, nds_value *dict, const nds_value *from,
         const nds_value *pair = from->items[i];
 
         if (nds_value_kind(from) == NDS_VALUE_DICT) {
-            rc = store(t, dict, pair, from->items[i + 1]);
+            rc = store(t, s, pair, from->items[i + 1]);
             i++;
         } else if ((nds_value_kind(pair) != NDS_VALUE_TUPLE &&
                     nds_value_kind(pair) != NDS_VALUE_LIST) ||
@@ -107,12 +106,12 @@ store_all(struct ndi_idents *t, nds_value *dict, const nds_value *from,
             rc = ndi_fail(NDS_EINVAL, "dictionary update sequence element "
                           "#%zu is no pair", i);
         } else {
-            rc = store(t, dict, pair->items[0], pair->items[1]);
+            rc = store(t, s, pair->items[0], pair->items[1]);
         }
     }
     for (size_t i = 0; rc == 0 && kwds != NULL && i + 1 < kwds->count;
          i += 2) {
-        rc = store(t, dict, kwds->items[i], kwds->items[i + 1]);
+        rc = store(t, s, kwds->items[i], kwds->items[i + 1]);
     }
     return rc;
 }
@@ -129,10 +128,10 @@ make_dict(struct ndi_idents *t, struct ndi_state *s, const nds_value *args,
     }
     s->value = nds_value_dict();
     rc = s->value == NULL ? NDS_ENOMEM
-                          : store_all(t, s->value, nds_value_item(args, 0),
+                          : store_all(t, s, nds_value_item(args, 0),
                                       kwds);
     if (rc < 0) {
-        nds_value_free(ndi_steal(&s->value));
+        ndi_state_fini(s);
     }
     return rc;
 }
@@ -145,7 +144,7 @@ act_getitem(struct ndi_call *c, nds_value **out)
     if (ndi_act_check(c, "__getitem__", 1, 1, NULL) < 0) {
         return NDS_ECAST;
     }
-    at = find(dict_of(c), nds_value_item(c->args, 0));
+    at = find(c, nds_value_item(c->args, 0));
     if (at == dict_of(c)->count) {
         return ndi_raise_key(c, nds_value_item(c->args, 0));
     }
@@ -158,7 +157,7 @@ act_setitem(struct ndi_call *c, nds_value **out)
     int rc = ndi_act_check(c, "__setitem__", 2, 2, NULL);
 
     if (rc == 0) {
-        rc = store(c->idents, dict_of(c), nds_value_item(c->args, 0),
+        rc = store(c->idents, &c->self->state, nds_value_item(c->args, 0),
                    nds_value_item(c->args, 1));
     }
     return rc < 0 ? rc : ndi_act_none(out);
@@ -166,10 +165,12 @@ act_setitem(struct ndi_call *c, nds_value **out)
 
 /* Takes the entry out; its value is the caller's. */
 static nds_value *
-cut(nds_value *dict, size_t at)
+cut(const struct ndi_call *c, size_t at)
 {
+    nds_value *dict = dict_of(c);
     nds_value *value = dict->items[at + 1];
 
+    ndi_keys_cut(&c->self->state.keys, dict, at);
     nds_value_free(dict->items[at]);
     memmove(&dict->items[at], &dict->items[at + 2],
             (dict->count - at - 2) * sizeof *dict->items);
@@ -185,11 +186,11 @@ act_delitem(struct ndi_call *c, nds_value **out)
     if (ndi_act_check(c, "__delitem__", 1, 1, NULL) < 0) {
         return NDS_ECAST;
     }
-    at = find(dict_of(c), nds_value_item(c->args, 0));
+    at = find(c, nds_value_item(c->args, 0));
     if (at == dict_of(c)->count) {
         return ndi_raise_key(c, nds_value_item(c->args, 0));
     }
-    nds_value_free(cut(dict_of(c), at));
+    nds_value_free(cut(c, at));
     return ndi_act_none(out);
 }
 
@@ -200,7 +201,7 @@ act_contains(struct ndi_call *c, nds_value **out)
         return NDS_ECAST;
     }
     return ndi_act_made(
-        nds_value_bool(find(dict_of(c), nds_value_item(c->args, 0)) !=
+        nds_value_bool(find(c, nds_value_item(c->args, 0)) !=
                        dict_of(c)->count), out);
 }
 
@@ -214,6 +215,7 @@ static int
 act_clear(struct ndi_call *c, nds_value **out)
 {
     ndi_value_clear(dict_of(c));
+    ndi_keys_clear(&c->self->state.keys);
     return ndi_act_none(out);
 }
 
@@ -232,7 +234,7 @@ act_get(struct ndi_call *c, nds_value **out)
     if (ndi_act_check(c, "get", 1, 2, NULL) < 0) {
         return NDS_ECAST;
     }
-    at = find(dict_of(c), nds_value_item(c->args, 0));
+    at = find(c, nds_value_item(c->args, 0));
     if (at < dict_of(c)->count) {
         return ndi_act_made(ndi_value_get(dict_of(c)->items[at + 1]), out);
     }
@@ -249,9 +251,9 @@ act_pop(struct ndi_call *c, nds_value **out)
     if (ndi_act_check(c, "pop", 1, 2, NULL) < 0) {
         return NDS_ECAST;
     }
-    at = find(dict_of(c), nds_value_item(c->args, 0));
+    at = find(c, nds_value_item(c->args, 0));
     if (at < dict_of(c)->count) {
-        return ndi_act_made(cut(dict_of(c), at), out);
+        return ndi_act_made(cut(c, at), out);
     }
     return other == NULL ? ndi_raise_key(c, nds_value_item(c->args, 0))
                          : ndi_act_made(ndi_value_copy(other), out);
@@ -282,7 +284,7 @@ act_popitem(struct ndi_call *c, nds_value **out)
     }
     rc = pair_of(d->items[d->count - 2], d->items[d->count - 1], out);
     if (rc == 0) {
-        nds_value_free(cut(d, d->count - 2));
+        nds_value_free(cut(c, d->count - 2));
     }
     return rc;
 }
@@ -297,9 +299,9 @@ act_setdefault(struct ndi_call *c, nds_value **out)
                           : ndi_act_check(c, "setdefault", 1, 2, NULL);
 
     if (rc == 0) {
-        at = find(dict_of(c), nds_value_item(c->args, 0));
+        at = find(c, nds_value_item(c->args, 0));
         if (at == dict_of(c)->count) {
-            rc = store(c->idents, dict_of(c), nds_value_item(c->args, 0),
+            rc = store(c->idents, &c->self->state, nds_value_item(c->args, 0),
                        other != NULL ? other : none);
         }
         rc = rc < 0 ? rc
@@ -316,7 +318,7 @@ act_update(struct ndi_call *c, nds_value **out)
     int rc = nds_value_count(c->args) > 1
                  ? ndi_raise(c, "TypeError",
                              "update expected at most 1 argument")
-                 : store_all(c->idents, dict_of(c), nds_value_item(c->args, 0),
+                 : store_all(c->idents, &c->self->state, nds_value_item(c->args, 0),
                              c->kwds);
 
     return rc < 0 ? rc : ndi_act_none(out);
@@ -463,7 +465,7 @@ act_getattr(struct ndi_call *c, nds_value **out)
     if (rc < 0) {
         return rc;
     }
-    at = find(dict_of(c), nds_value_item(c->args, 0));
+    at = find(c, nds_value_item(c->args, 0));
     return at == dict_of(c)->count
                ? no_attribute(c)
                : ndi_act_made(ndi_value_get(dict_of(c)->items[at + 1]), out);
@@ -475,7 +477,7 @@ act_setattr(struct ndi_call *c, nds_value **out)
     int rc = attribute(c, 2);
 
     if (rc == 0) {
-        rc = store(c->idents, dict_of(c), nds_value_item(c->args, 0),
+        rc = store(c->idents, &c->self->state, nds_value_item(c->args, 0),
                    nds_value_item(c->args, 1));
     }
     return rc < 0 ? rc : ndi_act_none(out);
@@ -490,12 +492,64 @@ act_delattr(struct ndi_call *c, nds_value **out)
     if (rc < 0) {
         return rc;
     }
-    at = find(dict_of(c), nds_value_item(c->args, 0));
+    at = find(c, nds_value_item(c->args, 0));
     if (at == dict_of(c)->count) {
         return no_attribute(c);
     }
-    nds_value_free(cut(dict_of(c), at));
+    nds_value_free(cut(c, at));
     return ndi_act_none(out);
+}
+
+static int
+by_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* "x=1" of each attribute that is not private, in order. */
+static int
+act_namespace_text(struct ndi_call *c, nds_value **out)
+{
+    const nds_value *d = dict_of(c);
+    char **parts = calloc(d->count / 2 + 1, sizeof *parts);
+    struct ndi_buf b = {0};
+    size_t n = 0;
+    int rc = parts != NULL ? 0 : NDS_ENOMEM;
+
+    for (size_t i = 0; rc == 0 && i + 1 < d->count; i += 2) {
+        struct ndi_buf one = {0};
+
+        if (nds_value_text(d->items[i], NULL)[0] != '_') {
+            ndi_buf_add_fmt(&one, "%s=", nds_value_text(d->items[i], NULL));
+            rc = ndi_value_repr_to(&one, d->items[i + 1]);
+            rc = rc < 0 ? rc : ndi_buf_steal_text(&one, &parts[n]);
+            n += rc == 0;
+            ndi_buf_fini(&one);
+        }
+    }
+    if (n > 0) {
+        qsort(parts, n, sizeof *parts, by_text);
+    }
+    ndi_buf_add_str(&b, "Namespace(");
+    for (size_t i = 0; i < n; i++) {
+        ndi_buf_add_fmt(&b, "%s%s", i > 0 ? ", " : "", parts[i]);
+        free(parts[i]);
+    }
+    ndi_buf_add_char(&b, ')');
+    rc = rc < 0 ? rc : ndi_act_text(&b, out);
+    ndi_buf_fini(&b);
+    free(parts);
+    return rc;
+}
+
+/* multiprocessing.managers.Namespace, as a stock server would pickle it */
+static int
+act_namespace_whole(struct ndi_call *c, nds_value **out)
+{
+    return ndi_act_made(ndi_value_call("multiprocessing.managers",
+                                       "Namespace", nds_value_tuple(),
+                                       ndi_value_get(dict_of(c)), true),
+                        out);
 }
 
 const struct ndi_hosted_kind ndi_kind_dict = {
@@ -526,5 +580,8 @@ const struct ndi_hosted_kind ndi_kind_namespace = {
     (const struct ndi_act[]){
         NDI_ACT("__getattribute__", false, act_getattr),
         NDI_ACT("__setattr__", false, act_setattr),
-        NDI_ACT("__delattr__", false, act_delattr), NDI_ACT_END},
+        NDI_ACT("__delattr__", false, act_delattr),
+        NDI_ACT("__str__", true, act_namespace_text),
+        NDI_ACT("__repr__", true, act_namespace_text),
+        NDI_ACT("#GETVALUE", true, act_namespace_whole), NDI_ACT_END},
     make_namespace, false, false};

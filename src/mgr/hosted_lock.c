@@ -4,18 +4,29 @@
  *
  * state.limit   the permits there can be: 1 of a lock, 0 without a bound
  * state.count   the permits that are free
- * state.turn    how often an RLock is held by its holder
+ * state.turn    how often an RLock is held by its holder; of a semaphore the
+ *               permits it began with
+ * state.holders who took permits of a semaphore and how many
  * state.value   of a Condition: the numbers of those who wait, first one first
  *
  * The holder of a lock is the process that acquired it, and of an RLock or
  * Condition also the connection, as stock Python's client has one a thread.
  * When the process dies (Unix sockets), or the connection of an RLock ends, the
- * lock comes free. Permits of semaphores do not: they count events as often as
- * holders.
+ * lock comes free. So do the permits that a process took from a semaphore and
+ * did not give back, but never beyond the number it began with: above that,
+ * permits are events, which stay used up.
  */
 #include <mgr/mgr_impl.h>
 
 #include <base/fail.h>
+
+#include <stdlib.h>
+
+struct ndi_holder {
+    pid_t pid;
+    int64_t count; /* permits */
+    struct ndi_holder *next;
+};
 
 static void
 let_go(struct ndi_hosted *h)
@@ -33,11 +44,77 @@ is_reentrant(const struct ndi_hosted *h)
     return h->kind == &ndi_kind_rlock || h->kind == &ndi_kind_condition;
 }
 
+static bool
+is_semaphore(const struct ndi_hosted *h)
+{
+    return h->kind == &ndi_kind_semaphore || h->kind == &ndi_kind_bounded;
+}
+
+void
+ndi_holders_free(struct ndi_holder *first)
+{
+    while (first != NULL) {
+        struct ndi_holder *next = first->next;
+
+        free(first);
+        first = next;
+    }
+}
+
+/* The process took so many permits, or gave them back (< 0). */
+static void
+account(struct ndi_state *s, pid_t pid, int64_t permits)
+{
+    struct ndi_holder **at = &s->holders, *h;
+
+    while (*at != NULL && (*at)->pid != pid) {
+        at = &(*at)->next;
+    }
+    h = *at;
+    if (h == NULL && pid > 0 && permits > 0) {
+        // Without memory its permits are lost when it dies.
+        h = *at = calloc(1, sizeof *h);
+        if (h != NULL) {
+            h->pid = pid;
+        }
+    }
+    if (h != NULL) {
+        h->count += permits;
+        if (h->count <= 0) {
+            *at = h->next;
+            free(h);
+        }
+    }
+}
+
+/* What the dead process held, as far as the semaphore began with it. */
+static void
+give_back(struct ndi_hosted *h, pid_t pid)
+{
+    struct ndi_state *s = &h->state;
+    int64_t mine = 0, others = 0, back;
+
+    for (struct ndi_holder *x = s->holders; x != NULL; x = x->next) {
+        *(x->pid == pid ? &mine : &others) += x->count;
+    }
+    back = s->turn - s->count - others;
+    back = back < mine ? back : mine;
+    if (mine > 0) {
+        account(s, pid, -mine);
+    }
+    if (back > 0) {
+        s->count += back;
+        pthread_cond_broadcast(&h->changed);
+    }
+}
+
 void
 ndi_lock_left(struct ndi_hosted *h, pid_t pid, uint64_t who)
 {
     pthread_mutex_lock(&h->mutex);
-    if (h->state.count == 0 &&
+    if (is_semaphore(h)) {
+        give_back(h, pid);
+    } else if (h->state.count == 0 &&
         ((pid > 0 && h->state.pid == pid) ||
          (pid == 0 && is_reentrant(h) && h->state.who == who))) {
         let_go(h);
@@ -46,12 +123,16 @@ ndi_lock_left(struct ndi_hosted *h, pid_t pid, uint64_t who)
 }
 
 void
-ndi_lock_undo(struct ndi_hosted *h)
+ndi_lock_undo(struct ndi_hosted *h, pid_t pid)
 {
     pthread_mutex_lock(&h->mutex);
-    if (is_reentrant(h) && h->state.turn > 1) {
+    if (is_semaphore(h)) {
+        account(&h->state, pid, -1);
+        h->state.count++;
+        pthread_cond_broadcast(&h->changed);
+    } else if (is_reentrant(h) && h->state.turn > 1) {
         h->state.turn--;
-    } else if (h->state.limit == 0 || h->state.count < h->state.limit) {
+    } else if (h->state.count < h->state.limit) {
         let_go(h);
     }
     pthread_mutex_unlock(&h->mutex);
@@ -94,6 +175,7 @@ make_semaphore(struct ndi_idents *t, struct ndi_state *s,
     if (value != NULL && !nds_value_as_int(value, &s->count)) {
         return ndi_fail(NDS_ECAST, "a semaphore's value is an integer");
     }
+    s->turn = s->count;
     return s->count < 0 ? ndi_fail(NDS_EINVAL, "semaphore initial value must "
                                    "be >= 0")
                         : 0;
@@ -124,10 +206,15 @@ take(struct ndi_call *c)
     struct ndi_state *s = &c->self->state;
 
     s->count--;
+    c->acquired = true;
+    if (is_semaphore(c->self)) {
+        account(s, c->pid, 1);
+        return;
+    }
     s->turn = 1;
     s->who = c->conn->serial;
-    s->pid = c->self->kind->dies ? c->pid : 0;
-    c->acquired = true;
+    s->pid = c->pid;
+    c->conn->holds |= is_reentrant(c->self);
 }
 
 /* Waits for a permit: 1, 0 not in time, or a failure. */
@@ -242,6 +329,7 @@ act_post(struct ndi_call *c, nds_value **out)
         return rc;
     }
     s->count += n;
+    account(s, c->pid, -n);
     pthread_cond_broadcast(&c->self->changed);
     return ndi_act_none(out);
 }
@@ -359,9 +447,9 @@ const struct ndi_hosted_kind ndi_kind_lock = {"Lock", lock_methods, make_lock, t
 const struct ndi_hosted_kind ndi_kind_rlock = {"RLock", lock_methods, make_lock,
                                         true, true};
 const struct ndi_hosted_kind ndi_kind_semaphore = {"Semaphore", semaphore_methods,
-                                            make_semaphore, true, false};
+                                            make_semaphore, true, true};
 const struct ndi_hosted_kind ndi_kind_bounded = {
-    "BoundedSemaphore", semaphore_methods, make_bounded, true, false};
+    "BoundedSemaphore", semaphore_methods, make_bounded, true, true};
 const struct ndi_hosted_kind ndi_kind_condition = {
     "Condition",
     (const struct ndi_act[]){

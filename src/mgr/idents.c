@@ -15,6 +15,7 @@
 #include <os/os.h>
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,7 +54,7 @@ static void
 hosted_free(struct ndi_hosted *h)
 {
     nds_array_close(h->array);
-    nds_value_free(h->state.value);
+    ndi_state_fini(&h->state);
     pthread_rwlock_destroy(&h->lock);
     pthread_mutex_destroy(&h->mutex);
     pthread_cond_destroy(&h->changed);
@@ -130,6 +131,7 @@ peer_locked(struct ndi_idents *t, pid_t pid, struct ndi_peer **out)
     }
     p->next = t->peers;
     t->peers = p;
+    atomic_store(&t->fresh, true);
     *out = p;
     return true;
 }
@@ -276,7 +278,7 @@ ndi_idents_add(struct ndi_idents *t, const char *typeid_, nds_array *a,
     if (h == NULL) {
         nds_array_close(a);
         if (state != NULL) {
-            nds_value_free(state->value);
+            ndi_state_fini(state);
         }
         return NDS_ENOMEM;
     }
@@ -417,8 +419,9 @@ ndi_idents_debug(struct ndi_idents *t, char **text)
         memcpy(lines[n].id, h->id, sizeof h->id);
         if (v == NULL) {
             snprintf(lines[n].text, sizeof lines[n].text,
-                     "  %s:       refcount=%lld\n    <%.60s object>", h->id,
-                     (long long)h->refs, h->typeid_);
+                     "  %s:       refcount=%lld\n    <%.50s object, calls "
+                     "under way: %d>", h->id, (long long)h->refs,
+                     h->typeid_, h->users);
             continue;
         }
 

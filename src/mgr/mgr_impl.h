@@ -26,10 +26,28 @@
 
 /* ---- idents.c: hosted objects and who holds them ---- */
 struct ndi_hosted_kind;
+/* ---- keys.c: where in a dict (of which entries are pairs of items) a key is */
+struct ndi_keys {
+    uint32_t *slots;
+    size_t room, used;
+};
+/* dict->count if it is not there. */
+size_t ndi_keys_find(const struct ndi_keys *k, const nds_value *dict,
+                     const nds_value *key);
+/* Before an entry is appended: NDS_ENOMEM; and when it has been, at `at`. */
+int ndi_keys_reserve(struct ndi_keys *k, const nds_value *dict);
+void ndi_keys_add(struct ndi_keys *k, const nds_value *dict, size_t at);
+/* Before the entry at `at` is cut out. */
+void ndi_keys_cut(struct ndi_keys *k, const nds_value *dict, size_t at);
+void ndi_keys_clear(struct ndi_keys *k);
+
+struct ndi_holder;
 /* What a hosted object is that is no array; all under its mutex. What each
  * number means is said by the kind's file. */
 struct ndi_state {
     nds_value *value;
+    struct ndi_keys keys;       /* of a dict */
+    struct ndi_holder *holders; /* of a semaphore */
     int64_t limit;
     int64_t count;
     int64_t turn;
@@ -62,6 +80,7 @@ struct ndi_idents {
     uint64_t next_id;
     int count;
     _Atomic int waiting; /* calls in ndi_act_wait */
+    _Atomic bool fresh;  /* a process is watched that was not before */
 };
 
 int ndi_idents_init(struct ndi_idents *t);
@@ -162,6 +181,7 @@ int ndi_raise(struct ndi_call *c, const char *name, const char *fmt, ...)
 int ndi_raise_key(struct ndi_call *c, const nds_value *key); /* KeyError(key) */
 int ndi_act_made(nds_value *v, nds_value **out); /* NDS_ENOMEM for NULL */
 int ndi_act_none(nds_value **out);
+int ndi_act_text(const struct ndi_buf *b, nds_value **out); /* a str of it */
 /* A copy for the state; proxies of our objects in it are pinned. */
 int ndi_act_keep(struct ndi_idents *t, const nds_value *v, nds_value **out);
 /* The same for the items of `from`, onto the end of `to`. */
@@ -188,12 +208,14 @@ int ndi_act_wait(struct ndi_call *c, int64_t deadline);
 /* None: for ever; a number: so many seconds from now. */
 int ndi_act_deadline(struct ndi_call *c, const nds_value *v,
                      int64_t *deadline);
+void ndi_state_fini(struct ndi_state *s);
 /* hosted_lock.c: what a process, or a connection (pid 0), held comes free. */
 void ndi_lock_left(struct ndi_hosted *h, pid_t pid, uint64_t who);
 /* hosted_queue.c: puts an item back in front (taken over). */
 void ndi_queue_undo(struct ndi_hosted *h, nds_value *item);
 /* Takes an acquire back whose reply could not be sent. */
-void ndi_lock_undo(struct ndi_hosted *h);
+void ndi_lock_undo(struct ndi_hosted *h, pid_t pid);
+void ndi_holders_free(struct ndi_holder *first);
 extern const struct ndi_hosted_kind ndi_kind_list, ndi_kind_dict, ndi_kind_namespace,
     ndi_kind_iterator, ndi_kind_value, ndi_kind_array, ndi_kind_queue,
     ndi_kind_joinable, ndi_kind_lock, ndi_kind_rlock, ndi_kind_semaphore,
@@ -290,7 +312,12 @@ struct nds_manager {
     uint64_t epoch;       /* of the process that made it */
     struct nds_proc *proc; /* the server, of a starter */
     pthread_mutex_t lock;
-    struct ndi_conn idle[8]; /* method channels nobody uses now */
+    /* Method channels that nobody uses now, the last used one last, and the
+     * threads whose they are. */
+    struct {
+        struct ndi_conn conn;
+        uint64_t thread;
+    } idle[64];
     int nidle;
 };
 /* One request on a connection of its own. */
@@ -299,10 +326,11 @@ int ndi_manager_ask(nds_manager *m, const char *fn, nds_value *args,
 /* One request on a method channel. */
 int ndi_manager_call(nds_manager *m, const char *id, const char *method,
                      const nds_value *args, const nds_value *kwds,
-                     nds_value **out);
+                     nds_value **out, bool *proxy);
 int ndi_manager_open(nds_manager *m, struct ndi_conn *c);
-/* The value of a reply, or its failure as ours. Takes the reply over. */
-int ndi_reply_value(nds_value *reply, nds_value **out);
+/* The value of a reply, or its failure as ours. Takes the reply over. *proxy:
+ * the value is (exposed, token) of an object made for us; NULL takes none. */
+int ndi_reply_value(nds_value *reply, nds_value **out, bool *proxy);
 nds_manager *ndi_manager_get(nds_manager *m);
 int ndi_manager_new(nds_manager **out, const char *address, const void *key,
                     size_t nbytes, int64_t timeout_ns);

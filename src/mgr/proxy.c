@@ -23,6 +23,8 @@ struct nds_proxy {
     _Atomic uint32_t refs;
     nds_manager *manager;
     char *id;
+    char *typeid_;
+    nds_value *exposed; /* the tuple of the methods' names, or NULL */
     bool can_map;
     _Atomic uint64_t epoch; /* the process whose reference it is */
     pthread_mutex_t lock;
@@ -51,14 +53,16 @@ count(nds_manager *m, const char *fn, const char *id)
 
 /* Takes over one reference on the server; gives it back if it fails. */
 static int
-proxy_new(nds_proxy **out, nds_manager *m, const char *id, bool can_map)
+proxy_new(nds_proxy **out, nds_manager *m, const char *typeid_,
+          const char *id, const nds_value *exposed, bool can_map)
 {
     nds_proxy *p = calloc(1, sizeof *p);
-    char *copy = strdup(id);
+    char *copy = strdup(id), *type = strdup(typeid_);
 
-    if (p == NULL || copy == NULL) {
+    if (p == NULL || copy == NULL || type == NULL) {
         free(p);
         free(copy);
+        free(type);
         (void)count(m, "decref", id);
         return ndi_fail_nomem(sizeof *p, "a proxy");
     }
@@ -67,6 +71,10 @@ proxy_new(nds_proxy **out, nds_manager *m, const char *id, bool can_map)
     pthread_mutex_init(&p->lock, NULL);
     p->manager = ndi_manager_get(m);
     p->id = copy;
+    p->typeid_ = type;
+    if (exposed != NULL && nds_value_kind(exposed) == NDS_VALUE_TUPLE) {
+        p->exposed = ndi_value_copy(exposed);
+    }
     p->can_map = can_map;
     *out = p;
     return 0;
@@ -125,7 +133,8 @@ nds_manager_create_value(nds_manager *m, nds_proxy **out,
         if (can != NULL) {
             nds_value_as_bool(can, &can_map);
         }
-        rc = proxy_new(out, m, nds_value_text(id, NULL), can_map);
+        rc = proxy_new(out, m, typeid_, nds_value_text(id, NULL),
+                       nds_value_item(made, 1), can_map);
     }
     nds_value_free(made);
     return rc;
@@ -173,8 +182,17 @@ nds_proxy_close(nds_proxy *p)
     }
     nds_manager_close(p->manager);
     pthread_mutex_destroy(&p->lock);
+    nds_value_free(p->exposed);
+    free(p->typeid_);
     free(p->id);
     free(p);
+}
+
+/* Of (exposed, token) */
+static const char *
+token_id(const nds_value *made)
+{
+    return nds_value_text(nds_value_item(nds_value_item(made, 1), 2), NULL);
 }
 
 int
@@ -182,10 +200,19 @@ nds_proxy_call(nds_proxy *p, nds_value **out, const char *method,
                const nds_value *args, const nds_value *kwds)
 {
     nds_value *value = NULL;
+    bool is_proxy = false;
     int rc = proxy_own(p);
 
     if (rc == 0) {
-        rc = ndi_manager_call(p->manager, p->id, method, args, kwds, &value);
+        rc = ndi_manager_call(p->manager, p->id, method, args, kwds, &value,
+                              &is_proxy);
+    }
+    if (is_proxy) {
+        // Made for us, and nobody will use it.
+        (void)count(p->manager, "decref", token_id(value));
+        rc = ndi_fail(NDS_ENOTSUP, "%s answers with a proxy: "
+                      "nds_proxy_call_proxy takes it", method);
+        nds_value_free(ndi_steal(&value));
     }
     if (out != NULL) {
         *out = value;
@@ -193,6 +220,95 @@ nds_proxy_call(nds_proxy *p, nds_value **out, const char *method,
         nds_value_free(value);
     }
     return rc;
+}
+
+int
+nds_proxy_call_proxy(nds_proxy *p, nds_proxy **out, const char *method,
+                     const nds_value *args, const nds_value *kwds)
+{
+    nds_value *made = NULL;
+    bool is_proxy = false;
+    int rc = proxy_own(p);
+
+    *out = NULL;
+    if (rc == 0) {
+        rc = ndi_manager_call(p->manager, p->id, method, args, kwds, &made,
+                              &is_proxy);
+    }
+    if (rc == 0 && !is_proxy) {
+        rc = ndi_fail(NDS_ECAST, "%s answered with a value, not a proxy",
+                      method);
+    }
+    if (rc == 0) {
+        // The server has counted one reference for us.
+        const nds_value *token = nds_value_item(made, 1);
+
+        rc = proxy_new(out, p->manager,
+                       nds_value_text(nds_value_item(token, 0), NULL),
+                       token_id(made), nds_value_item(made, 0), false);
+    }
+    nds_value_free(made);
+    return rc;
+}
+
+const char *
+nds_proxy_typeid(const nds_proxy *p)
+{
+    return p->typeid_;
+}
+
+/* RebuildProxy(AutoProxy, Token(typeid, address, id), 'pickle', {'exposed':
+ * names}): every stock Python can make a proxy of that. */
+nds_value *
+nds_proxy_value(const nds_proxy *p)
+{
+    nds_value *v = ndi_value_new(NDS_VALUE_PROXY);
+    nds_value *token = ndi_value_new(NDS_VALUE_TOKEN);
+    nds_value *kwds = nds_value_dict();
+    int rc = token == NULL || kwds == NULL ? NDS_ENOMEM : 0;
+
+    if (rc == 0) {
+        rc = nds_value_append(token, nds_value_str(p->typeid_));
+        rc |= nds_value_append(token, ndi_addr_value(&p->manager->addr));
+        rc |= nds_value_append(token, nds_value_str(p->id));
+        if (p->exposed != NULL) {
+            rc |= nds_value_set(kwds, "exposed", ndi_value_copy(p->exposed));
+        }
+    }
+    rc |= nds_value_append(v, ndi_value_type("multiprocessing.managers",
+                                             "AutoProxy"));
+    rc |= nds_value_append(v, token);
+    rc |= nds_value_append(v, nds_value_str("pickle"));
+    rc |= nds_value_append(v, kwds);
+    if (rc != 0) {
+        nds_value_free(v);
+        return NULL;
+    }
+    return v;
+}
+
+int
+nds_manager_adopt(nds_manager *m, nds_proxy **out, const nds_value *value)
+{
+    const nds_value *token = value;
+    const nds_value *exposed = NULL;
+    const char *id;
+    int rc;
+
+    *out = NULL;
+    if (nds_value_kind(value) == NDS_VALUE_PROXY) {
+        token = nds_value_item(value, 1);
+        exposed = nds_value_get(nds_value_item(value, 3), "exposed");
+    }
+    if (nds_value_kind(token) != NDS_VALUE_TOKEN) {
+        return ndi_fail(NDS_ECAST, "adopt: the value is no proxy");
+    }
+    id = nds_value_text(nds_value_item(token, 2), NULL);
+    rc = count(m, "incref", id);
+    return rc < 0 ? rc
+                  : proxy_new(out, m,
+                              nds_value_text(nds_value_item(token, 0), NULL),
+                              id, exposed, false);
 }
 
 static int
@@ -363,7 +479,7 @@ ask_map(nds_proxy *p, struct ndi_conn *c, enum nds_mode mode,
     }
     nds_value_free(request);
     rc = rc < 0 ? rc : ndi_conn_recv(c, &reply, deadline);
-    rc = rc < 0 ? rc : ndi_reply_value(reply, geometry);
+    rc = rc < 0 ? rc : ndi_reply_value(reply, geometry, NULL);
     if (rc == 0 && nds_value_kind(*geometry) != NDS_VALUE_BYTES) {
         rc = ndi_fail(NDS_EPROTO, "map answered with no geometry");
     }
@@ -429,6 +545,7 @@ carry_pack(void *handle, struct ndi_parcel *parcel)
     ndi_parcel_add_str(parcel, p->manager->addr.text);
     ndi_parcel_add_bytes(parcel, p->manager->key, p->manager->key_nbytes);
     ndi_parcel_add_u64(parcel, (uint64_t)p->manager->timeout_ns);
+    ndi_parcel_add_str(parcel, p->typeid_);
     ndi_parcel_add_str(parcel, p->id);
     ndi_parcel_add_u64(parcel, p->can_map);
     return ndi_parcel_ok(parcel);
@@ -441,6 +558,7 @@ carry_unpack(struct ndi_parcel *parcel, void **handle)
     size_t nbytes;
     const void *key = ndi_parcel_bytes(parcel, &nbytes);
     int64_t timeout_ns = (int64_t)ndi_parcel_u64(parcel);
+    const char *type = ndi_parcel_str(parcel);
     const char *id = ndi_parcel_str(parcel);
     bool can_map = ndi_parcel_u64(parcel) != 0;
     nds_manager *m = NULL;
@@ -455,7 +573,7 @@ carry_unpack(struct ndi_parcel *parcel, void **handle)
         rc = count(m, "incref", id);
     }
     if (rc == 0) {
-        rc = proxy_new(&p, m, id, can_map);
+        rc = proxy_new(&p, m, type, id, NULL, can_map);
     }
     nds_manager_close(m);
     *handle = p;

@@ -43,7 +43,7 @@ ndi_session_is_proved(const struct ndi_session *s)
 void
 ndi_session_fini(struct ndi_session *s)
 {
-    if (s->stage == CHANNEL) {
+    if (s->conn.holds) {
         ndi_idents_left(&s->service->idents, 0, s->conn.serial);
     }
     ndi_conn_close(&s->conn);

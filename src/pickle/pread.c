@@ -490,7 +490,9 @@ call(struct reader *r, bool newobj)
     if (fn->kind != NDI_VALUE_GLOBAL || args->kind != NDS_VALUE_TUPLE) {
         return malformed(r, "a call of what cannot be called");
     }
-    if (newobj != (fn->u.symbol->action == NDI_ACT_TOKEN)) {
+    // Objects come by either road, with their attributes behind them.
+    if (fn->u.symbol->action != NDI_ACT_OBJECT &&
+        newobj != (fn->u.symbol->action == NDI_ACT_TOKEN)) {
         return ndi_fail(NDS_EREFUSED, "pickle: '%s.%s' called in this way",
                         fn->u.symbol->module, fn->u.symbol->name);
     }

@@ -354,6 +354,35 @@ put_token(struct writer *w, const nds_value *v)
     return rc;
 }
 
+static int
+put_name(struct writer *w, const nds_value *v)
+{
+    const char *colon = strchr(v->u.text, ':');
+
+    if (colon == NULL) {
+        return ndi_fail(NDS_EINVAL, "a name without a module");
+    }
+    put_str(w, v->u.text, (size_t)(colon - v->u.text));
+    put_str(w, colon + 1, strlen(colon + 1));
+    put_op(w, 0x93);
+    return 0;
+}
+
+/* NDI_VALUE_CALL */
+static int
+put_object(struct writer *w, const nds_value *v)
+{
+    int rc = put(w, v->items[0]);
+
+    rc = rc < 0 ? rc : put(w, v->items[1]);
+    put_op(w, v->count > 2 ? 0x81 : 0x52);
+    if (rc == 0 && v->count > 2) {
+        rc = put(w, v->items[2]);
+        put_op(w, 0x62);
+    }
+    return rc;
+}
+
 static void
 put_bigint(struct writer *w, const nds_value *v)
 {
@@ -487,6 +516,12 @@ put(struct writer *w, const nds_value *v)
         break;
     case NDS_VALUE_DTYPE:
         rc = put_dtype(w, v->u.dtype);
+        break;
+    case NDS_VALUE_NAME:
+        rc = put_name(w, v);
+        break;
+    case NDI_VALUE_CALL:
+        rc = put_object(w, v);
         break;
     case NDS_VALUE_TYPE:
         rc = put_type(w, v);

@@ -317,7 +317,8 @@ scalar(const nds_value *args, nds_value **out)
     return array_value(&raw, true, out);
 }
 
-/* array.array(code, bytes) */
+/* array.array(code, bytes), or _array_reconstructor(array.array, code, format,
+ * bytes), where the format says how the bytes are to be read */
 static int
 typed(const nds_value *args, nds_value **out)
 {
@@ -325,29 +326,45 @@ typed(const nds_value *args, nds_value **out)
     static const char *const types[] = {"|i1", "|u1", "<i2", "<u2",
                                         "<i4", "<u4", "<i8", "<u8",
                                         "<i8", "<u8", "<f4", "<f8"};
+    static const char *const formats[] = {
+        "|u1", "|i1", "<u2", ">u2", "<i2", ">i2", "<u4", ">u4", "<i4",
+        ">i4", "<u8", ">u8", "<i8", ">i8", "<f4", ">f4", "<f8", ">f8"};
     const nds_dtype *dt = NULL;
     nds_value extent = {.kind = NDS_VALUE_INT};
     nds_value *items[1] = {&extent};
     nds_value shape = {.kind = NDS_VALUE_TUPLE, .items = items, .count = 1};
     nds_value dtype = {.kind = NDS_VALUE_DTYPE};
     struct raw raw = {.order = 'C', .shape = &shape, .dtype = &dtype};
-    const char *code;
+    const char *code, *type;
+    size_t at = args->count == 4 ? 1 : 0;
     int rc;
 
-    if (args->count != 2 || args->items[0]->kind != NDS_VALUE_STR ||
-        args->items[0]->v.nbytes != 1 || !has_data(args->items[1])) {
+    if ((args->count != 2 && args->count != 4) ||
+        args->items[at]->kind != NDS_VALUE_STR ||
+        args->items[at]->v.nbytes != 1 ||
+        !has_data(args->items[args->count - 1])) {
         return refuse("array.array with other arguments");
     }
-    code = strchr(codes, args->items[0]->u.text[0]);
+    code = strchr(codes, args->items[at]->u.text[0]);
     if (code == NULL || *code == '\0') {
         return refuse("array.array of another type code");
     }
-    rc = nds_dtype_parse(&dt, types[code - codes]);
+    type = types[code - codes];
+    if (args->count == 4) {
+        const nds_value *format = args->items[2];
+
+        if (format->kind != NDS_VALUE_INT || format->u.integer < 0 ||
+            format->u.integer >= (int64_t)NDI_ARRAY_LEN(formats)) {
+            return refuse("array.array of another format");
+        }
+        type = formats[format->u.integer];
+    }
+    rc = nds_dtype_parse(&dt, type);
     if (rc < 0) {
         return rc;
     }
     dtype.u.dtype = dt;
-    raw.data = args->items[1];
+    raw.data = args->items[args->count - 1];
     extent.u.integer = (int64_t)(raw.data->v.nbytes /
                                  (size_t)nds_dtype_itemsize(dt));
     rc = array_value(&raw, false, out);

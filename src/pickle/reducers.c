@@ -202,6 +202,10 @@ ndi_reduce(const struct ndi_symbol *s, const nds_value *args,
             return bad_args(s);
         }
         return made(ndi_value_new(NDI_VALUE_RAW_TOKEN), out);
+    case NDI_ACT_OBJECT:
+        return args->count != 0
+                   ? bad_args(s)
+                   : made(ndi_value_new(NDI_VALUE_RAW_OBJECT), out);
     case NDI_ACT_PROXY:
         return make_proxy(s, args, out);
     case NDI_ACT_DTYPE:
@@ -238,9 +242,28 @@ build_token(nds_value *target, const nds_value *state)
     return 0;
 }
 
+/* The attributes of an object: it is the dict of them to us. */
+static int
+build_object(nds_value *target, const nds_value *state)
+{
+    int rc = state->kind == NDS_VALUE_DICT
+                 ? 0
+                 : ndi_fail(NDS_EREFUSED, "pickle: an object with another "
+                            "state than a dict");
+
+    target->kind = NDS_VALUE_DICT;
+    for (size_t i = 0; rc == 0 && i < state->count; i++) {
+        rc = ndi_value_push(target, state->items[i]);
+    }
+    return rc;
+}
+
 int
 ndi_build(nds_value *target, const nds_value *state)
 {
+    if (target->kind == NDI_VALUE_RAW_OBJECT) {
+        return build_object(target, state);
+    }
     if (target->kind == NDI_VALUE_RAW_TOKEN) {
         return build_token(target, state);
     }

@@ -33,7 +33,8 @@ bool
 ndi_value_has_text(const nds_value *v)
 {
     return v->kind == NDS_VALUE_STR || v->kind == NDS_VALUE_BYTES ||
-           v->kind == NDS_VALUE_BYTEARRAY || v->kind == NDS_VALUE_BIGINT;
+           v->kind == NDS_VALUE_BYTEARRAY || v->kind == NDS_VALUE_BIGINT ||
+           v->kind == NDS_VALUE_NAME;
 }
 
 static bool
@@ -50,6 +51,7 @@ holds_items(const nds_value *v)
     case NDS_VALUE_EXCEPTION:
     case NDS_VALUE_TOKEN:
     case NDS_VALUE_PROXY:
+    case NDI_VALUE_CALL:
         return true;
     default:
         return false;
@@ -431,6 +433,38 @@ ndi_value_type(const char *module, const char *name)
     v = ndi_value_new(NDS_VALUE_TYPE);
     if (v != NULL) {
         v->u.symbol = s;
+    }
+    return v;
+}
+
+nds_value *
+nds_value_name(const char *module, const char *name)
+{
+    struct ndi_buf b = {0};
+    nds_value *v = NULL;
+
+    // As "module:name"; no module has a colon.
+    ndi_buf_add_fmt(&b, "%s:%s", module, name);
+    if (ndi_buf_ok(&b) == 0) {
+        v = ndi_value_text(NDS_VALUE_NAME, b.data, b.nbytes);
+    }
+    ndi_buf_fini(&b);
+    return v;
+}
+
+nds_value *
+ndi_value_call(const char *module, const char *name, nds_value *args,
+               nds_value *state, bool object)
+{
+    nds_value *v = ndi_value_new(NDI_VALUE_CALL);
+    int rc = nds_value_append(v, nds_value_name(module, name));
+
+    rc |= nds_value_append(v, args);
+    if (object) {
+        rc |= nds_value_append(v, state);
+    }
+    if (rc != 0) {
+        nds_value_free(ndi_steal(&v));
     }
     return v;
 }

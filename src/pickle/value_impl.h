@@ -16,7 +16,12 @@
 enum ndi_value_kind {
     NDI_VALUE_GLOBAL = 100, /* a permitted name, not yet used */
     NDI_VALUE_RAW_ARRAY,    /* _reconstruct() before its BUILD */
-    NDI_VALUE_RAW_TOKEN     /* Token before its BUILD */
+    NDI_VALUE_RAW_TOKEN,    /* Token before its BUILD */
+    NDI_VALUE_RAW_OBJECT,   /* an object of attributes before its BUILD */
+    /* And one that is only written: a call of items[0], a NAME, with the tuple
+     * items[1]; or, if there is an items[2], a new object of that class with
+     * these attributes. */
+    NDI_VALUE_CALL
 };
 
 /* What a name of the list does when it is called with REDUCE. */
@@ -43,6 +48,7 @@ enum ndi_action {
     NDI_ACT_EXCEPTION,
     NDI_ACT_TOKEN,
     NDI_ACT_PROXY,
+    NDI_ACT_OBJECT, /* attributes: a dict of them */
     NDI_ACT_TYPED
 };
 
@@ -106,6 +112,10 @@ nds_value *ndi_value_of_array(nds_array *a, bool scalar);
 /* The dtype a value names: DTYPE, a class, or a text; NDS_EDTYPE. None and
  * NULL leave *out NULL. [caller puts] */
 int ndi_value_to_dtype(const nds_value *v, const nds_dtype **out);
+/* NDI_VALUE_CALL of "module:name"; takes args (a tuple) and, of an object,
+ * its attributes over. */
+nds_value *ndi_value_call(const char *module, const char *name,
+                          nds_value *args, nds_value *state, bool object);
 /* UTF-8, lone surrogates included. */
 bool ndi_text_is_utf8(const void *data, size_t nbytes);
 

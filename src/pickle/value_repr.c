@@ -273,6 +273,9 @@ repr_plain(struct ndi_buf *b, const nds_value *v)
     case NDS_VALUE_BYTES:
         repr_bytes(b, v);
         return 0;
+    case NDS_VALUE_NAME:
+        ndi_buf_add_fmt(b, "<%s>", v->u.text);
+        return 0;
     case NDS_VALUE_BYTEARRAY:
         ndi_buf_add_str(b, "bytearray(");
         repr_bytes(b, v);

@@ -117,6 +117,7 @@ struct ndi_conn {
     size_t rest_at, rest_nbytes;
     int quick; /* waits in a row that a spin would have been enough for */
     int wary;  /* as many are needed before the next spin */
+    bool holds; /* a manager's: it has held a lock that ends with it */
 };
 /* Takes fd over. */
 void ndi_conn_init(struct ndi_conn *c, int fd);

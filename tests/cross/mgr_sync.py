@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+from array import array
 from multiprocessing.managers import SyncManager
 
 from mgr_peer import Server, raises
@@ -75,6 +76,19 @@ def dicts(m):
     raises(KeyError, "3", d.__delitem__, 3)
     raises(TypeError, "unhashable", d.__setitem__, [1], 1)
     d.clear()
+    for i in range(500):
+        d["k%d" % i] = i
+        d[i] = float(i)
+    d[7.0] = "seven"        # the same key as 7
+    d[9] = "nine"
+    assert len(d) == 1000 and d[7] == "seven" and d[True] == 1.0
+    for i in range(0, 500, 3):
+        assert d.pop("k%d" % i) == i
+    assert [k for k in d.keys() if k == "k300"] == []
+    assert all(d["k%d" % i] == i for i in range(500) if i % 3)
+    assert d[9] == "nine" and len(d) == 1000 - 167
+    d.clear()
+    assert d.copy() == {}
     raises(KeyError, "dictionary is empty", d.popitem)
     outer = m.list([m.dict(q=1)])
     outer.append(m.list([1]))
@@ -86,14 +100,23 @@ def cells(m):
     n = m.Namespace(x=1)
     n.y = [1]
     assert n.x == 1 and n.y == [1]
+    n.b = 'text'
+    assert str(n) == "Namespace(b='text', x=1, y=[1])"
+    assert n._getvalue().y == [1]
     del n.x
     raises(AttributeError, "no attribute 'x'", lambda: n.x)
     v = m.Value("i", 5)
     v.value = 6
-    assert v.get() == 6
+    assert v.get() == 6 and str(v) == "Value('i', 6)"
+    assert v._getvalue().value == 6
     a = m.Array("i", [1, 2, 3])
     a[1] = 7
-    assert len(a) == 3 and a[1] == 7 and list(a[0:2]) == [1, 7]
+    assert len(a) == 3 and a[1] == 7 and a[0:2] == array("i", [1, 7])
+    assert a[::-1] == array("i", [3, 7, 1]) and a[5:] == array("i")
+    assert str(a) == "array('i', [1, 7, 3])"
+    assert a._getvalue() == array("i", [1, 7, 3])
+    assert m.Array("d", [0.5, 2])[:] == array("d", [0.5, 2])
+    assert m.Array("Q", [2 ** 64 - 1])[:] == array("Q", [2 ** 64 - 1])
     raises(IndexError, "index out of range", a.__getitem__, 3)
     raises(TypeError, "integer", a.__setitem__, 0, 1.5)
     raises(OverflowError, "", a.__setitem__, 0, 1 << 40)
@@ -202,11 +225,25 @@ def kills(m):
         c.join()
         assert p.acquire(True, 60) is True
         p.release()
+    # Permits come back, but no more than there were.
+    for p, left in ((m.BoundedSemaphore(2), 2), (m.Semaphore(2), 2),
+                    (m.Semaphore(0), 0)):
+        if left == 0:
+            p.release()     # an event, not a permit to be given back
+        ready = m.Event()
+        c = fork.Process(target=holder, args=(p, "acquire", ready))
+        c.start()
+        assert ready.wait(60)
+        os.kill(c.pid, signal.SIGKILL)
+        c.join()
+        for _ in range(left):
+            assert p.acquire(True, 60) is True
+        assert p.acquire(True, 0.5) is False
     # One that waited takes no item with it.
     q, ready = m.Queue(), m.Event()
     c = fork.Process(target=holder, args=(q, "get", ready))
     c.start()
-    until(lambda: m._number_of_objects() >= 2)
+    until(lambda: "<Queue object, calls under way: 1>" in m._debug_info())
     os.kill(c.pid, signal.SIGKILL)
     c.join()
     q.put("kept")

@@ -211,7 +211,8 @@ START_TEST(a_reply_that_nobody_reads)
     nds_value_free(v);
     begun = ndi_now_ns();
     ck_assert_int_eq(nds_value_parse(&v, "(2,)"), 0);
-    ck_assert_int_eq(ndi_manager_call(m, id, "fill", v, NULL, &none), 0);
+    ck_assert_int_eq(ndi_manager_call(m, id, "fill", v, NULL, &none, NULL),
+                     0);
     nds_value_free(none);
     nds_value_free(v);
     ck_assert_int_lt(ndi_now_ns() - begun, TIMEOUT);
@@ -251,7 +252,8 @@ wait_for_item(void *arg)
 {
     nds_value *v = NULL;
 
-    ck_assert_int_eq(ndi_manager_call(m, arg, "get", NULL, NULL, &v), 0);
+    ck_assert_int_eq(ndi_manager_call(m, arg, "get", NULL, NULL, &v, NULL),
+                     0);
     nds_value_free(v);
     return NULL;
 }
@@ -268,7 +270,8 @@ START_TEST(many_wait)
     }
     ck_assert_int_eq(nds_value_parse(&v, "(1,)"), 0);
     for (int i = 0; i < WAITERS; i++) {
-        ck_assert_int_eq(ndi_manager_call(m, id, "put", v, NULL, &none), 0);
+        ck_assert_int_eq(ndi_manager_call(m, id, "put", v, NULL, &none, NULL),
+                         0);
         nds_value_free(none);
     }
     for (int i = 0; i < WAITERS; i++) {
