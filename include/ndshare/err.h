@@ -94,6 +94,10 @@ typedef struct nds_error {
 /* Never NULL. Valid until this thread's next failing call. */
 NDS_API const nds_error *nds_last_error(void);
 
+/* For a callback that fails (a manager's factory): sets this thread's record
+ * and returns `code`, a negative NDS_E... */
+NDS_API int nds_error_set(int code, const char *message);
+
 /* The general text of a code, e.g. "no such name". Never NULL. */
 NDS_API const char *nds_strerror(int code);
 

@@ -12,11 +12,16 @@
 from ._array import (array, attach, empty, full, ndarray, ones, unlink,
                      zeros)
 from ._core import version as __version__
+from ._manager import Manager, SyncManager
 from ._queue import Connection, JoinableQueue, Pipe, Queue, SimpleQueue
+from ._shared_memory import ShareableList, SharedMemory
+from ._sharedctypes import Array, RawArray, RawValue, Value
 from ._sync import (Barrier, BoundedSemaphore, Condition, Event, Lock,
                     OwnerDiedWarning, RLock, RWLock, Semaphore)
 
-__all__ = ["Barrier", "BoundedSemaphore", "Condition", "Connection", "Event",
-           "JoinableQueue", "Lock", "OwnerDiedWarning", "Pipe", "Queue",
-           "RLock", "RWLock", "Semaphore", "SimpleQueue", "array", "attach",
-           "empty", "full", "ndarray", "ones", "unlink", "zeros"]
+__all__ = ["Array", "Barrier", "BoundedSemaphore", "Condition", "Connection",
+           "Event", "JoinableQueue", "Lock", "Manager", "OwnerDiedWarning",
+           "Pipe", "Queue", "RLock", "RWLock", "RawArray", "RawValue",
+           "Semaphore", "ShareableList", "SharedMemory", "SimpleQueue",
+           "SyncManager", "Value", "array", "attach", "empty", "full",
+           "ndarray", "ones", "unlink", "zeros"]

@@ -4,12 +4,16 @@ import os
 from multiprocessing import reduction
 
 
-class _Parcel:
+class Parcel:
     """A handle's bytes and descriptors; these close with it."""
 
     def __init__(self, data, fds):
         self.data = data
         self.fds = fds
+
+    def sent(self):
+        """What carries the descriptors in the pickle that is being made."""
+        return [reduction.DupFd(fd) for fd in self.fds]
 
     def __del__(self, close=os.close):
         for fd in self.fds:
@@ -43,10 +47,9 @@ class Handle:
         if self._name is not None:
             return _by_name, (type(self), self._name, self._extra())
         if self._parcel is None:
-            self._parcel = _Parcel(*self._pack())
-        fds = [reduction.DupFd(fd) for fd in self._parcel.fds]
-        return _by_descriptors, (type(self), self._parcel.data, fds,
-                                 self._extra())
+            self._parcel = Parcel(*self._pack())
+        return _by_descriptors, (type(self), self._parcel.data,
+                                 self._parcel.sent(), self._extra())
 
 
 def _by_name(cls, name, extra):

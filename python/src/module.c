@@ -196,11 +196,13 @@ py_wait(int (*fn)(void *ctx, int64_t timeout_ns), void *ctx, int64_t deadline)
 
 static int (*const parts[])(PyObject *m) = {
     py_add_array,
+    py_add_shared,
     py_add_item,
     py_add_loan,
     py_add_queue,
     py_add_pipe,
     py_add_sync,
+    py_add_serve,
 };
 
 static int

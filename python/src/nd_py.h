@@ -81,10 +81,12 @@ int py_shape_from(PyObject *tuple, int *ndim, int64_t *shape);
 
 /* ---- the parts ---------------------------------------------------------- */
 int py_add_array(PyObject *m);
+int py_add_shared(PyObject *m);
 int py_add_item(PyObject *m);
 int py_add_queue(PyObject *m);
 int py_add_pipe(PyObject *m);
 int py_add_sync(PyObject *m);
+int py_add_serve(PyObject *m);
 int py_add_loan(PyObject *m);
 
 #endif

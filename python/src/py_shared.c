@@ -135,25 +135,19 @@ py_shared_is_closed(PyObject *self, void *closure)
 
 /* ---- to another process ------------------------------------------------- */
 
-PyObject *
-py_shared_pack(PyObject *self, PyObject *unused)
+/* (bytes, (descriptor, ...)); the descriptors are the caller's. */
+static PyObject *
+pack(const char *kind, void *handle)
 {
-    const struct py_shared *s = (struct py_shared *)self;
-    void *handle = py_shared_enter(self);
     void *bytes = NULL;
     int fds[NDS_HANDLE_FDS];
     PyObject *descriptors, *made = NULL;
     size_t nbytes;
     int nfds, rc;
 
-    (void)unused;
-    if (handle == NULL) {
-        return NULL;
-    }
     Py_BEGIN_ALLOW_THREADS
-    rc = nds_handle_pack(s->kind->kind, handle, &bytes, &nbytes, fds, &nfds);
+    rc = nds_handle_pack(kind, handle, &bytes, &nbytes, fds, &nfds);
     Py_END_ALLOW_THREADS
-    py_shared_leave(self);
     if (rc < 0) {
         return py_raise(rc);
     }
@@ -174,6 +168,21 @@ py_shared_pack(PyObject *self, PyObject *unused)
         close(fds[i]);
     }
     free(bytes);
+    return made;
+}
+
+PyObject *
+py_shared_pack(PyObject *self, PyObject *unused)
+{
+    void *handle = py_shared_enter(self);
+    PyObject *made;
+
+    (void)unused;
+    if (handle == NULL) {
+        return NULL;
+    }
+    made = pack(((struct py_shared *)self)->kind->kind, handle);
+    py_shared_leave(self);
     return made;
 }
 
@@ -202,34 +211,81 @@ descriptors_from(PyObject *list, int *fds, int *nfds)
     return n < 0 ? -1 : 0;
 }
 
-PyObject *
-py_shared_unpack(PyObject *self, PyObject *args)
+/* Of (bytes, descriptors); *rc is the library's. -1: an exception. */
+static int
+unpack(const char *kind, PyObject *args, void **handle, int *rc)
 {
-    const struct py_shared *s = (struct py_shared *)self;
     int fds[NDS_HANDLE_FDS];
     const char *bytes;
     Py_ssize_t nbytes;
     PyObject *list;
-    void *handle = NULL;
-    int nfds, rc;
+    int nfds;
 
+    *handle = NULL;
     if (!PyArg_ParseTuple(args, "y#O:_unpack", &bytes, &nbytes, &list)) {
-        return NULL;
+        return -1;
     }
     if (descriptors_from(list, fds, &nfds) < 0) {
         for (int i = 0; i < nfds; i++) {
             close(fds[i]);
         }
-        return NULL;
+        return -1;
     }
     Py_BEGIN_ALLOW_THREADS
-    rc = nds_handle_unpack(s->kind->kind, bytes, (size_t)nbytes, fds, nfds,
-                           &handle);
+    *rc = nds_handle_unpack(kind, bytes, (size_t)nbytes, fds, nfds, handle);
     Py_END_ALLOW_THREADS
-    if (py_shared_made(self, handle, rc) < 0) {
+    return 0;
+}
+
+PyObject *
+py_shared_unpack(PyObject *self, PyObject *args)
+{
+    void *handle;
+    int rc;
+
+    if (unpack(((struct py_shared *)self)->kind->kind, args, &handle,
+               &rc) < 0 || py_shared_made(self, handle, rc) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
+}
+
+static PyObject *
+array_pack(PyObject *m, PyObject *array)
+{
+    nds_array *a = py_array_under(py_state_of(m), array);
+
+    if (a == NULL) {
+        PyErr_SetString(PyExc_TypeError, "not a shared array");
+        return NULL;
+    }
+    return pack("array", a);
+}
+
+static PyObject *
+array_unpack(PyObject *m, PyObject *args)
+{
+    void *handle;
+    int rc;
+
+    if (unpack("array", args, &handle, &rc) < 0) {
+        return NULL;
+    }
+    return rc < 0 ? py_raise(rc) : py_ndarray_over(py_state_of(m), handle);
+}
+
+static PyMethodDef functions[] = {
+    {"_array_pack", array_pack, METH_O,
+     "What another process needs for the whole array under this one."},
+    {"_array_unpack", array_unpack, METH_VARARGS,
+     "_array_unpack(bytes, descriptors): the array."},
+    {NULL, NULL, 0, NULL},
+};
+
+int
+py_add_shared(PyObject *m)
+{
+    return PyModule_AddFunctions(m, functions);
 }
 
 /* ---- arguments ---------------------------------------------------------- */

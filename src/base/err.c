@@ -173,6 +173,12 @@ ndi_fail(int code, const char *fmt, ...)
 }
 
 int
+nds_error_set(int code, const char *message)
+{
+    return ndi_fail(code, "%s", message);
+}
+
+int
 ndi_fail_sys(int code, int err, const char *fmt, ...)
 {
     va_list ap;

@@ -19,6 +19,9 @@ START_TEST(record_keeps_code_errno_and_text)
                      NDS_ENOSPC);
     ck_assert_str_eq(nds_last_error()->message,
                      "create 'a': No space left on device\nin argument 2");
+    ck_assert_int_eq(nds_error_set(NDS_EREMOTE, "100% mine"), NDS_EREMOTE);
+    ck_assert_str_eq(nds_last_error()->message, "100% mine");
+    ck_assert_int_eq(nds_last_error()->saved_errno, 0);
 }
 END_TEST
 
