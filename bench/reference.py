@@ -30,7 +30,9 @@ ROOT = pathlib.Path(__file__).resolve().parent
 NAMES = {1: "01_argument", 2: "02_inherit", 3: "03_queue", 4: "04_pipe",
          5: "05_locked_array", 6: "06_raw_array", 7: "07_shared_memory",
          8: "08_mapped_file", 9: "09_manager"}
-FLOOR = {(1, "spawn"): "spawn", (6, "fork"): "raw"}
+FLOOR = {(1, "spawn", "0"): "spawn", (1, "fork", "3"): "inherit",
+         (2, "fork", "3"): "inherit", (4, "fork", "0"): "pipe",
+         (6, "fork", "0"): "raw", (9, "fork", "0"): "manager"}
 # program, start method, what the child fills
 CASES = [(1, "fork", "0"), (1, "fork", "3"), (1, "spawn", "0"),
          (2, "fork", "0"), (2, "fork", "3"), (3, "fork", "0"),
@@ -102,8 +104,8 @@ def main():
         a, b, c = [], [], []
         sides = [(ours, a), (theirs, b)]
         floor = pathlib.Path(args.build, "tests/bench_floor")
-        if (way, start) in FLOOR and floor.exists():
-            sides.append(([str(floor), FLOOR[way, start]], c))
+        if (way, start, fill) in FLOOR and floor.exists():
+            sides.append(([str(floor), FLOOR[way, start, fill]], c))
         with tempfile.TemporaryDirectory() as cwd:
             for _ in range(args.runs):
                 for command, times in sides:

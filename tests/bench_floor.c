@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench_floor.c - two of the nine ways by calls of the kernel alone
+ * bench_floor.c - five of the nine ways by calls of the kernel alone
  *
  *     bench_floor spawn    way 1 by spawn, 10000 x 10000 float64, fill(0)
+ *     bench_floor inherit  ways 1 and 2 by fork, the same, fill(3)
+ *     bench_floor pipe     way 4, the same
  *     bench_floor raw      way 6, 10000000 float64
+ *     bench_floor manager  way 9, 100000000 float64, summed twice
  *
  * The same processes make the same passes over the same memory, each the
  * quickest way we know: two threads, 2 MiB pages, one copy, no library and no
@@ -36,6 +39,7 @@ static int file = -1;
 static pid_t child;
 static char *remote;
 static double block[2048];
+static _Atomic long total;
 
 static void
 must(bool ok, const char *what)
@@ -171,13 +175,119 @@ by_spawn(void)
     return memory[0] == 0 && memory[7] == 0;
 }
 
+/* The child's array is new memory where the parent's was. */
 static int
-raw(void)
+inherit(void)
+{
+    map(MAP_PRIVATE | MAP_ANONYMOUS);
+    by_two(ones);
+    child = fork();
+    if (child == 0) {
+        must(mmap(memory, nbytes, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == memory,
+             "mmap");
+        madvise(memory, nbytes, MADV_HUGEPAGE);
+        by_two(ones);
+        _exit(0);
+    }
+    reap();
+    return *(double *)(void *)memory != 1;
+}
+
+static void
+map_shared_ones(void)
 {
     file = memfd_create("floor", MFD_CLOEXEC);
     must(file >= 0 && ftruncate(file, (off_t)nbytes) == 0, "memfd");
     map(MAP_SHARED);
     by_two(back_with_ones);
+}
+
+/* The parent maps what the child has made: it opens the child's descriptor
+ * while the child waits, which costs no more than having it sent. */
+static int
+pipe_move(void)
+{
+    int to[2], from[2], number;
+    char path[64], byte;
+
+    must(pipe(to) == 0 && pipe(from) == 0, "pipe");
+    child = fork();
+    if (child == 0) {
+        map_shared_ones();
+        must(write(from[1], &file, sizeof file) == sizeof file, "write");
+        must(read(to[0], &byte, 1) == 1, "read");
+        _exit(0);
+    }
+    must(read(from[0], &number, sizeof number) == sizeof number, "read");
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)child, number);
+    file = open(path, O_RDWR);
+    must(file >= 0, path);
+    map(MAP_SHARED);
+    must(write(to[1], "", 1) == 1, "write");
+    reap();
+    return *(double *)(void *)memory != 1;
+}
+
+static void
+add_up(char *at, size_t n)
+{
+    const double *x = (const double *)(const void *)at;
+    double s[32] = {0}, sum = 0;
+
+    for (size_t i = 0; i + 32 <= n / sizeof *x; i += 32) {
+        for (size_t k = 0; k < 32; k++) {
+            s[k] += x[i + k];
+        }
+    }
+    for (size_t k = 0; k < 32; k++) {
+        sum += s[k];
+    }
+    atomic_fetch_add(&total, (long)sum);
+}
+
+/* A server that makes the array and sums it for two callers. */
+static int
+manager(void)
+{
+    int to[2], from[2];
+    char byte;
+
+    must(pipe(to) == 0 && pipe(from) == 0, "pipe");
+    child = fork();
+    if (child == 0) {
+        map(MAP_PRIVATE | MAP_ANONYMOUS);
+        by_two(ones);
+        for (int i = 0; i < 2; i++) {
+            must(read(to[0], &byte, 1) == 1, "read");
+            total = 0;
+            by_two(add_up);
+            must(write(from[1], "", 1) == 1, "write");
+        }
+        _exit(total != (long)(nbytes / sizeof(double)));
+    }
+    for (int i = 0; i < 2; i++) {
+        pid_t caller = i > 0 ? fork() : 0;
+
+        if (caller == 0) {
+            must(write(to[1], "", 1) == 1, "write");
+            must(read(from[0], &byte, 1) == 1, "read");
+        }
+        if (i > 0 && caller == 0) {
+            _exit(0);
+        }
+        if (i > 0) {
+            must(waitpid(caller, NULL, 0) == caller, "caller");
+        }
+    }
+    reap();
+    return 0;
+}
+
+static int
+raw(void)
+{
+    map_shared_ones();
     child = fork();
     if (child == 0) {
         by_two(add_one);
@@ -186,6 +296,12 @@ raw(void)
     reap();
     return *(double *)(void *)memory != 2;
 }
+
+static const struct {
+    const char *name;
+    int (*run)(void);
+} ways[] = {{"spawn", by_spawn}, {"inherit", inherit}, {"pipe", pipe_move},
+            {"raw", raw}, {"manager", manager}};
 
 int
 main(int argc, char **argv)
@@ -199,12 +315,11 @@ main(int argc, char **argv)
     if (strcmp(what, "spawned") == 0) {
         return in_spawned();
     }
-    if (strcmp(what, "spawn") == 0) {
-        return by_spawn();
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        if (strcmp(what, ways[i].name) == 0) {
+            return ways[i].run();
+        }
     }
-    if (strcmp(what, "raw") == 0) {
-        return raw();
-    }
-    fprintf(stderr, "usage: bench_floor spawn|raw\n");
+    fprintf(stderr, "usage: bench_floor spawn|inherit|pipe|raw|manager\n");
     return 2;
 }
