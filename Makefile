@@ -8,7 +8,9 @@
 #   make model      search the protocols' models, killed at every step
 #   make soak       random murder of a queue's users, SOAK_SECONDS=1800
 #   make install    PREFIX=/usr/local [DESTDIR=]
-#   make bench      what each way costs here, beside stock Python
+#   make bench      what each way costs here, beside stock Python; ARGS='...'
+#                   as for ndshare bench
+#   make bench-figures  each figure we want to reach: wanted and measured
 #   make bench-manager  our manager beside Python's, from a stock client
 #   make bench-peers  the same work through others; ARGS='--rounds 3'
 #   make bench-compare  this tree beside its parent commit, or BASE=REV:
@@ -63,17 +65,23 @@ install: build
 	@cmake --install build
 
 bench: build
-	@python3 bench/reference.py
+	@build/bin/ndshare bench --vs python $(ARGS)
+
+bench-figures: bootstrap-test peers
+	@scripts/build release -DNDS_TESTS=ON -- ndshare_cli bench_limit bench_mgr
+	@/usr/bin/python3 bench/figures.py $(ARGS)
 
 bench-manager: build
 	@python3 bench/manager.py $(ARGS)
 
 # What is measured against is built apart: nothing else needs it.
-bench-peers: build
+peers: build
 	@scripts/bootstrap peers
 	@cmake -S bench/peers -B build/peers >build/peers.log 2>&1 && \
 	cmake --build build/peers -j $(JOBS) >>build/peers.log 2>&1 || \
 	{ cat build/peers.log; exit 1; }
+
+bench-peers: peers
 	@python3 bench/peers/run.py $(ARGS)
 
 bench-compare: bootstrap-test

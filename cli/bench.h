@@ -30,7 +30,7 @@ struct bench_options {
     const char *plots[BENCH_LIST_MAX], *from;
     int runs;                   /* of what is done once; 0: by size */
     int64_t budget_ns;          /* of the steady state, a side and cell */
-    bool python, json, quick;
+    bool python, json, quick, no_programs;
 };
 
 enum bench_kind {
@@ -84,9 +84,13 @@ void bench_progress(int way, int64_t nbytes, enum nds_start start,
 const char *bench_start_name(enum nds_start start);
 enum nds_start bench_start_of(const char *name); /* 0: no such */
 
-/* Time on processors of this process, those below it and those it waited
- * for. */
+/* Of this process and those below it but Python's: memory, and time on
+ * processors, also of those that were waited for. */
+double bench_pss(void);
 double bench_cpu_ns(void);
+/* A channel gives memory back that it has not needed for half a second: other
+ * sides' turns may take longer, and the steady state begins after one round. */
+bool bench_paused(double last_ns);
 
 /* ---- bench_flow.c: BENCH_TRIPS and BENCH_RATE --------------------------- */
 extern const struct bench_side bench_ours_flow;
@@ -134,6 +138,7 @@ extern const struct bench_side bench_stock;
 /* Before there is a large heap. CLI_FAILED: no Python with NumPy, said. */
 int bench_python_start(void);
 void bench_python_stop(void);
+pid_t bench_python_pid(void); /* 0: none */
 const char *bench_python_path(void);
 json_t *bench_python_json(void);
 

@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* bench_limit.c - passes over memory, and words between two processors */
+/*
+ * bench_limit.c - passes over memory, and words between two processors
+ *
+ * A small array's passes stay in one processor's cache; handed over it must
+ * cross to another's. What that costs at least is measured too, bare: one
+ * thread writes, another reads, a word between them.
+ */
 #include "bench_limit.h"
 
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdatomic.h>
@@ -204,6 +211,119 @@ short_trials(struct bench_pass *p, struct crew *c)
     p->best = p->one;
 }
 
+/* ---- from one processor to another -------------------------------------- */
+#define BARE_SLOTS 4
+#define BARE_END UINT32_MAX
+
+struct bare {
+    void (*pass)(char *to, char *from, size_t n);
+    char *slots, *from;
+    size_t nbytes;
+    _Alignas(64) _Atomic uint32_t filled; /* BARE_END: no more */
+    _Alignas(64) _Atomic uint32_t read;
+};
+
+/* Spins until the word is not `value`; on a busy machine the other thread may
+ * need this processor. */
+static uint32_t
+spin_while(_Atomic uint32_t *word, uint32_t value)
+{
+    uint32_t seen;
+
+    for (int i = 1; (seen = atomic_load_explicit(
+                         word, memory_order_acquire)) == value; i++) {
+        if (i % 4096 == 0) {
+            sched_yield();
+        }
+    }
+    return seen;
+}
+
+static void *
+bare_reader(void *arg)
+{
+    struct bare *b = arg;
+
+    for (uint32_t i = 0; spin_while(&b->filled, i) != BARE_END; i++) {
+        read_pass(NULL, b->slots + i % BARE_SLOTS * b->nbytes, b->nbytes);
+        atomic_store_explicit(&b->read, i + 1, memory_order_release);
+    }
+    return NULL;
+}
+
+/* ns an item, of at most `items`; ahead: how many may be in flight. */
+static double
+bare_time(struct bare *b, uint32_t items, uint32_t ahead)
+{
+    double from, end = bench_now_ns() + TRIAL_NS;
+    pthread_t reader;
+    uint32_t i = 0;
+
+    atomic_store(&b->filled, 0);
+    atomic_store(&b->read, 0);
+    if (pthread_create(&reader, NULL, bare_reader, b) != 0) {
+        return 0;
+    }
+    from = bench_now_ns();
+    do {
+        while (i - atomic_load_explicit(&b->read, memory_order_acquire) >=
+               ahead) {
+            spin_while(&b->read, i - ahead);
+        }
+        b->pass(b->slots + i % BARE_SLOTS * b->nbytes, b->from, b->nbytes);
+        atomic_store_explicit(&b->filled, ++i, memory_order_release);
+    } while (i < items && (i % 64 != 0 || bench_now_ns() < end));
+    while (atomic_load_explicit(&b->read, memory_order_acquire) < i) {
+        spin_while(&b->read, i - 1);
+    }
+    from = bench_now_ns() - from;
+    atomic_store(&b->filled, BARE_END);
+    pthread_join(reader, NULL);
+    return from / i;
+}
+
+static void
+bare_trials(double *least, struct bare *b, uint32_t ahead)
+{
+    // The thread's start is shared by many.
+    uint32_t items = b->nbytes <= 65536 ? 4096 : b->nbytes <= 4 << 20 ? 64 : 8;
+    double end = bench_now_ns() + TRIAL_NS;
+
+    for (int i = 0; i < 3 || bench_now_ns() < end; i++) {
+        double ns = bare_time(b, items, ahead);
+
+        if (ns > 0) {
+            keep_least(least, ns);
+        }
+    }
+}
+
+static void
+measure_bare(struct bench_size_limits *s, size_t n)
+{
+    size_t room = (n * (BARE_SLOTS + 1) + (2u << 20)) & ~((2u << 20) - 1);
+    struct bare b = {.nbytes = n};
+
+    if (sysconf(_SC_NPROCESSORS_ONLN) < 2 || n > 256000000) {
+        return;
+    }
+    b.slots = mmap(NULL, room, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (b.slots == MAP_FAILED) {
+        return;
+    }
+    madvise(b.slots, room, MADV_HUGEPAGE);
+    memset(b.slots, 0, room);
+    b.from = b.slots + BARE_SLOTS * n;
+    b.pass = copy_pass;
+    bare_trials(&s->bare_copy, &b, 1);
+    bare_trials(&s->bare_copies, &b, BARE_SLOTS);
+    b.pass = write_pass;
+    bare_trials(&s->bare_write, &b, 1);
+    bare_trials(&s->bare_writes, &b, BARE_SLOTS);
+    munmap(b.slots, room);
+}
+
 static int
 measure_size(struct bench_size_limits *s)
 {
@@ -228,6 +348,7 @@ measure_size(struct bench_size_limits *s)
         (n <= 65536 ? short_trials : trials)(passes[i].p, &c);
     }
     munmap(memory, 2 * room);
+    measure_bare(s, n);
     return CLI_OK;
 }
 
@@ -448,6 +569,21 @@ bench_limit_of(const struct bench_limits *l, const struct bench_cell *c,
     return ns;
 }
 
+double
+bench_bare_of(const struct bench_limits *l, const struct bench_cell *c)
+{
+    const struct bench_size_limits *s = bench_limits_at(l, c->nbytes);
+
+    if (s == NULL || s->bare_copy <= 0 || !bench_way_lends(c->way) ||
+        c->processes > 1 || c->kind == BENCH_TRIPS) {
+        return -1;
+    }
+    if (c->kind == BENCH_RATE) {
+        return c->loan ? s->bare_writes : s->bare_copies;
+    }
+    return c->loan ? s->bare_write : s->bare_copy;
+}
+
 void
 bench_limits_apply(const struct bench_limits *l, enum bench_kind kind,
                    json_t *entries)
@@ -465,11 +601,18 @@ bench_limits_apply(const struct bench_limits *l, enum bench_kind kind,
             .start = bench_start_of(bench_string(e, "start")),
             .processes = (int)bench_number(e, "processes")};
         double ns = bench_limit_of(l, &c, what);
+        double bare = bench_bare_of(l, &c);
 
         json_object_set_new(e, "limit_ns", json_real(ns));
         json_object_set_new(e, "limit", json_string(what));
         json_object_set_new(e, "fraction",
                             json_real(ns / bench_number(e, "median_ns")));
+        if (bare > 0) {
+            json_object_set_new(e, "bare_ns", json_real(bare));
+            json_object_set_new(
+                e, "bare_fraction",
+                json_real(bare / bench_number(e, "median_ns")));
+        }
     }
 }
 

@@ -174,6 +174,12 @@ bench_python_start(void)
     return CLI_FAILED;
 }
 
+pid_t
+bench_python_pid(void)
+{
+    return partner.pid;
+}
+
 const char *
 bench_python_path(void)
 {

@@ -239,6 +239,11 @@ print_limit(const json_t *e, const json_t *ours)
     printf(" %6s", bytes_text(text, bench_number(e, "pss_bytes")));
     printf("  %6s", bench_time_text(text, bench_number(e, "limit_ns")));
     printf(" %4.0f%%", 100 * bench_number(e, "fraction"));
+    if (bench_number(e, "bare_fraction") >= 0) {
+        printf(" %4.0f%%", 100 * bench_number(e, "bare_fraction"));
+    } else {
+        printf(" %5s", "-");
+    }
     if (ours != NULL && strcmp(bench_string(e, "who"), "python") == 0) {
         printf("  %.3g times ours", bench_number(e, "median_ns") /
                                         bench_number(ours, "median_ns"));
@@ -300,9 +305,9 @@ print_kind(const json_t *entries, const char *title, const char *columns,
         snprintf(here, sizeof here, "%s, by %.12s, %d process%s", title,
                  bench_string(e, "start"), n, n > 1 ? "es" : "");
         if (strcmp(group, here) != 0) {
-            printf("\n%s\n%-24s %s  %6s %6s %6s %6s  %6s %6s  %6s %5s\n", here,
-                   "way", columns, "median", "p99", "p99.9", "cpu", "B/s",
-                   "pss", "limit", "of it");
+            printf("\n%s\n%-24s %s  %6s %6s %6s %6s  %6s %6s  %6s %5s %5s\n",
+                   here, "way", columns, "median", "p99", "p99.9", "cpu",
+                   "B/s", "pss", "limit", "of it", "bare");
             strcpy(group, here);
         }
         print(e, ours);

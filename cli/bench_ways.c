@@ -478,13 +478,33 @@ begin(const struct cli_command *self, const struct bench_cell *c,
     return rc == CLI_OK ? bench_work_check() : rc;
 }
 
+static double
+tree(double (*of)(pid_t pid))
+{
+    pid_t python = bench_python_pid();
+
+    return cli_tree(getpid(), of) - (python > 0 ? cli_tree(python, of) : 0);
+}
+
+double
+bench_pss(void)
+{
+    return tree(cli_pss);
+}
+
+bool
+bench_paused(double last_ns)
+{
+    return bench_now_ns() - last_ns > 2e8;
+}
+
 double
 bench_cpu_ns(void)
 {
     struct rusage u;
 
     getrusage(RUSAGE_CHILDREN, &u);
-    return cli_tree(getpid(), cli_cpu_ns) +
+    return tree(cli_cpu_ns) +
         (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e9 +
         (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1e3;
 }
@@ -492,9 +512,13 @@ bench_cpu_ns(void)
 static int
 batch(int64_t budget_ns, struct bench_result *r)
 {
-    double cpu = bench_cpu_ns(), end = bench_now_ns() + (double)budget_ns;
-    double took, from;
+    double cpu, end, took, from;
 
+    if (bench_paused(w->last_ns) && round_trip(false, &took, &from) != CLI_OK) {
+        return CLI_FAILED;
+    }
+    cpu = bench_cpu_ns();
+    end = bench_now_ns() + (double)budget_ns;
     do {
         if (bench_stopped || round_trip(false, &took, &from) != CLI_OK) {
             return CLI_FAILED;
@@ -502,7 +526,8 @@ batch(int64_t budget_ns, struct bench_result *r)
         bench_hist_add(&r->steady, (uint64_t)took);
     } while (bench_now_ns() < end);
     r->cpu_ns += bench_cpu_ns() - cpu;
-    r->pss = cli_tree(getpid(), cli_pss);
+    r->pss = bench_pss();
+    w->last_ns = bench_now_ns();
     return bench_work_check();
 }
 

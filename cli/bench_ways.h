@@ -35,6 +35,7 @@ extern struct bench_work {
     nds_proxy *proxy;
     char name[64]; /* of shared memory, or the file's path */
     double round, expected;
+    double last_ns; /* end of the last batch */
 } bench_work;
 
 /* Says what failed, unless a signal did it: CLI_FAILED. */

@@ -148,6 +148,7 @@ static const struct option options[] = {
     {"budget-ms", required_argument, NULL, 'b'},
     {"quick", no_argument, NULL, 'q'},
     {"vs", required_argument, NULL, 'v'},
+    {"no-programs", no_argument, NULL, 'x'},
     {"plot", required_argument, NULL, 'p'},
     {"from", required_argument, NULL, 'f'},
     {"json", no_argument, NULL, 'j'},
@@ -201,6 +202,8 @@ parse(const struct cli_command *self, int argc, char **argv,
             o->from = optarg;
         } else if (c == 'q') {
             o->quick = true;
+        } else if (c == 'x') {
+            o->no_programs = true;
         } else if (c == 'j') {
             o->json = true;
         } else if (c == 'h' || c == '?') {
@@ -414,7 +417,8 @@ measure(const struct cli_command *self, const struct bench_options *o,
     for (int i = 0; i < 3; i++) {
         bench_limits_apply(&limits, (enum bench_kind)i, entries[i]);
     }
-    if (rc == CLI_OK && (o->python || o->nplots > 0) && !o->quick) {
+    if (rc == CLI_OK && (o->python || o->nplots > 0) &&
+        !o->quick && !o->no_programs) {
         rc = bench_programs_measure(o, programs);
     }
     bench_python_stop();
@@ -486,8 +490,8 @@ const struct cli_command cli_bench = {
     "usage: ndshare bench [--ways N,...] [--sizes BYTES,...]\n"
     "         [--start-method fork|spawn|forkserver,...] [--processes N,...]\n"
     "         [--runs N] [--budget-ms MS] [--quick] [--json]\n"
-    "         [--vs python] [--plot FILE.svg|FILE.png|FILE.html]...\n"
-    "         [--from REPORT.json]\n\n"
+    "         [--vs python] [--no-programs] [--from REPORT.json]\n"
+    "         [--plot FILE.svg|FILE.png|FILE.html]...\n\n"
     "An array that is ready goes to each of the processes; measured is until "
     "the last\nhas added it all up and said so. Ways 1 and 2 start a process "
     "for it.\n\n"
@@ -504,6 +508,7 @@ const struct cli_command cli_bench = {
     "  --vs python        stock Python's way beside ours, in turns; up to 80 "
     "MiB, if no\n"
     "                     --sizes are given; then the whole programs\n"
+    "  --no-programs      not those\n"
     "  --plot FILE        charts, by the ending of the name; measures the "
     "whole programs\n"
     "  --from REPORT      of what an earlier run said with --json: nothing "

@@ -84,6 +84,9 @@ def check_flows(got, want_trips, want_rates, python=False):
         check(sorted(theirs) == sorted(w for w in want if python
                                        and w[1] == "plain"), theirs)
         for t in got[kind]:
+            bare = (kind == "rate" and t["processes"] == 1 and
+                    os.cpu_count() > 1)
+            check(("bare_fraction" in t) == bare, f"bare: {t}")
             check(t["median_ns"] > 0 and t["fraction"] > 0 and t["cpu_ns"] > 0
                   and t["pss_bytes"] > 1e5, t)
     for t in got["latency"]:
