@@ -163,6 +163,26 @@ NDS_API int nds_array_wait_changed(nds_array *a, uint64_t after,
                                    int64_t timeout_ns);
 
 /*
+ * The array's own sequence lock, of named and shareable arrays: one writer at
+ * a time, and readers that never make it wait. As nds_seqlock_... (sync.h):
+ *
+ *     do {
+ *         rc = nds_array_read_begin(a, &seen, NDS_SEC(1));
+ *         if (rc < 0) { stop }
+ *         memcpy(mine, nds_array_data(a), sizeof mine);  // may be torn
+ *     } while (nds_array_read_retry(a, seen));           // then not used
+ *
+ * NDS_EOWNERDEAD from write_begin: you are the writer, and the one before died
+ * at work: write all of the data. From read_begin: they are half written.
+ * Ending raises data_gen. Readers may be attached read-only.
+ */
+NDS_API int nds_array_write_begin(nds_array *a, int64_t timeout_ns);
+NDS_API int nds_array_write_end(nds_array *a);
+NDS_API int nds_array_read_begin(const nds_array *a, uint64_t *seen,
+                                 int64_t timeout_ns);
+NDS_API bool nds_array_read_retry(const nds_array *a, uint64_t seen);
+
+/*
  * nds_array_token_export - some 50 bytes by which another process attaches
  *
  *   a       shareable, named, or mapped from a file; a view of one as well.
@@ -189,6 +209,9 @@ NDS_API int nds_array_token_export(nds_array *a, int64_t hold_ns,
  * sender is another user's process; NDS_EFORMAT. */
 NDS_API int nds_array_token_import(nds_array **out, const void *token,
                                    size_t nbytes);
+/* Before this process ends: until every token it made has been received or
+ * its hold is over. NDS_ETIMEDOUT. */
+NDS_API int nds_array_tokens_wait(int64_t timeout_ns);
 
 /* What another process gets when an array crosses (proc.h). */
 enum nds_pass {

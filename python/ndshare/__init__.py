@@ -9,8 +9,10 @@
 3.0
 >>> ndshare.unlink('doc_first')
 """
-from ._array import (array, attach, empty, full, ndarray, ones, unlink,
-                     zeros)
+from ._reducer import install_reducer, uninstall_reducer
+from ._array import (NameInfo, Swept, array, attach, empty, from_file,
+                     from_handle, full, gc, handle, hold_seconds, info, lock,
+                     ls, ndarray, ones, unlink, zeros)
 from ._core import version as __version__
 from ._manager import Manager, SyncManager
 from ._queue import Connection, JoinableQueue, Pipe, Queue, SimpleQueue

@@ -15,6 +15,15 @@
 
 #include <ndshare/ndshare.h>
 
+#if PY_VERSION_HEX < 0x030A0000
+static inline PyObject *
+Py_NewRef(PyObject *o)
+{
+    Py_INCREF(o);
+    return o;
+}
+#endif
+
 /* Objects that py_item.c finds once. */
 enum py_ref {
     PY_FULL,             /* queue.Full */
@@ -71,13 +80,21 @@ int py_wait(int (*fn)(void *ctx, int64_t timeout_ns), void *ctx,
 
 /* ---- arrays (py_array.c) ------------------------------------------------ */
 
+/* What py_add_array adds beside arrays. */
+int py_add_names(PyObject *m);
+int py_add_guard(PyObject *m);
+
 /* A numpy.ndarray over a, which is taken over, also on failure. */
 PyObject *py_ndarray_over(struct py_state *st, nds_array *a);
 /* The array under a numpy.ndarray or under what that is a view of; lent, NULL
  * if it is none of ours. */
 nds_array *py_array_under(struct py_state *st, PyObject *array);
+/* The same, or ValueError that says so. */
+nds_array *py_need_array(PyObject *m, PyObject *array);
 /* The extents of a tuple of ints; -1: an exception. */
 int py_shape_from(PyObject *tuple, int *ndim, int64_t *shape);
+/* "r", "r+", "w+" or "c"; -1: an exception. */
+int py_mode_from(const char *text, enum nds_mode *mode);
 
 /* ---- the parts ---------------------------------------------------------- */
 int py_add_array(PyObject *m);

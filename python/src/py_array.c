@@ -196,6 +196,19 @@ py_array_under(struct py_state *st, PyObject *array)
     return found;
 }
 
+nds_array *
+py_need_array(PyObject *m, PyObject *array)
+{
+    nds_array *a = py_array_under(py_state_of(m), array);
+
+    if (a == NULL) {
+        PyErr_SetString(PyExc_ValueError,
+                        "this array is private memory of this process; arrays "
+                        "made by ndshare are shared, and so are views of them");
+    }
+    return a;
+}
+
 /* ---- making and finding ------------------------------------------------- */
 
 int
@@ -301,8 +314,8 @@ attach_slice(void *ctx, int64_t timeout_ns)
     return nds_array_attach(w->out, w->name, w->mode, timeout_ns);
 }
 
-static int
-mode_from(const char *text, enum nds_mode *mode)
+int
+py_mode_from(const char *text, enum nds_mode *mode)
 {
     if (strcmp(text, "r") == 0) {
         *mode = NDS_READ;
@@ -366,7 +379,7 @@ attach(PyObject *m, PyObject *args, PyObject *kwds)
 
     if (!PyArg_ParseTupleAndKeywords(args, kwds, "s|sO:attach", names,
                                      &w.name, &mode, &wait) ||
-        mode_from(mode, &w.mode) < 0 || py_deadline(wait, &deadline) < 0) {
+        py_mode_from(mode, &w.mode) < 0 || py_deadline(wait, &deadline) < 0) {
         return NULL;
     }
     w.out = &a;
@@ -377,32 +390,183 @@ attach(PyObject *m, PyObject *args, PyObject *kwds)
     } else {
         rc = py_wait(attach_slice, &w, deadline);
     }
-    return rc == PY_RAISED ? NULL : rc < 0 ? py_raise(rc) : py_ndarray_over(py_state_of(m), a);
+    return rc == PY_RAISED ? NULL
+           : rc < 0        ? py_raise(rc)
+                           : py_ndarray_over(py_state_of(m), a);
 }
 
-PyDoc_STRVAR(unlink_doc,
-"unlink(name)\n"
-"--\n"
+PyDoc_STRVAR(from_file_doc,
+"_from_file(path, mode, dtype, shape, order, offset)\n"
 "\n"
-"Removes a name of any kind; the memory lives until its last user goes.\n");
+"dtype None: a .npy file. shape None: all of it.");
 
 static PyObject *
-unlink_name(PyObject *m, PyObject *args)
+from_file(PyObject *m, PyObject *args)
 {
-    const char *name;
-    int rc;
+    PyObject *path, *extents;
+    const char *mode_text, *text;
+    const nds_dtype *dtype = NULL;
+    nds_array *a = NULL;
+    int64_t shape[NDS_MAX_NDIM];
+    enum nds_mode mode;
+    long long offset;
+    int ndim = 1, order, rc;
 
-    (void)m;
-    if (!PyArg_ParseTuple(args, "s:unlink", &name)) {
+    if (!PyArg_ParseTuple(args, "O&szOCL:_from_file", PyUnicode_FSConverter,
+                          &path, &mode_text, &text, &extents, &order,
+                          &offset)) {
+        return NULL;
+    }
+    if (py_mode_from(mode_text, &mode) < 0 ||
+        (extents != Py_None && py_shape_from(extents, &ndim, shape) < 0)) {
+        Py_DECREF(path);
         return NULL;
     }
     Py_BEGIN_ALLOW_THREADS
-    rc = nds_name_unlink(name);
-    Py_END_ALLOW_THREADS
-    if (rc < 0) {
-        return py_raise(rc);
+    if (text == NULL) {
+        rc = nds_npy_map(&a, PyBytes_AS_STRING(path), mode);
+    } else {
+        rc = nds_dtype_parse(&dtype, text);
+        if (rc == 0) {
+            rc = nds_array_map_file(&a, PyBytes_AS_STRING(path), mode, dtype,
+                                    ndim, extents == Py_None ? NULL : shape,
+                                    (char)order, offset);
+        }
     }
-    Py_RETURN_NONE;
+    Py_END_ALLOW_THREADS
+    nds_dtype_put(dtype);
+    Py_DECREF(path);
+    return rc < 0 ? py_raise(rc) : py_ndarray_over(py_state_of(m), a);
+}
+
+/* ---- tokens ------------------------------------------------------------- */
+
+/* The view that NumPy has of an array of ours. */
+static int
+view_from(nds_view *v, const nds_array *a, PyObject *shape, PyObject *strides,
+          unsigned long long address, const char *dtype_text, bool readonly)
+{
+    const nds_block *b = nds_array_block(a);
+    const nds_dtype *dtype = NULL;
+    int64_t extents[NDS_MAX_NDIM], steps[NDS_MAX_NDIM];
+    int ndim, steps_ndim, rc;
+
+    if (py_shape_from(shape, &ndim, extents) < 0 ||
+        py_shape_from(strides, &steps_ndim, steps) < 0) {
+        return PY_RAISED;
+    }
+    rc = nds_dtype_parse(&dtype, dtype_text);
+    if (rc == 0) {
+        // An array without elements may point anywhere.
+        int64_t off = (int64_t)(address - (uintptr_t)nds_block_data(b));
+        size_t nbytes = nds_block_nbytes(b);
+
+        rc = nds_view_init_strided(v, dtype, nds_block_data(b), nbytes,
+                                   off >= 0 && (size_t)off <= nbytes ? off : 0,
+                                   ndim, extents, steps, 0);
+    }
+    nds_dtype_put(dtype);
+    if (rc == 0 && readonly) {
+        v->flags |= NDS_VIEW_READONLY;
+    }
+    return rc;
+}
+
+PyDoc_STRVAR(export_doc,
+"_export(array, address, shape, strides, dtype, readonly, hold)\n"
+"\n"
+"A token of the view that has these; None: this array goes by value.");
+
+static PyObject *
+export_token(PyObject *m, PyObject *args)
+{
+    PyObject *array, *shape, *strides, *made;
+    unsigned long long address;
+    const char *dtype;
+    nds_array *a, *part = NULL;
+    void *token = NULL;
+    size_t nbytes = 0;
+    double hold;
+    nds_view v;
+    int readonly, rc;
+
+    if (!PyArg_ParseTuple(args, "OKO!O!spd:_export", &array, &address,
+                          &PyTuple_Type, &shape, &PyTuple_Type, &strides,
+                          &dtype, &readonly, &hold)) {
+        return NULL;
+    }
+    a = py_array_under(py_state_of(m), array);
+    if (a == NULL) {
+        Py_RETURN_NONE;
+    }
+    rc = view_from(&v, a, shape, strides, address, dtype, readonly != 0);
+    if (rc == 0) {
+        rc = nds_array_wrap(&part, a, &v);
+        nds_view_fini(&v);
+    }
+    if (rc == 0) {
+        rc = nds_array_token_export(part, hold < 1e9 ? (int64_t)(hold * 1e9)
+                                                     : NDS_FOREVER,
+                                    &token, &nbytes);
+        nds_array_close(part);
+    }
+    if (rc == NDS_EINVAL || rc == NDS_EBUFFER) {
+        Py_RETURN_NONE; // copy-on-write, memory of a queue, strides of tricks
+    }
+    if (rc != 0) {
+        return rc == PY_RAISED ? NULL : py_raise(rc);
+    }
+    made = PyBytes_FromStringAndSize(token, (Py_ssize_t)nbytes);
+    free(token);
+    return made;
+}
+
+PyDoc_STRVAR(import_doc,
+"_import(token)\n"
+"\n"
+"The array that a token stands for.");
+
+static PyObject *
+import_token(PyObject *m, PyObject *token)
+{
+    nds_array *a = NULL;
+    Py_buffer bytes;
+    int rc;
+
+    if (PyObject_GetBuffer(token, &bytes, PyBUF_SIMPLE) < 0) {
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    rc = nds_array_token_import(&a, bytes.buf, (size_t)bytes.len);
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&bytes);
+    return rc < 0 ? py_raise(rc) : py_ndarray_over(py_state_of(m), a);
+}
+
+static int
+tokens_slice(void *ctx, int64_t timeout_ns)
+{
+    (void)ctx;
+    return nds_array_tokens_wait(timeout_ns);
+}
+
+PyDoc_STRVAR(wait_tokens_doc,
+"_wait_tokens(timeout)\n"
+"\n"
+"Whether all tokens were received, or their hold was over, in that time.");
+
+static PyObject *
+wait_tokens(PyObject *m, PyObject *timeout)
+{
+    int64_t deadline;
+    int rc;
+
+    (void)m;
+    if (py_deadline(timeout, &deadline) < 0) {
+        return NULL;
+    }
+    rc = py_wait(tokens_slice, NULL, deadline);
+    return rc == PY_RAISED ? NULL : PyBool_FromLong(rc == 0);
 }
 
 PyDoc_STRVAR(set_faces_doc,
@@ -430,7 +594,10 @@ static PyMethodDef functions[] = {
     {"_create", create, METH_VARARGS, create_doc},
     {"attach", (PyCFunction)(void (*)(void))attach,
      METH_VARARGS | METH_KEYWORDS, attach_doc},
-    {"unlink", unlink_name, METH_VARARGS, unlink_doc},
+    {"_from_file", from_file, METH_VARARGS, from_file_doc},
+    {"_export", export_token, METH_VARARGS, export_doc},
+    {"_import", import_token, METH_O, import_doc},
+    {"_wait_tokens", wait_tokens, METH_O, wait_tokens_doc},
     {"_set_faces", set_faces, METH_VARARGS, set_faces_doc},
     {NULL, NULL, 0, NULL},
 };
@@ -446,5 +613,8 @@ py_add_array(PyObject *m)
     if (st->owner == NULL || st->dtypes == NULL) {
         return -1;
     }
-    return PyModule_AddFunctions(m, functions);
+    return PyModule_AddFunctions(m, functions) < 0 || py_add_names(m) < 0 ||
+                   py_add_guard(m) < 0
+               ? -1
+               : 0;
 }

@@ -16,6 +16,7 @@
 
 #include <base/fail.h>
 #include <os/os.h>
+#include <sync/word.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -42,6 +43,7 @@ static struct {
     int pipe[2];
     struct ndi_procfd ack; /* its write end, for receivers */
     bool running;
+    _Atomic uint32_t ended; /* counts pins that ended; a futex */
     int64_t asleep_until; /* of the thread */
 } pins = {.mutex = PTHREAD_MUTEX_INITIALIZER, .pipe = {-1, -1}};
 
@@ -56,6 +58,8 @@ unhang(struct pin **at)
     }
     nds_block_close(p->block);
     free(p);
+    ndi_add_seq(&pins.ended, 1);
+    ndi_futex_wake(&pins.ended, INT32_MAX);
 }
 
 /* ---- fork --------------------------------------------------------------- */
@@ -247,6 +251,30 @@ ndi_pin_add(nds_block *b, int64_t hold_ns, struct ndi_pin *out)
         free(p);
     }
     return rc;
+}
+
+int
+nds_array_tokens_wait(int64_t timeout_ns)
+{
+    int64_t deadline = ndi_deadline(timeout_ns);
+
+    for (;;) {
+        uint32_t seen = ndi_load_seq(&pins.ended);
+        int64_t left = ndi_deadline_left(deadline);
+        bool none;
+
+        pthread_mutex_lock(&pins.mutex);
+        none = pins.first == NULL;
+        pthread_mutex_unlock(&pins.mutex);
+        if (none) {
+            return 0;
+        }
+        if (left == 0) {
+            return timeout_ns == 0 ? NDS_EAGAIN : NDS_ETIMEDOUT;
+        }
+        ndi_futex_wait(&pins.ended, seen,
+                       left < NDI_SLICE_NS ? left : NDI_SLICE_NS);
+    }
 }
 
 void

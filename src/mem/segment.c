@@ -287,7 +287,9 @@ ndi_segment_create(struct ndi_segment **out,
                             spec->sparse ? TABLE_ROOM : s->nbytes,
                             spec->memfd);
     }
-    if (rc == NDS_ENOSPC && !spec->memfd && nds_sweep(false, NULL, NULL) > 0) {
+    if (rc == NDS_ENOSPC && !spec->memfd) {
+        // Asked again in any case: what the sweep met is not the reason.
+        (void)nds_sweep(false, NULL, NULL);
         rc = ndi_room_check(called(spec->name), s->nbytes, false);
     }
     if (rc == 0) {

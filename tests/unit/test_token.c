@@ -133,9 +133,11 @@ START_TEST(time_ends_a_hold)
     struct token t = export(a, NDS_MSEC(20));
     struct token none = export(a, 0);
 
+    ck_assert_int_eq(nds_array_tokens_wait(0), NDS_EAGAIN);
     ck_assert_int_eq(import(&b, slow), 0); // its pin ends here
     nds_array_close(b);
     nds_array_close(a);
+    ck_assert_int_eq(nds_array_tokens_wait(NDS_SEC(10)), 0);
     expect_gone(none);
     expect_gone(t);
     free(slow.bytes);

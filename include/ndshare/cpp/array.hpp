@@ -251,6 +251,12 @@ class array : public owner<nds_array, nds_array_close>
         std::free(bytes);
         return text;
     }
+    /* Before this process ends: false if some token was not received. */
+    static bool
+    tokens_wait(timeout wait)
+    {
+        return check_wait(nds_array_tokens_wait(nanoseconds(wait)));
+    }
     /* An existing name; waits for it to appear for as long as `wait`. */
     static array
     attach(const char *name, nds_mode mode = NDS_READWRITE,
