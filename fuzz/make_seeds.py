@@ -95,6 +95,19 @@ def frames():
         yield b"\6" + frame(accept, pickle.dumps((one, method, args, kwds), 4))
 
 
+def hosted():
+    """The calls of each recorded client."""
+    for path in sorted((DATA / "wire").glob("client-*.tsv")):
+        said = [(conn, bytes.fromhex(text)) for conn, who, text in rows(path)
+                if who == "C"]
+        channel = [conn for conn, data in said
+                   if b"accept_connection" in data][0]
+        calls = [data for conn, data in said if conn == channel][1:]
+        yield frame(*calls)
+        for at in range(0, len(calls), 7):
+            yield frame(*calls[at:at + 7])
+
+
 def patch(region, off, data, later=None):
     """As fuzz_patch reads it, behind the byte that chooses it."""
     head = bytes([region, off, len(data) - 1])
@@ -150,7 +163,8 @@ def main():
     out = pathlib.Path(sys.argv[1])
     for name, make in (("npy", npy), ("dtype", dtype), ("pickle", pickles),
                        ("frame", frames), ("control", control),
-                       ("ring", ring), ("arena", arena)):
+                       ("ring", ring), ("arena", arena),
+                       ("hosted", hosted)):
         folder = out / name
         folder.mkdir(parents=True, exist_ok=True)
         count = 0

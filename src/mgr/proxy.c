@@ -257,26 +257,49 @@ nds_proxy_typeid(const nds_proxy *p)
     return p->typeid_;
 }
 
-/* RebuildProxy(AutoProxy, Token(typeid, address, id), 'pickle', {'exposed':
- * names}): every stock Python can make a proxy of that. */
+/* The class of a stock Python's proxies on a SyncManager's type. */
+static const char *
+proxy_class(const char *typeid_)
+{
+    static const char *const classes[][2] = {
+        {"list", "ListProxy"},           {"dict", "DictProxy"},
+        {"set", "SetProxy"},             {"Namespace", "NamespaceProxy"},
+        {"Value", "ValueProxy"},         {"Array", "ArrayProxy"},
+        {"Event", "EventProxy"},         {"Lock", "AcquirerProxy"},
+        {"RLock", "AcquirerProxy"},      {"Semaphore", "AcquirerProxy"},
+        {"BoundedSemaphore", "AcquirerProxy"},
+        {"Condition", "ConditionProxy"}, {"Barrier", "BarrierProxy"},
+        {"Pool", "PoolProxy"},           {"Iterator", "IteratorProxy"}};
+
+    for (size_t i = 0; i < NDI_ARRAY_LEN(classes); i++) {
+        if (strcmp(classes[i][0], typeid_) == 0) {
+            return classes[i][1];
+        }
+    }
+    return "AutoProxy";
+}
+
+/* RebuildProxy(class, Token(typeid, address, id), 'pickle', keywords): every
+ * stock Python can make a proxy of that; an AutoProxy is told the methods. */
 nds_value *
 nds_proxy_value(const nds_proxy *p)
 {
     nds_value *v = ndi_value_new(NDS_VALUE_PROXY);
     nds_value *token = ndi_value_new(NDS_VALUE_TOKEN);
     nds_value *kwds = nds_value_dict();
+    const char *class = proxy_class(p->typeid_);
     int rc = token == NULL || kwds == NULL ? NDS_ENOMEM : 0;
 
     if (rc == 0) {
         rc = nds_value_append(token, nds_value_str(p->typeid_));
         rc |= nds_value_append(token, ndi_addr_value(&p->manager->addr));
         rc |= nds_value_append(token, nds_value_str(p->id));
-        if (p->exposed != NULL) {
+        if (p->exposed != NULL && strcmp(class, "AutoProxy") == 0) {
             rc |= nds_value_set(kwds, "exposed", ndi_value_copy(p->exposed));
         }
     }
     rc |= nds_value_append(v, ndi_value_type("multiprocessing.managers",
-                                             "AutoProxy"));
+                                             class));
     rc |= nds_value_append(v, token);
     rc |= nds_value_append(v, nds_value_str("pickle"));
     rc |= nds_value_append(v, kwds);

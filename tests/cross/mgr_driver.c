@@ -4,8 +4,12 @@
  *
  *     mgr_driver serve ADDRESS KEY         a server; prints its address
  *     mgr_driver client ADDRESS KEY        calls a server of Python's
+ *     mgr_driver record ADDRESS KEY        a server with the same idents each time
+ *     mgr_driver talk ADDRESS KEY          what is recorded of our client
  */
-#include <ndshare/ndshare.h>
+#include "../unit/wire_talk.h"
+
+#include <mgr/mgr_impl.h>
 
 #include <signal.h>
 #include <stdio.h>
@@ -29,12 +33,16 @@ failed(const char *what)
 }
 
 static int
-serve(const nds_manager_options *opts)
+serve(const nds_manager_options *opts, bool fixed)
 {
     int rc;
 
     if (nds_server_new(&server, opts) < 0) {
         return failed("serve");
+    }
+    if (fixed) {
+        // The service is the server's first member.
+        ((struct ndi_service *)server)->idents.next_id = 0x1000001;
     }
     signal(SIGTERM, on_term);
     printf("%s\n", nds_server_address(server));
@@ -120,5 +128,17 @@ main(int argc, char **argv)
     opts.address = argv[2];
     opts.authkey = argv[3];
     opts.authkey_nbytes = strlen(argv[3]);
-    return strcmp(argv[1], "serve") == 0 ? serve(&opts) : client(&opts);
+    if (strcmp(argv[1], "talk") == 0) {
+        nds_manager *m;
+
+        if (nds_manager_connect(&m, &opts) < 0) {
+            return failed("talk");
+        }
+        talk(stdout, m);
+        nds_manager_close(m);
+        return 0;
+    }
+    return strcmp(argv[1], "client") == 0
+               ? client(&opts)
+               : serve(&opts, strcmp(argv[1], "record") == 0);
 }
