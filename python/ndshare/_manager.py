@@ -61,6 +61,12 @@ class SyncManager(managers.SyncManager):
     (1, 1000000.0)
     """
 
+    def list(self, *args):
+        """A proxy on a list; of anything that can be iterated over."""
+        if args and not isinstance(args[0], (list, tuple, set)):
+            args = (list(args[0]),) + args[1:]
+        return super().list(*args)
+
     @classmethod
     def _run_server(cls, registry, address, authkey, serializer, writer,
                     initializer=None, initargs=()):

@@ -259,8 +259,10 @@ class Queue(Handle, _core.Queue):
         self.close()
 
     @property
-    def _reader(self):
+    def _reader(self):  # where multiprocessing has its ends of a pipe
         return self
+
+    _writer = _reader
 
 
 class JoinableQueue(Queue):

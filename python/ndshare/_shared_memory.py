@@ -6,7 +6,6 @@ attached it ends. Names made here stay until somebody unlinks them.
 """
 import mmap
 import os
-import secrets
 import types
 from multiprocessing import shared_memory
 
@@ -63,7 +62,7 @@ class SharedMemory:
 
     def _make_name(self, flags):
         for _ in range(_TRIES):
-            self._name = "/psm_" + secrets.token_hex(4)
+            self._name = shared_memory._make_filename()
             try:
                 self._fd = _posixshmem.shm_open(self._name, flags, mode=0o600)
                 return

@@ -4,7 +4,9 @@
  *
  * Event     state.flag: it is set; state.turn: how often it was set
  * Barrier   state.limit parties, state.count of them wait, state.turn counts
- *           the times they all came, state.flag: it is broken
+ *           the rounds that are over, state.who has a bit for each of the last
+ *           64: it was broken; state.flag: it is broken, until a reset;
+ *           state.value the time-out of waits that give none, or NULL
  *
  * A party that dies while it waits breaks the barrier: the others would wait
  * for ever.
@@ -48,15 +50,22 @@ act_clear(struct ndi_call *c, nds_value **out)
     return ndi_act_none(out);
 }
 
+/* usual: what holds if the call gives none, or None; may be NULL. */
 static int
-read_timeout(struct ndi_call *c, int64_t *deadline)
+read_timeout(struct ndi_call *c, const nds_value *usual, int64_t *deadline)
 {
     static const char *const names[] = {"timeout", NULL};
+    const nds_value *timeout;
     int rc = ndi_act_check(c, "wait", 0, 1, names);
 
-    return rc < 0 ? rc
-                  : ndi_act_deadline(c, ndi_call_arg(c, 0, "timeout"),
-                                     deadline);
+    if (rc < 0) {
+        return rc;
+    }
+    timeout = ndi_call_arg(c, 0, "timeout");
+    if (timeout == NULL || nds_value_kind(timeout) == NDS_VALUE_NONE) {
+        timeout = usual;
+    }
+    return ndi_act_deadline(c, timeout, deadline);
 }
 
 static int
@@ -64,7 +73,7 @@ act_event_wait(struct ndi_call *c, nds_value **out)
 {
     struct ndi_state *s = &c->self->state;
     int64_t deadline = 0, turn = s->turn;
-    int rc = read_timeout(c, &deadline);
+    int rc = read_timeout(c, NULL, &deadline);
 
     // Set and cleared again meanwhile has woken us all the same.
     while (rc == 0 && !s->flag && s->turn == turn) {
@@ -82,10 +91,13 @@ make_barrier(struct ndi_idents *t, struct ndi_state *s, const nds_value *args,
 {
     const nds_value *parties = nds_value_item(args, 0);
     const nds_value *action = nds_value_item(args, 1);
+    const nds_value *timeout = nds_value_item(args, 2);
+    double seconds;
 
     (void)t;
     parties = parties != NULL ? parties : nds_value_get(kwds, "parties");
     action = action != NULL ? action : nds_value_get(kwds, "action");
+    timeout = timeout != NULL ? timeout : nds_value_get(kwds, "timeout");
     if (action != NULL && nds_value_kind(action) != NDS_VALUE_NONE) {
         return ndi_fail(NDS_ECAST, "Barrier(): action must be None: functions "
                         "do not run here");
@@ -93,7 +105,17 @@ make_barrier(struct ndi_idents *t, struct ndi_state *s, const nds_value *args,
     if (parties == NULL || !nds_value_as_int(parties, &s->limit)) {
         return ndi_fail(NDS_ECAST, "Barrier() takes the number of parties");
     }
-    return s->limit < 1 ? ndi_fail(NDS_EINVAL, "parties must be > 0") : 0;
+    if (s->limit < 1) {
+        return ndi_fail(NDS_EINVAL, "parties must be > 0");
+    }
+    if (timeout != NULL && nds_value_kind(timeout) != NDS_VALUE_NONE) {
+        if (!nds_value_as_float(timeout, &seconds)) {
+            return ndi_fail(NDS_ECAST, "a timeout must be a number or None");
+        }
+        s->value = nds_value_copy(timeout); // of waits that give none
+        return s->value == NULL ? ndi_fail_nomem(64, "a barrier") : 0;
+    }
+    return 0;
 }
 
 static void
@@ -103,36 +125,63 @@ shatter(struct ndi_call *c)
     pthread_cond_broadcast(&c->self->changed);
 }
 
+/* A round is over: those in it are told by its bit in the history, for others
+ * may have come and gone before they look. */
+static void
+next_round(struct ndi_call *c, bool broken)
+{
+    struct ndi_state *s = &c->self->state;
+
+    s->count = 0;
+    s->turn++;
+    s->who = s->who << 1 | (broken ? 1 : 0);
+    pthread_cond_broadcast(&c->self->changed);
+}
+
+static bool
+was_broken(const struct ndi_state *s, int64_t turn)
+{
+    int64_t ago = s->turn - turn - 1;
+
+    return ago < 64 && (s->who >> ago & 1) != 0;
+}
+
+static int
+broken(struct ndi_call *c)
+{
+    return ndi_raise(c, "BrokenBarrierError", "%s", "");
+}
+
 static int
 act_barrier_wait(struct ndi_call *c, nds_value **out)
 {
     struct ndi_state *s = &c->self->state;
     int64_t deadline = 0, turn = s->turn, place;
-    int rc = read_timeout(c, &deadline);
+    int rc = read_timeout(c, s->value, &deadline);
 
     if (rc < 0) {
         return rc;
     }
     if (s->flag) {
-        return ndi_raise(c, "BrokenBarrierError", "%s", "");
+        return broken(c);
     }
     place = s->count++;
     if (s->count == s->limit) {
-        s->count = 0;
-        s->turn++;
-        pthread_cond_broadcast(&c->self->changed);
+        next_round(c, false);
         return ndi_act_made(nds_value_int(place), out);
     }
     while (rc == 0 && !s->flag && s->turn == turn) {
         rc = ndi_act_wait(c, deadline);
     }
-    if (s->turn != turn) {
-        return rc == NDS_EEOF ? rc : ndi_act_made(nds_value_int(place), out);
+    if (s->turn == turn) {
+        s->count--;
+        shatter(c);
     }
-    s->count--;
-    shatter(c);
-    return rc == NDS_EEOF ? rc
-                          : ndi_raise(c, "BrokenBarrierError", "%s", "");
+    if (rc == NDS_EEOF) {
+        return rc;
+    }
+    return s->turn == turn || was_broken(s, turn)
+               ? broken(c) : ndi_act_made(nds_value_int(place), out);
 }
 
 static int
@@ -146,16 +195,9 @@ act_abort(struct ndi_call *c, nds_value **out)
 static int
 act_reset(struct ndi_call *c, nds_value **out)
 {
-    struct ndi_state *s = &c->self->state;
-    int rc = 0;
-
-    shatter(c);
-    while (rc == 0 && s->count > 0) {
-        rc = ndi_act_wait(c, NDS_FOREVER);
-        pthread_cond_broadcast(&c->self->changed);
-    }
-    s->flag = s->count > 0;
-    return rc < 0 ? rc : ndi_act_none(out);
+    next_round(c, true);
+    c->self->state.flag = false;
+    return ndi_act_none(out);
 }
 
 static int

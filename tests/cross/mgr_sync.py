@@ -204,6 +204,26 @@ def events(m):
     assert b.broken
     b.reset()
     assert not b.broken and b.n_waiting == 0
+    # A reset turns away who waits, and nobody who comes after it.
+    told = []
+
+    def waits():
+        try:
+            b.wait()
+        except threading.BrokenBarrierError:
+            told.append(True)
+            b.wait()
+
+    t = threading.Thread(target=waits)
+    t.start()
+    while b.n_waiting == 0:
+        time.sleep(0.001)
+    b.reset()
+    b.wait(30)
+    t.join()
+    assert told == [True]
+    raises(threading.BrokenBarrierError, "",
+           m.Barrier(2, timeout=0.01).wait)
 
 
 def holder(p, kind, ready):

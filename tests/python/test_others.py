@@ -179,8 +179,9 @@ def test_names_survive_who_attached():
     done = subprocess.run([sys.executable, "-c", code], check=True,
                           capture_output=True, text=True)
     assert done.stderr == ""
-    assert ndshare.SharedMemory(a.name).buf[0] == 9
+    assert a.buf[0] == 9
     a.unlink()
+    a.close()
 
 
 def test_shareable_list():
