@@ -9,21 +9,23 @@
 3.0
 >>> ndshare.unlink('doc_first')
 """
-from ._reducer import install_reducer, uninstall_reducer
 from ._array import (NameInfo, Swept, array, attach, empty, from_file,
                      from_handle, full, gc, handle, hold_seconds, info, lock,
                      ls, ndarray, ones, unlink, zeros)
 from ._core import version as __version__
 from ._manager import Manager, SyncManager
 from ._queue import Connection, JoinableQueue, Pipe, Queue, SimpleQueue
+from ._reducer import install_reducer, uninstall_reducer
 from ._shared_memory import ShareableList, SharedMemory
 from ._sharedctypes import Array, RawArray, RawValue, Value
 from ._sync import (Barrier, BoundedSemaphore, Condition, Event, Lock,
                     OwnerDiedWarning, RLock, RWLock, Semaphore)
 
 __all__ = ["Array", "Barrier", "BoundedSemaphore", "Condition", "Connection",
-           "Event", "JoinableQueue", "Lock", "Manager", "OwnerDiedWarning",
-           "Pipe", "Queue", "RLock", "RWLock", "RawArray", "RawValue",
-           "Semaphore", "ShareableList", "SharedMemory", "SimpleQueue",
-           "SyncManager", "Value", "array", "attach", "empty", "full",
-           "ndarray", "ones", "unlink", "zeros"]
+           "Event", "JoinableQueue", "Lock", "Manager", "NameInfo",
+           "OwnerDiedWarning", "Pipe", "Queue", "RLock", "RWLock", "RawArray",
+           "RawValue", "Semaphore", "ShareableList", "SharedMemory",
+           "SimpleQueue", "Swept", "SyncManager", "Value", "array", "attach",
+           "empty", "from_file", "from_handle", "full", "gc", "handle",
+           "hold_seconds", "info", "install_reducer", "lock", "ls", "ndarray",
+           "ones", "uninstall_reducer", "unlink", "zeros"]

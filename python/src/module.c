@@ -22,12 +22,22 @@ py_state_of(PyObject *m)
 PyTypeObject *
 py_add_type(PyObject *m, PyType_Spec *spec)
 {
-    PyObject *type = PyType_FromModuleAndSpec(m, spec, NULL);
+    PyType_Spec plain = *spec;
+    PyObject *type;
     const char *dot;
 
+#if PY_VERSION_HEX < 0x030A0000
+    plain.flags &= ~(unsigned)Py_TPFLAGS_DISALLOW_INSTANTIATION;
+#endif
+    type = PyType_FromModuleAndSpec(m, &plain, NULL);
     if (type == NULL) {
         return NULL;
     }
+#if PY_VERSION_HEX < 0x030A0000
+    if ((spec->flags & Py_TPFLAGS_DISALLOW_INSTANTIATION) != 0) {
+        ((PyTypeObject *)type)->tp_new = NULL;
+    }
+#endif
     dot = strrchr(spec->name, '.');
     if (PyModule_AddObject(m, dot != NULL ? dot + 1 : spec->name, type) < 0) {
         Py_DECREF(type);

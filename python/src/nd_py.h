@@ -22,6 +22,7 @@ Py_NewRef(PyObject *o)
     Py_INCREF(o);
     return o;
 }
+#define Py_TPFLAGS_DISALLOW_INSTANTIATION (1UL << 7) /* py_add_type sees to it */
 #endif
 
 /* Objects that py_item.c finds once. */

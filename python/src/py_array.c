@@ -81,7 +81,7 @@ static PyType_Slot owner_slots[] = {
 static PyType_Spec owner_spec = {
     .name = "ndshare._core.Owner",
     .basicsize = sizeof(struct owner),
-    .flags = Py_TPFLAGS_DEFAULT,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = owner_slots,
 };
 
