@@ -155,6 +155,7 @@ double bench_median(double *values, int count); /* sorts them */
 void bench_print(const json_t *report);
 /* A member: -1 and "" if there is none of that kind. */
 double bench_number(const json_t *entry, const char *key);
+int bench_int(const json_t *entry, const char *key); /* -1: too large */
 const char *bench_string(const json_t *entry, const char *key);
 /* "32 KiB", "800 MB"; "1.23us", "-" if negative. Both lend `out`. */
 const char *bench_size_text(char out[32], double nbytes);

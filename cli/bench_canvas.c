@@ -16,6 +16,8 @@
 typedef struct cairo cairo_t;
 #endif
 
+#define TEXT_MAX 256
+
 static const struct ink {
     const char *name;
     unsigned light, dark; /* 0xRRGGBB */
@@ -286,11 +288,41 @@ bench_canvas_dot(struct bench_canvas *c, enum bench_ink ink, double x,
     fputs("/>\n", c->svg);
 }
 
+/* A text that was cut may end within a character: what is no UTF-8 becomes
+ * a question mark. */
+static void
+whole_characters(char out[TEXT_MAX], const char *text)
+{
+    size_t n = 0;
+
+    while (*text != '\0' && n + 4 < TEXT_MAX) {
+        unsigned char lead = (unsigned char)*text;
+        size_t more = lead < 0x80 ? 0 : lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
+        bool good = lead < 0x80 || (lead >= 0xc2 && lead < 0xf5);
+
+        for (size_t i = 1; good && i <= more; i++) {
+            good = ((unsigned char)text[i] & 0xc0) == 0x80;
+        }
+        if (good) {
+            memcpy(out + n, text, more + 1);
+            n += more + 1;
+            text += more + 1;
+        } else {
+            out[n++] = '?';
+            text++;
+        }
+    }
+    out[n] = '\0';
+}
+
 void
 bench_canvas_text(struct bench_canvas *c, enum bench_ink ink, double size,
                   bool bold, double anchor, double x, double y,
-                  const char *text)
+                  const char *raw)
 {
+    char text[TEXT_MAX];
+
+    whole_characters(text, raw);
     if (c->svg == NULL) {
         png_text(c, ink, size, bold, anchor, x, y, text);
         return;

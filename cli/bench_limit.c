@@ -595,11 +595,11 @@ bench_limits_apply(const struct bench_limits *l, enum bench_kind kind,
     json_array_foreach(entries, i, e)
     {
         struct bench_cell c = {
-            .kind = kind, .way = (int)bench_number(e, "way"),
+            .kind = kind, .way = bench_int(e, "way"),
             .loan = strcmp(bench_string(e, "variant"), "loan") == 0,
             .nbytes = (int64_t)bench_number(e, "nbytes"),
             .start = bench_start_of(bench_string(e, "start")),
-            .processes = (int)bench_number(e, "processes")};
+            .processes = bench_int(e, "processes")};
         double ns = bench_limit_of(l, &c, what);
         double bare = bench_bare_of(l, &c);
 

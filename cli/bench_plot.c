@@ -87,19 +87,19 @@ collect(struct chart *c, const json_t *report)
 
     json_array_foreach(json_object_get(report, "transfer"), i, e)
     {
-        int way = (int)bench_number(e, "way");
+        int way = bench_int(e, "way");
         bool python = strcmp(bench_string(e, "who"), "python") == 0;
         struct line *l;
 
         if (c->start[0] == '\0') {
             snprintf(c->start, sizeof c->start, "%s",
                      bench_string(e, "start"));
-            c->processes = (int)bench_number(e, "processes");
+            c->processes = bench_int(e, "processes");
         }
         if (way < 1 || way > BENCH_WAYS ||
             strcmp(bench_string(e, "variant"), "plain") != 0 ||
             strcmp(bench_string(e, "start"), c->start) != 0 ||
-            (int)bench_number(e, "processes") != c->processes) {
+            bench_int(e, "processes") != c->processes) {
             continue;
         }
         l = line_of(c, way, python);
@@ -307,7 +307,7 @@ machine_line(const json_t *report, char *out, size_t room)
     snprintf(out, room,
              "%.60s, %d processors, %.0f GB, %.20s %.40s \u00b7 ndshare %.20s",
              bench_string(m, "processor"),
-             (int)bench_number(m, "processors"),
+             bench_int(m, "processors"),
              bench_number(m, "memory_bytes") / 1e9, bench_string(m, "system"),
              bench_string(m, "release"), bench_string(m, "ndshare"));
 }
@@ -395,7 +395,7 @@ draw_bars(struct bench_canvas *k, const json_t *report, double top)
         double python = bench_number(e, "python_s");
         double full = python > 0 ? fmax(python, ours) : longest;
         double y = top + 84 + (double)i * BAR_ROW, width;
-        int way = (int)bench_number(e, "way");
+        int way = bench_int(e, "way");
 
         if (way < 1 || way > BENCH_WAYS || ours <= 0 || i >= BARS_MAX) {
             continue;
@@ -462,7 +462,7 @@ html_table(FILE *out, const json_t *report)
           "<th>limit<th>of it</tr>\n", out);
     json_array_foreach(json_object_get(report, "transfer"), i, e)
     {
-        int way = (int)bench_number(e, "way");
+        int way = bench_int(e, "way");
 
         if (way < 1 || way > BENCH_WAYS) {
             continue;
@@ -473,7 +473,7 @@ html_table(FILE *out, const json_t *report)
         bench_canvas_escape(out, bench_string(e, "who"));
         fputs("<td>", out);
         bench_canvas_escape(out, bench_string(e, "start"));
-        fprintf(out, "<td>%d<td>%s", (int)bench_number(e, "processes"),
+        fprintf(out, "<td>%d<td>%s", bench_int(e, "processes"),
                 bench_size_text(text, bench_number(e, "nbytes")));
         for (int k = 0; k < 4; k++) {
             fprintf(out, "<td>%s",

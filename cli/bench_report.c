@@ -144,6 +144,14 @@ bench_number(const json_t *entry, const char *key)
     return json_is_number(value) ? json_number_value(value) : -1;
 }
 
+int
+bench_int(const json_t *entry, const char *key)
+{
+    double value = bench_number(entry, key);
+
+    return value > -1e9 && value < 1e9 ? (int)value : -1;
+}
+
 const char *
 bench_string(const json_t *entry, const char *key)
 {
@@ -189,7 +197,7 @@ bench_size_text(char out[32], double nbytes)
 {
     static const char *const two[] = {"B", "KiB", "MiB", "GiB"};
     static const char *const ten[] = {"B", "KB", "MB", "GB"};
-    long long a = (long long)nbytes, b = a;
+    long long a = nbytes > 0 && nbytes < 1e18 ? (long long)nbytes : 0, b = a;
     int i = 0, k = 0;
 
     for (; a > 0 && a % 1024 == 0 && i < 3; i++) {
@@ -212,7 +220,7 @@ print_name(const json_t *e)
     snprintf(name, sizeof name, "%s%s%s", bench_string(e, "name"),
              strcmp(variant, "plain") != 0 ? ", " : "",
              strcmp(variant, "plain") != 0 ? variant : "");
-    printf("%d %-13s %8s", (int)bench_number(e, "way"),
+    printf("%d %-13s %8s", bench_int(e, "way"),
            strcmp(bench_string(e, "who"), "python") == 0 ? "  Python" : name,
            bench_size_text(text, bench_number(e, "nbytes")));
 }
@@ -300,7 +308,7 @@ print_kind(const json_t *entries, const char *title, const char *columns,
 
     json_array_foreach(entries, i, e)
     {
-        int n = (int)bench_number(e, "processes");
+        int n = bench_int(e, "processes");
 
         snprintf(here, sizeof here, "%s, by %.12s, %d process%s", title,
                  bench_string(e, "start"), n, n > 1 ? "es" : "");
@@ -330,7 +338,7 @@ print_programs(const json_t *programs)
     {
         double python = bench_number(e, "python_s");
 
-        printf("%d %-13s %8s %9s %9s", (int)bench_number(e, "way"),
+        printf("%d %-13s %8s %9s %9s", bench_int(e, "way"),
                bench_string(e, "name"), bench_string(e, "start"),
                bench_time_text(a, bench_number(e, "ndshare_s") * 1e9),
                bench_time_text(b, python > 0 ? python * 1e9 : -1));
@@ -379,7 +387,7 @@ bench_print(const json_t *report)
 
     printf("%s, %d processors, %s %s, ndshare %s\n",
            bench_string(machine, "processor"),
-           (int)bench_number(machine, "processors"),
+           bench_int(machine, "processors"),
            bench_string(machine, "system"), bench_string(machine, "release"),
            bench_string(machine, "ndshare"));
     if (python != NULL) {

@@ -261,9 +261,9 @@ run_cell(const struct cli_command *self, const struct bench_options *o,
          const struct bench_cell *c, const struct bench_side *const *sides,
          int nsides, struct bench_result *results)
 {
+    bool large = c->nbytes > (o->python ? 16 : 256) * 1000000;
     int runs = c->kind != BENCH_TRANSFER ? 1
-               : o->runs > 0 ? o->runs
-               : o->quick || c->nbytes > (o->python ? 16 : 256) * 1e6 ? 1 : 3;
+               : o->runs > 0 ? o->runs : o->quick || large ? 1 : 3;
     int turns = o->runs > TURNS ? o->runs : TURNS;
     int rc = CLI_OK;
 

@@ -324,6 +324,8 @@ def plot(command):
                                    for w in range(12) for n in range(-3, 40)
                                    for t in (-1, 0, 1e-300, 1e300, 5)]),
                 a_report(machine={"processor": evil, "release": evil}),
+                a_report(machine={"processor": "\u00b5" * 99,
+                                  "release": "x" + "\u2603" * 99}),
                 a_report(programs=[{"way": w, "start": evil, "ndshare_s": 1e9,
                                     "python_s": 1e-9} for w in range(99)])):
             xml.etree.ElementTree.fromstring(drawn(other, ".svg"))
