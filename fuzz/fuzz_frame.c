@@ -135,6 +135,7 @@ serve(struct fuzz_in *in, bool proved)
     struct ndi_session c;
 
     fuzz_check(ndi_idents_init(&s.idents) == 0, "no table of idents");
+    ndi_segments_init(&s.segments);
     ndi_session_init(&c, &s, pair[0]);
     pair[0] = -1;
     send_frames(in);
@@ -144,6 +145,7 @@ serve(struct fuzz_in *in, bool proved)
         (void)host_one(&s);
     }
     ndi_serve_alone(&c);
+    ndi_segments_fini(&s.segments);
     ndi_idents_fini(&s.idents);
 }
 

@@ -29,6 +29,8 @@ struct nds_array {
 
 _Static_assert(sizeof(struct nds_array) <= NDI_SPARE_NBYTES, "one piece");
 
+/* nds_array_unlock of who has only read: data_gen stays. */
+int ndi_array_unlock_unchanged(nds_array *a);
 /* A handle over a block with this view; takes over one count on b (also on
  * failure) and copies the view (its dtype is counted anew). */
 int ndi_array_over(nds_array **out, nds_block *b, const nds_view *v);

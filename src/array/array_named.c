@@ -464,6 +464,12 @@ nds_array_unlock(nds_array *a)
 }
 
 int
+ndi_array_unlock_unchanged(nds_array *a)
+{
+    return ndi_lock_unlock(&a->segment->party, &a->segment->ctl->lock);
+}
+
+int
 nds_array_poison(nds_array *a)
 {
     int rc = need_writable_control(a, "poison");

@@ -182,6 +182,9 @@ created(const struct ndi_hosted *h, bool hello)
         rc |= nds_value_set(can, "map",
                             nds_value_bool(ndi_block_segment(
                                 nds_array_block(h->array)) != NULL));
+        rc |= nds_value_set(can, "nbytes",
+                            nds_value_int(nds_view_nbytes(
+                                nds_array_view(h->array))));
         rc |= nds_value_append(t, can);
     }
     if (rc != 0) {
@@ -315,6 +318,33 @@ fn_debug(struct ndi_service *s, struct ndi_conn *c, const struct request *r,
     return rc;
 }
 
+static int
+fn_segment(struct ndi_service *s, struct ndi_conn *c, const struct request *r,
+           nds_value **out)
+{
+    const char *name = text_arg(r, 0);
+    int rc;
+
+    (void)c;
+    if (name == NULL) {
+        return NDS_ECAST;
+    }
+    rc = r->name[0] == 't' ? ndi_segments_track(&s->segments, name)
+                           : ndi_segments_release(&s->segments, name);
+    *out = rc == 0 ? nds_value_none() : NULL;
+    return rc;
+}
+
+static int
+fn_segments(struct ndi_service *s, struct ndi_conn *c, const struct request *r,
+            nds_value **out)
+{
+    (void)c;
+    (void)r;
+    *out = ndi_segments_list(&s->segments);
+    return *out != NULL ? 0 : NDS_ENOMEM;
+}
+
 static const struct {
     const char *name;
     int (*run)(struct ndi_service *, struct ndi_conn *,
@@ -326,6 +356,8 @@ static const struct {
     {"number_of_objects", fn_number},
     {"debug_info", fn_debug},    {"accept_connection", fn_none},
     {"shutdown", fn_none},
+    {"track_segment", fn_segment}, {"release_segment", fn_segment},
+    {"list_segments", fn_segments},
 };
 
 /* ---- the array itself, for a client of ours on this machine ------------- */
@@ -374,6 +406,9 @@ serve_map(struct ndi_service *s, struct ndi_conn *c, const struct request *r)
                                     "in shared memory");
     }
     if (rc == 0) {
+        if (*mode == NDS_READWRITE) {
+            ndi_access_share(h);
+        }
         ndi_ticket_pack_geometry(h->array, &p);
         rc = ndi_parcel_ok(&p);
     }
@@ -418,24 +453,23 @@ run_method(struct ndi_service *s, struct ndi_conn *c, struct ndi_hosted *h,
 {
     struct ndi_call call = {.self = h, .idents = &s->idents, .args = r->args,
                             .kwds = r->kwds};
+    struct ndi_access access;
     nds_value *value = NULL;
     int rc;
 
-    if (m->writes) {
-        pthread_rwlock_wrlock(&h->lock);
-    } else {
-        pthread_rwlock_rdlock(&h->lock);
+    rc = ndi_access_begin(&access, h, m->writes, s->timeout_ns);
+    if (rc < 0) {
+        return reply_error(s, c, rc);
     }
     rc = m->run(&call, &value);
     NDI_KILL_POINT("mgr.method_run");
+    // What is answered may be the array's own memory: a reader keeps it still.
     if (m->writes) {
-        // Clients that have mapped the array can wait for this.
-        (void)nds_array_changed(h->array);
-        pthread_rwlock_unlock(&h->lock);
+        ndi_access_end(&access);
     }
     rc = rc < 0 ? reply_error(s, c, rc) : reply(s, c, "#RETURN", value);
     if (!m->writes) {
-        pthread_rwlock_unlock(&h->lock);
+        ndi_access_end(&access);
     }
     return rc;
 }

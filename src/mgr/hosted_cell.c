@@ -3,8 +3,8 @@
  * hosted_cell.c - Value(typecode, value) and Array(typecode, sequence)
  *
  * state.value of a Value is (typecode, value), of an Array the list of numbers.
- * As in stock Python the typecode of a Value says nothing about what may be set;
- * that of an Array does, and state.limit is its letter.
+ * As in stock Python the typecode of a Value says nothing about what may be
+ * set; that of an Array does, and state.limit is its letter.
  */
 #include <mgr/mgr_impl.h>
 

@@ -65,6 +65,8 @@ struct ndi_hosted {
     pthread_cond_t changed; /* the state is another */
     bool pinned; /* a hosted container holds a proxy of it: never disposed */
     pthread_rwlock_t lock; /* of the array's elements */
+    bool mapped; /* a client may have it: the array's own lock counts, too */
+    int readers; /* methods that hold that one together, under `mutex` */
     int64_t refs;  /* of clients, under the table's lock */
     int users;     /* calls that run on it now, under the table's lock */
     bool disposed; /* no references left: freed by its last user */
@@ -132,6 +134,18 @@ struct ndi_call {
     bool acquired;    /* the same for a lock */
     bool proxy;       /* the result is that of a #PROXY reply */
 };
+/* ---- access.c: a hosted array's elements, and clients that have mapped it */
+struct ndi_access {
+    struct ndi_hosted *h;
+    bool writes, locked;
+};
+/* Before a method: NDS_ETIMEDOUT (with words) if a client keeps the lock. */
+int ndi_access_begin(struct ndi_access *a, struct ndi_hosted *h, bool writes,
+                     int64_t timeout_ns);
+void ndi_access_end(struct ndi_access *a);
+/* From now on clients may have it mapped. */
+void ndi_access_share(struct ndi_hosted *h);
+
 struct ndi_method {
     const char *name;
     bool writes;
@@ -238,9 +252,23 @@ int ndi_index_of_value(const nds_value *v, nds_index *index, int *count,
 nds_value *ndi_value_of_index(const nds_index *index, int count);
 nds_value *ndi_value_of_list(const nds_view *v); /* tolist() */
 
+/* ---- segments.c: shared memory that goes with the server ---- */
+struct ndi_segments {
+    pthread_mutex_t lock;
+    char **names;
+    size_t count;
+};
+void ndi_segments_init(struct ndi_segments *t);
+void ndi_segments_fini(struct ndi_segments *t); /* unlinks what is left */
+int ndi_segments_track(struct ndi_segments *t, const char *name);
+int ndi_segments_release(struct ndi_segments *t, const char *name); /* and
+                                                      unlinks it: NDS_EKEY */
+nds_value *ndi_segments_list(struct ndi_segments *t);
+
 /* ---- dispatch.c ---- */
 struct ndi_service {
     struct ndi_idents idents;
+    struct ndi_segments segments;
     const unsigned char *key;
     size_t key_nbytes;
     int64_t timeout_ns;
@@ -291,6 +319,8 @@ struct ndi_pool {
     int sessions, nstrangers;
     int threads, idle;
     bool stopping;
+    pthread_t left; /* the thread that ended last ... */
+    bool has_left;  /* ... if one has, and nobody joined it */
 };
 int ndi_pool_init(struct ndi_pool *p, struct ndi_service *service);
 /* A client that has connected; takes fd over. */
@@ -334,6 +364,22 @@ int ndi_reply_value(nds_value *reply, nds_value **out, bool *proxy);
 nds_manager *ndi_manager_get(nds_manager *m);
 int ndi_manager_new(nds_manager **out, const char *address, const void *key,
                     size_t nbytes, int64_t timeout_ns);
+
+/* ---- proxy.c, proxy_array.c ---- */
+struct nds_proxy {
+    _Atomic uint32_t refs;
+    nds_manager *manager;
+    char *id;
+    char *typeid_;
+    nds_value *exposed; /* the tuple of the methods' names, or NULL */
+    bool can_map;
+    int64_t nbytes;  /* of the array, 0: not known */
+    _Atomic uint64_t epoch; /* the process whose reference it is */
+    pthread_mutex_t lock;
+    nds_array *map; /* of the array, once much of it was copied */
+};
+/* Makes sure that this process holds a reference of its own. */
+int ndi_proxy_own(nds_proxy *p);
 
 /* (kind, a, b, c) of a request; args and kwds may be NULL. */
 nds_value *ndi_request(nds_value *first, const char *name, nds_value *args,

@@ -123,6 +123,8 @@ thread_main(void *arg)
 {
     struct ndi_pool *p = arg;
     struct ndi_session *s;
+    pthread_t before;
+    bool join;
 
     while ((s = next_session(p)) != NULL) {
         int events = ndi_session_run(s);
@@ -136,6 +138,16 @@ thread_main(void *arg)
         p->idle++;
         pthread_mutex_unlock(&p->lock);
     }
+    // Each joins the one that ended before it, so none is left half ended.
+    pthread_mutex_lock(&p->lock);
+    join = p->has_left;
+    before = p->left;
+    p->left = pthread_self();
+    p->has_left = true;
+    pthread_mutex_unlock(&p->lock);
+    if (join) {
+        pthread_join(before, NULL);
+    }
     pthread_mutex_lock(&p->lock);
     p->threads--;
     pthread_cond_broadcast(&p->ended);
@@ -148,21 +160,17 @@ static void
 start_locked(struct ndi_pool *p)
 {
     sigset_t all, before;
-    pthread_attr_t attr;
     pthread_t id;
     int rc;
 
     if (p->threads >= NDI_MGR_THREADS) {
         return;
     }
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     // Signals are the business of the program's own threads.
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = NDI_SYS_CODE("thread", pthread_create(&id, &attr, thread_main, p));
+    rc = NDI_SYS_CODE("thread", pthread_create(&id, NULL, thread_main, p));
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
     if (rc == 0) {
         p->threads++;
         p->idle++;
@@ -267,6 +275,10 @@ ndi_pool_stop(struct ndi_pool *p)
         pthread_cond_wait(&p->ended, &p->lock);
         // Told once each: the next one.
         (void)ndi_epoll_again(p->set, p->wake[0], 1, NULL);
+    }
+    if (p->has_left) {
+        pthread_join(p->left, NULL);
+        p->has_left = false;
     }
     pthread_mutex_unlock(&p->lock);
 }

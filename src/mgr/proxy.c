@@ -19,17 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct nds_proxy {
-    _Atomic uint32_t refs;
-    nds_manager *manager;
-    char *id;
-    char *typeid_;
-    nds_value *exposed; /* the tuple of the methods' names, or NULL */
-    bool can_map;
-    _Atomic uint64_t epoch; /* the process whose reference it is */
-    pthread_mutex_t lock;
-};
-
 static nds_value *
 one_text(const char *text)
 {
@@ -54,7 +43,7 @@ count(nds_manager *m, const char *fn, const char *id)
 /* Takes over one reference on the server; gives it back if it fails. */
 static int
 proxy_new(nds_proxy **out, nds_manager *m, const char *typeid_,
-          const char *id, const nds_value *exposed, bool can_map)
+          const char *id, const nds_value *exposed, int64_t nbytes)
 {
     nds_proxy *p = calloc(1, sizeof *p);
     char *copy = strdup(id), *type = strdup(typeid_);
@@ -75,14 +64,15 @@ proxy_new(nds_proxy **out, nds_manager *m, const char *typeid_,
     if (exposed != NULL && nds_value_kind(exposed) == NDS_VALUE_TUPLE) {
         p->exposed = ndi_value_copy(exposed);
     }
-    p->can_map = can_map;
+    // Never negative where the server can hand the array out.
+    p->can_map = nbytes >= 0;
+    p->nbytes = nbytes;
     *out = p;
     return 0;
 }
 
-/* Makes sure that this process holds a reference of its own. */
-static int
-proxy_own(nds_proxy *p)
+int
+ndi_proxy_own(nds_proxy *p)
 {
     int rc = 0;
 
@@ -109,6 +99,7 @@ nds_manager_create_value(nds_manager *m, nds_proxy **out,
     nds_value *made = NULL;
     const nds_value *id, *can;
     bool can_map = false;
+    int64_t nbytes = 0;
     int rc = all != NULL ? 0 : NDS_ENOMEM;
 
     *out = NULL;
@@ -132,9 +123,13 @@ nds_manager_create_value(nds_manager *m, nds_proxy **out,
     } else {
         if (can != NULL) {
             nds_value_as_bool(can, &can_map);
+            can = nds_value_get(nds_value_item(made, 2), "nbytes");
+        }
+        if (can != NULL && (!nds_value_as_int(can, &nbytes) || nbytes < 0)) {
+            nbytes = 0;
         }
         rc = proxy_new(out, m, typeid_, nds_value_text(id, NULL),
-                       nds_value_item(made, 1), can_map);
+                       nds_value_item(made, 1), can_map ? nbytes : -1);
     }
     nds_value_free(made);
     return rc;
@@ -180,6 +175,7 @@ nds_proxy_close(nds_proxy *p)
         // A server that is gone holds nothing either.
         (void)count(p->manager, "decref", p->id);
     }
+    nds_array_close(p->map);
     nds_manager_close(p->manager);
     pthread_mutex_destroy(&p->lock);
     nds_value_free(p->exposed);
@@ -201,7 +197,7 @@ nds_proxy_call(nds_proxy *p, nds_value **out, const char *method,
 {
     nds_value *value = NULL;
     bool is_proxy = false;
-    int rc = proxy_own(p);
+    int rc = ndi_proxy_own(p);
 
     if (rc == 0) {
         rc = ndi_manager_call(p->manager, p->id, method, args, kwds, &value,
@@ -228,7 +224,7 @@ nds_proxy_call_proxy(nds_proxy *p, nds_proxy **out, const char *method,
 {
     nds_value *made = NULL;
     bool is_proxy = false;
-    int rc = proxy_own(p);
+    int rc = ndi_proxy_own(p);
 
     *out = NULL;
     if (rc == 0) {
@@ -245,7 +241,7 @@ nds_proxy_call_proxy(nds_proxy *p, nds_proxy **out, const char *method,
 
         rc = proxy_new(out, p->manager,
                        nds_value_text(nds_value_item(token, 0), NULL),
-                       token_id(made), nds_value_item(made, 0), false);
+                       token_id(made), nds_value_item(made, 0), -1);
     }
     nds_value_free(made);
     return rc;
@@ -331,7 +327,7 @@ nds_manager_adopt(nds_manager *m, nds_proxy **out, const nds_value *value)
     return rc < 0 ? rc
                   : proxy_new(out, m,
                               nds_value_text(nds_value_item(token, 0), NULL),
-                              id, exposed, false);
+                              id, exposed, -1);
 }
 
 static int
@@ -379,188 +375,13 @@ nds_proxy_reduce(nds_proxy *p, const char *method, double *out)
     return rc;
 }
 
-static int
-index_value(const char *slice, nds_value **out)
-{
-    nds_index index[2 * NDS_MAX_NDIM];
-    int n = 0;
-    int rc;
-
-    if (slice == NULL) {
-        *out = nds_value_ellipsis();
-    } else {
-        rc = nds_index_parse(slice, index, 2 * NDS_MAX_NDIM, &n);
-        if (rc < 0) {
-            *out = NULL;
-            return rc;
-        }
-        *out = ndi_value_of_index(index, n);
-    }
-    return *out != NULL ? 0 : NDS_ENOMEM;
-}
-
-int
-nds_proxy_fetch(nds_proxy *p, nds_array **out, const char *slice)
-{
-    nds_value *args = NULL, *index, *v = NULL;
-    bool weak;
-    int rc;
-
-    *out = NULL;
-    if (slice == NULL) {
-        rc = nds_proxy_call(p, &v, "#GETVALUE", NULL, NULL);
-    } else {
-        rc = index_value(slice, &index);
-        if (rc == 0) {
-            args = nds_value_tuple();
-            rc = nds_value_append(args, index);
-        }
-        if (rc == 0) {
-            rc = nds_proxy_call(p, &v, "__getitem__", args, NULL);
-        }
-    }
-    if (rc == 0) {
-        rc = ndi_array_of_value(NULL, v, out, &weak);
-    }
-    nds_value_free(args);
-    nds_value_free(v);
-    return rc;
-}
-
-int
-nds_proxy_store(nds_proxy *p, const char *slice, nds_array *value)
-{
-    nds_value *args = NULL, *index;
-    int rc = index_value(slice, &index);
-
-    if (rc == 0) {
-        args = nds_value_tuple();
-        rc = nds_value_append(args, index);
-    }
-    if (rc == 0) {
-        rc = nds_value_append(args, nds_value_array(value));
-    }
-    if (rc == 0) {
-        rc = nds_proxy_call(p, NULL, "__setitem__", args, NULL);
-    }
-    nds_value_free(args);
-    return rc;
-}
-
-/* ---- the array itself --------------------------------------------------- */
-
-/* What came: geometry and a descriptor (taken over). Nothing of either is
- * believed before it is checked. */
-static int
-adopt(const nds_value *geometry, int fd, enum nds_mode mode, nds_array **out)
-{
-    struct ndi_segment *seg = NULL;
-    struct ndi_parcel p = {0};
-    size_t n = 0;
-    const char *bytes = nds_value_text(geometry, &n);
-    int rc = ndi_segment_adopt(&seg, fd, NDI_KIND_ARRAY, mode);
-
-    NDI_KILL_POINT("client.mapped");
-    if (rc == 0) {
-        ndi_buf_add(&p.bytes, bytes, n);
-        rc = ndi_parcel_ok(&p);
-        if (rc < 0) {
-            ndi_segment_put(seg);
-        }
-    }
-    if (rc == 0) {
-        rc = ndi_ticket_unpack_geometry(&p, seg, out);
-    }
-    if (rc == 0 && mode == NDS_READ) {
-        (*out)->view.flags |= NDS_VIEW_READONLY;
-    } else if (rc == 0 && mode == NDS_COPY) {
-        (*out)->view.flags &= ~(uint32_t)NDS_VIEW_READONLY;
-    }
-    ndi_parcel_fini(&p);
-    return rc;
-}
-
-static int
-ask_map(nds_proxy *p, struct ndi_conn *c, enum nds_mode mode,
-        nds_value **geometry, int *fd)
-{
-    int64_t deadline = ndi_deadline(p->manager->timeout_ns);
-    const char text[2] = {(char)mode, '\0'};
-    nds_value *args = one_text(p->id);
-    nds_value *request = NULL, *reply = NULL;
-    char byte;
-    int nfds = 0;
-    int rc = nds_value_append(args, nds_value_str(text));
-
-    if (rc == 0) {
-        request = ndi_request(nds_value_str(NDI_MGR_HELLO), "map", args,
-                              NULL);
-        rc = request != NULL ? ndi_conn_send(c, request, deadline)
-                             : NDS_ENOMEM;
-    } else {
-        nds_value_free(args);
-    }
-    nds_value_free(request);
-    rc = rc < 0 ? rc : ndi_conn_recv(c, &reply, deadline);
-    rc = rc < 0 ? rc : ndi_reply_value(reply, geometry, NULL);
-    if (rc == 0 && nds_value_kind(*geometry) != NDS_VALUE_BYTES) {
-        rc = ndi_fail(NDS_EPROTO, "map answered with no geometry");
-    }
-    if (rc < 0) {
-        return rc;
-    }
-    rc = ndi_sock_recv_fds(c->fd, &byte, 1, fd, 1, &nfds, deadline);
-    NDI_KILL_POINT("client.descriptor");
-    if (rc < 0) {
-        return ndi_fail_errno(-rc, "receive the array's descriptor");
-    }
-    return nfds == 1 ? 0
-                     : ndi_fail(NDS_EPROTO, "map came without a descriptor");
-}
-
-int
-nds_proxy_map(nds_proxy *p, nds_array **out, enum nds_mode mode)
-{
-    struct ndi_conn c = {.fd = -1};
-    nds_value *geometry = NULL;
-    int fd = -1;
-    int rc;
-
-    *out = NULL;
-    if (mode != NDS_READ && mode != NDS_READWRITE && mode != NDS_COPY) {
-        return ndi_fail(NDS_EINVAL, "map: mode 'r', '+' or 'c'");
-    }
-    if (!p->can_map || p->manager->addr.tcp) {
-        return ndi_fail(NDS_ENOTSUP, "map: manager '%s' %s",
-                        p->manager->addr.text,
-                        p->manager->addr.tcp
-                            ? "is reached over TCP; map needs a Unix socket"
-                            : "cannot hand out its arrays");
-    }
-    rc = proxy_own(p);
-    if (rc == 0) {
-        rc = ndi_manager_open(p->manager, &c);
-    }
-    if (rc == 0) {
-        rc = ask_map(p, &c, mode, &geometry, &fd);
-    }
-    if (rc == 0) {
-        rc = adopt(geometry, fd, mode, out);
-    }
-    nds_value_free(geometry);
-    if (c.fd >= 0) {
-        ndi_conn_close(&c);
-    }
-    return rc;
-}
-
 /* ---- to another process ------------------------------------------------- */
 
 static int
 carry_pack(void *handle, struct ndi_parcel *parcel)
 {
     nds_proxy *p = handle;
-    int rc = proxy_own(p);
+    int rc = ndi_proxy_own(p);
 
     if (rc < 0) {
         return rc;
@@ -570,7 +391,8 @@ carry_pack(void *handle, struct ndi_parcel *parcel)
     ndi_parcel_add_u64(parcel, (uint64_t)p->manager->timeout_ns);
     ndi_parcel_add_str(parcel, p->typeid_);
     ndi_parcel_add_str(parcel, p->id);
-    ndi_parcel_add_u64(parcel, p->can_map);
+    ndi_parcel_add_u64(parcel, p->can_map ? (uint64_t)p->nbytes
+                                          : UINT64_MAX);
     return ndi_parcel_ok(parcel);
 }
 
@@ -583,7 +405,7 @@ carry_unpack(struct ndi_parcel *parcel, void **handle)
     int64_t timeout_ns = (int64_t)ndi_parcel_u64(parcel);
     const char *type = ndi_parcel_str(parcel);
     const char *id = ndi_parcel_str(parcel);
-    bool can_map = ndi_parcel_u64(parcel) != 0;
+    int64_t array_nbytes = (int64_t)ndi_parcel_u64(parcel);
     nds_manager *m = NULL;
     nds_proxy *p = NULL;
     int rc = ndi_parcel_ok(parcel);
@@ -596,7 +418,7 @@ carry_unpack(struct ndi_parcel *parcel, void **handle)
         rc = count(m, "incref", id);
     }
     if (rc == 0) {
-        rc = proxy_new(&p, m, type, id, NULL, can_map);
+        rc = proxy_new(&p, m, type, id, NULL, array_nbytes);
     }
     nds_manager_close(m);
     *handle = p;

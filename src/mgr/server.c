@@ -84,6 +84,7 @@ nds_server_new(nds_server **out, const nds_manager_options *opts)
         free(s);
         return rc;
     }
+    ndi_segments_init(&s->service.segments);
     rc = ndi_pool_init(&s->pool, &s->service);
     if (rc < 0) {
         goto out;
@@ -217,6 +218,7 @@ nds_server_free(nds_server *s)
     ndi_listener_close(&s->listener);
     ndi_pool_fini(&s->pool);
     ndi_idents_fini(&s->service.idents);
+    ndi_segments_fini(&s->service.segments);
     ndi_os_close(s->wake[0]);
     ndi_os_close(s->wake[1]);
     ndi_os_close(s->starter);

@@ -4,7 +4,7 @@
  *
  *     mgr_driver serve ADDRESS KEY         a server; prints its address
  *     mgr_driver client ADDRESS KEY        calls a server of Python's
- *     mgr_driver record ADDRESS KEY        a server with the same idents each time
+ *     mgr_driver record ADDRESS KEY        a server, the same idents each time
  *     mgr_driver talk ADDRESS KEY          what is recorded of our client
  */
 #include "../unit/wire_talk.h"

@@ -270,6 +270,32 @@ def kills(m):
     assert q.get(timeout=60) == "kept"
 
 
+def segments(address):
+    """A SharedMemoryManager's client: what it leaves goes with the server."""
+    from multiprocessing import resource_tracker
+    from multiprocessing.managers import SharedMemoryManager
+    m = SharedMemoryManager(address, KEY)
+    m.connect()
+    kept, gone = m.SharedMemory(100), m.ShareableList([1, "two"])
+    for name in (kept._name, gone.shm._name):
+        # It is the manager's from here on; this process's tracker would warn.
+        resource_tracker.unregister(name, "shared_memory")
+    with m._Client(address, authkey=KEY) as conn:
+        conn.send((None, "list_segments", (), {}))
+        kind, names = conn.recv()
+        assert kind == "#RETURN" and set(names) == {kept.name, gone.shm.name}
+    with m._Client(address, authkey=KEY) as conn:
+        conn.send((None, "release_segment", (gone.shm.name,), {}))
+        assert conn.recv() == ("#RETURN", None)
+    with m._Client(address, authkey=KEY) as conn:
+        conn.send((None, "track_segment", ("../x",), {}))
+        assert conn.recv()[0] == "#TRACEBACK"
+    assert not os.path.exists("/dev/shm/" + gone.shm.name)
+    gone.shm.close()
+    kept.close()
+    return "/dev/shm/" + kept.name
+
+
 def main():
     path = "/tmp/t-xsync-%d.sock" % os.getpid()
     for address in (path, "127.0.0.1:0"):
@@ -280,6 +306,9 @@ def main():
                 part(m)
             if address == path:
                 kills(m)
+                left = segments(s.address)
+                assert os.path.exists(left)
+        assert not os.path.exists(left)
     print("SyncManager's types: %s" % sys.version.split()[0])
 
 

@@ -243,6 +243,116 @@ START_TEST(the_array_itself)
 }
 END_TEST
 
+#define SIDE 200 /* of an array that is copied by mapping */
+
+/* The same with few bytes, which are messages, and with many. */
+START_TEST(copies_in_and_out)
+{
+    char args[40];
+    nds_proxy *p;
+    nds_array *a, *row;
+    int64_t side = _i == 0 ? 4 : SIDE;
+    double d;
+
+    snprintf(args, sizeof args, "((%d, %d),)", (int)side, (int)side);
+    ck_assert_int_eq(nds_manager_create(m, &p, "ones", args), 0);
+    ck_assert_int_eq(nds_array_new(&row, NDS_INT32, 1, &side, NULL), 0);
+    ck_assert_int_eq(nds_fill(nds_array_view(row), nds_int(3)), 0);
+    ck_assert_int_eq(nds_proxy_store(p, "[1]", row), 0);
+    ck_assert_int_eq(nds_proxy_store(p, "[:, 0]", row), 0);
+    ck_assert_int_eq(nds_proxy_reduce(p, "sum", &d), 0);
+    ck_assert_double_eq(d, (double)(side * side + 4 * side - 2));
+    ck_assert_int_eq(nds_proxy_fetch(p, &a, NULL), 0);
+    ck_assert_int_eq(nds_view_count(nds_array_view(a)), side * side);
+    ck_assert_double_eq(((double *)nds_array_data(a))[side + 1], 3);
+    // What was fetched is the caller's.
+    ck_assert_int_eq(nds_fill(nds_array_view(a), nds_int(9)), 0);
+    nds_array_close(a);
+    ck_assert_int_eq(nds_proxy_fetch(p, &a, "[-1, ::-1]"), 0);
+    ck_assert_int_eq(nds_array_view(a)->ndim, 1);
+    ck_assert_double_eq(((double *)nds_array_data(a))[side - 1], 3);
+    ck_assert_double_eq(((double *)nds_array_data(a))[0], 1);
+    nds_array_close(a);
+    ck_assert_int_eq(nds_proxy_fetch(p, &a, "[1, 2]"), 0);
+    ck_assert_int_eq(nds_array_view(a)->ndim, 0);
+    nds_array_close(a);
+    ck_assert_int_eq(nds_proxy_fetch(p, &a, "[9999]"), NDS_EREMOTE);
+    ck_assert_int_eq(nds_proxy_store(p, "[0, :3]", row), NDS_EREMOTE);
+    ck_assert_ptr_nonnull(strstr(nds_last_error()->message, "broadcast"));
+    nds_array_close(row);
+    nds_proxy_close(p);
+}
+END_TEST
+
+static void *
+store_for_ever(void *arg)
+{
+    int64_t shape[2] = {SIDE, SIDE};
+    nds_array *a;
+
+    ck_assert_int_eq(nds_array_new(&a, NDS_FLOAT64, 2, shape, NULL), 0);
+    for (int i = 1; i <= 300; i++) {
+        ck_assert_int_eq(nds_fill(nds_array_view(a), nds_int(i)), 0);
+        ck_assert_int_eq(nds_proxy_store(arg, NULL, a), 0);
+    }
+    nds_array_close(a);
+    return NULL;
+}
+
+/* Who copies and who calls sees all of a store or nothing. */
+START_TEST(no_copy_is_torn)
+{
+    pthread_t writer;
+    nds_proxy *p;
+    double low = 0, high = 0;
+
+    ck_assert_int_eq(nds_manager_create(m, &p, "zeros", "((200, 200),)"), 0);
+    ck_assert_int_eq(pthread_create(&writer, NULL, store_for_ever, p), 0);
+    while (high < 300) {
+        const double *d;
+        nds_array *a;
+
+        ck_assert_int_eq(nds_proxy_fetch(p, &a, NULL), 0);
+        d = nds_array_data(a);
+        for (int i = 1; i < SIDE * SIDE; i++) {
+            ck_assert_double_eq(d[i], d[0]);
+        }
+        high = d[0];
+        nds_array_close(a);
+        ck_assert_int_eq(nds_proxy_reduce(p, "sum", &low), 0);
+        ck_assert_double_eq(low / (SIDE * SIDE),
+                            (double)(int64_t)(low / (SIDE * SIDE)));
+    }
+    pthread_join(writer, NULL);
+    nds_proxy_close(p);
+}
+END_TEST
+
+/* One that dies with the array's lock leaves it to the server. */
+START_TEST(a_client_killed_in_a_copy)
+{
+    nds_proxy *p;
+    double d;
+    pid_t pid;
+
+    ck_assert_int_eq(nds_manager_create(m, &p, "ones", "((200, 200),)"), 0);
+    pid = fork();
+    if (pid == 0) {
+        nds_array *a;
+
+        if (nds_proxy_map(p, &a, NDS_READWRITE) < 0 ||
+            nds_array_lock(a, NDS_SEC(5)) < 0) {
+            _exit(1);
+        }
+        raise(SIGKILL);
+    }
+    ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+    ck_assert_int_eq(nds_proxy_reduce(p, "sum", &d), 0);
+    ck_assert_double_eq(d, SIDE * SIDE);
+    nds_proxy_close(p);
+}
+END_TEST
+
 START_TEST(a_killed_clients_references_go)
 {
     pid_t pid = fork();
@@ -460,6 +570,9 @@ main(int argc, char **argv)
     tcase_add_loop_test(tc, factories_make_and_refuse, 0,
                         sizeof factories / sizeof factories[0]);
     tcase_add_test(tc, the_array_itself);
+    tcase_add_loop_test(tc, copies_in_and_out, 0, 2);
+    tcase_add_test(tc, no_copy_is_torn);
+    tcase_add_test(tc, a_client_killed_in_a_copy);
     tcase_add_test(tc, a_killed_clients_references_go);
     tcase_add_test(tc, a_forked_child_uses_the_proxy);
     tcase_add_test(tc, a_proxy_travels);
