@@ -52,6 +52,9 @@ struct ndi_chan {
     /* Of this process image: */
     pthread_mutex_t publish_mutex; /* guards the lane's tail and seq order */
     int lane;                      /* -1: none (yet) */
+    uint64_t lane_tail;            /* of it: ours */
+    uint64_t lane_head;            /* when last looked at */
+    _Atomic uint32_t last_nbytes; /* of the last item got, if in its slot */
     _Atomic int64_t spin_get_ns;   /* learned */
     _Atomic int64_t spin_put_ns;
     _Atomic uint32_t spins; /* how often it came to that */
@@ -223,6 +226,8 @@ int ndi_loan_locked(struct ndi_chan *c, struct ndi_need *need, uint64_t word,
 int ndi_chan_publish(struct ndi_chan *c, const uint32_t *slots, int n,
                      int64_t deadline);
 bool ndi_chan_has_items(const struct ndi_chan *c);
+/* Asks for the lines of the item that will probably be claimed next. */
+void ndi_chan_prefetch(const struct ndi_chan *c);
 int64_t ndi_chan_size(const struct ndi_chan *c);
 int ndi_chan_close(struct ndi_chan *c);
 /* Under the lock: */

@@ -173,8 +173,7 @@ struct ndi_lane {
     _Atomic uint64_t tail;  /* by the owner */
     _Atomic uint64_t head;  /* under the lock */
     _Atomic uint32_t cpu;   /* by the owner: where it last ran, + 1 */
-    _Atomic uint32_t reserved; /* loans ahead of the owner's: a hint */
-    uint8_t reserved0[32];
+    uint8_t reserved[36];
 };
 _Static_assert(sizeof(struct ndi_lane) == 64, "one line a lane");
 
@@ -193,7 +192,8 @@ struct ndi_counters {
     /* left - done when the participant of that generation first asked. */
     _Atomic uint32_t owed_gen;
     _Atomic uint64_t owed_before;
-    uint8_t reserved[8];
+    _Atomic uint32_t ahead; /* loans ahead: a hint for who looks for some */
+    uint8_t reserved[4];
 };
 _Static_assert(sizeof(struct ndi_counters) == 64, "one line");
 

@@ -312,6 +312,7 @@ ndi_hub_enter_new_image(struct ndi_hub *hub)
 
             pthread_mutex_init(&c->publish_mutex, NULL);
             c->lane = -1;
+            c->lane_tail = c->lane_head = 0;
             c->bell = NULL;
             ndi_store_rlx(&c->reserve_left, 0);
             ndi_store_rlx(&c->reserve_nbytes, UINT64_MAX);

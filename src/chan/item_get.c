@@ -287,6 +287,8 @@ open_array(struct ndi_chan *c, struct item *it, enum ndi_get_how how,
     if (held == NULL) {
         o->settle = true;
         o->light = it->desc.kind == NDI_ITEM_INLINE && it->desc.extent == 0;
+        ndi_store_rlx(&c->last_nbytes,
+                      o->light ? (uint32_t)it->desc.nbytes : 0);
         return 0;
     }
     if (file && (how == NDI_TAKE || slots_are_plenty(c))) {

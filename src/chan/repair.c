@@ -258,11 +258,11 @@ ndi_chan_bury(struct ndi_chan *c, uint32_t index, uint32_t died_gen)
         uint64_t owner = ndi_load_rlx(&c->lanes[i].owner);
 
         if (owner != 0 && ndi_owner_index(owner) == index) {
-            ndi_store_rlx(&c->lanes[i].reserved, 0);
             ndi_store_rlx(&c->lanes[i].owner, 0);
             NDI_KILL_POINT("bury.lane");
         }
     }
+    ndi_store_rlx(&c->counters[index].ahead, 0); // they are FREE
     // The words first: an item that is BACK is counted before its debt goes.
     if (died_gen != 0) {
         settle_debts(c, index, died_gen);

@@ -8,8 +8,9 @@
  * A producer that puts small items of one size takes loans ahead, RESERVED:
  * they count as loans, but nobody fills them. It starts one by a CAS, without
  * the lock. Whoever finds the channel full, or shuts it down, takes them back
- * by a CAS as well, under the lock: the word decides who was first. A lane says
- * how many its owner has; that is a hint for whoever looks for them.
+ * by a CAS as well, under the lock: the word decides who was first. The owner's
+ * line of counters says how many there are; that is a hint for whoever looks for
+ * them, and stands where only the owner writes all the time.
  *
  * A consumer that has copied a small item out stores FREE with its name: GIVEN
  * UP. The slot is nobody's, but in no cache yet. The consumer's next claim puts
@@ -26,21 +27,6 @@
 
 /* ---- loans ahead -------------------------------------------------------- */
 
-static struct ndi_lane *
-lane_of(struct ndi_chan *c, uint32_t owner)
-{
-    uint32_t n = ndi_lanes_used(c);
-
-    for (uint32_t i = 0; i < n; i++) {
-        uint64_t o = ndi_load_rlx(&c->lanes[i].owner);
-
-        if (o != 0 && ndi_owner_index(o) + 1 == owner) {
-            return &c->lanes[i];
-        }
-    }
-    return NULL;
-}
-
 bool
 ndi_word_settle(struct ndi_chan *c, uint32_t slot, uint64_t *word)
 {
@@ -50,12 +36,11 @@ ndi_word_settle(struct ndi_chan *c, uint32_t slot, uint64_t *word)
     for (int tries = 0; ndi_word_is_reserved(*word) &&
                         tries < NDI_CAS_TRIES; tries++) {
         uint32_t owner = ndi_word_owner(*word);
-        struct ndi_lane *l = lane_of(c, owner);
 
         if (ndi_cas_seq(at, word, NDI_WORD_FREE)) {
             NDI_KILL_POINT("reclaim.word");
-            if (l != NULL) {
-                ndi_sub_seq(&l->reserved, 1);
+            if (owner > 0 && owner <= c->hub->party_count) {
+                ndi_sub_seq(&c->counters[owner - 1].ahead, 1);
             }
             *word = NDI_WORD_FREE;
             return true;
@@ -104,7 +89,11 @@ ndi_reserve_reclaim(struct ndi_chan *c, enum ndi_wait_for want, bool *did)
         ndi_swap_seq(&c->h->given, 0); // pairs with ndi_give_up()
     }
     for (uint32_t i = 0; i < n; i++) {
-        any |= ndi_load_acq(&c->lanes[i].reserved) != 0;
+        uint32_t owner =
+            ndi_owner_index(ndi_load_rlx(&c->lanes[i].owner));
+
+        any |= owner < c->hub->party_count &&
+               ndi_load_acq(&c->counters[owner].ahead) != 0;
     }
     for (uint32_t i = 0; any && i < top && i < c->nslots && rc == 0; i++) {
         rc = take_back(c, i, did);
@@ -176,7 +165,7 @@ ndi_reserve_more(struct ndi_chan *c, const struct ndi_need *need, uint32_t me)
         if (ndi_loan_locked(c, &one, ndi_word_reserved(me), &slots[i]) < 0) {
             break;
         }
-        ndi_add_seq(&c->lanes[c->lane].reserved, 1);
+        ndi_add_seq(&c->counters[me - 1].ahead, 1);
         NDI_KILL_POINT("reserve.counted");
     }
     for (uint32_t k = 0; k < i; k++) { // the first, freed last, goes first
@@ -209,7 +198,7 @@ ndi_reserve_start(struct ndi_chan *c, const struct ndi_need *need,
         if (ndi_cas_seq(&s->word, &word, ndi_word_make(NDI_LOANED, 0, me,
                                                        0))) {
             NDI_KILL_POINT("reserve.started");
-            ndi_sub_seq(&c->lanes[c->lane].reserved, 1);
+            ndi_sub_seq(&c->counters[me - 1].ahead, 1);
             // Another thread may have changed the size since we looked.
             if (s->kind == NDI_ITEM_INLINE && s->extent == 0 &&
                 s->nbytes == need->nbytes) {

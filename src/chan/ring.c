@@ -227,6 +227,8 @@ lane_claim(struct ndi_chan *c)
             ndi_store_rel(&c->h->lanes_used, i + 1);
         }
         c->lane = (int)i;
+        c->lane_tail = ndi_load_rlx(&c->lanes[i].tail);
+        c->lane_head = ndi_load_acq(&c->lanes[i].head);
         return;
     }
 }
@@ -239,19 +241,24 @@ ndi_lanes_used(const struct ndi_chan *c)
     return n < c->nlanes ? n : c->nlanes;
 }
 
-/* Under publish_mutex: how many entries go into our lane, 0 without one; read
- * once, for a neighbour may write there. Consumers only make it more. */
+/* Under publish_mutex: how many entries go into our lane, 0 without one. The
+ * tail is ours, whatever a neighbour writes there, and the head is looked at
+ * only where it matters: consumers write in that line all the time, and only
+ * make it more. */
 static int
-lane_room(const struct ndi_chan *c, uint64_t *tail)
+lane_room(struct ndi_chan *c, int n, uint64_t *tail)
 {
     uint64_t used;
 
-    *tail = 0;
+    *tail = c->lane_tail;
     if (c->lane < 0) {
         return 0;
     }
-    *tail = ndi_load_rlx(&c->lanes[c->lane].tail);
-    used = *tail - ndi_load_acq(&c->lanes[c->lane].head);
+    used = *tail - c->lane_head;
+    if (used + (uint64_t)n > c->lane_entries) {
+        c->lane_head = ndi_load_acq(&c->lanes[c->lane].head);
+        used = *tail - c->lane_head;
+    }
     return used < c->lane_entries ? (int)(c->lane_entries - used) : 0;
 }
 
@@ -275,8 +282,8 @@ lane_push(struct ndi_chan *c, const uint32_t *slots, int n, uint64_t seq,
                           (seq + (uint64_t)i));
         NDI_KILL_POINT("publish.entry");
     }
-    // Pairs with ndi_lane_head().
-    ndi_store_rel(&l->tail, tail + (uint64_t)n);
+    c->lane_tail = tail + (uint64_t)n;
+    ndi_store_rel(&l->tail, c->lane_tail); // pairs with ndi_lane_head()
 }
 
 bool
@@ -327,6 +334,37 @@ ndi_chan_has_items(const struct ndi_chan *c)
         }
     }
     return false;
+}
+
+void
+ndi_chan_prefetch(const struct ndi_chan *c)
+{
+    uint32_t n = ndi_lanes_used(c);
+
+    for (uint32_t i = 0; i < n && i < 2; i++) {
+        uint64_t head = ndi_load_rlx(&c->lanes[i].head);
+        uint64_t nbytes = ndi_load_rlx(&c->last_nbytes);
+        const char *s;
+        uint64_t at;
+
+        if (ndi_load_acq(&c->lanes[i].tail) == head) {
+            continue;
+        }
+        at = ndi_load_rlx(&c->rings[(uint64_t)i * c->lane_entries +
+                                    (head & (c->lane_entries - 1))]) >>
+             NDI_SEQ_BITS;
+        if (at >= c->nslots) {
+            continue;
+        }
+        s = (const char *)ndi_slot_at(c, (uint32_t)at);
+        __builtin_prefetch(s, 1);
+        for (uint64_t off = NDI_LINE;
+             off < offsetof(struct ndi_slot, payload) + nbytes;
+             off += NDI_LINE) {
+            __builtin_prefetch(s + off, 0);
+        }
+        return;
+    }
 }
 
 int64_t
@@ -540,7 +578,7 @@ ndi_chan_publish(struct ndi_chan *c, const uint32_t *slots, int n,
         }
     }
     pthread_mutex_lock(&c->publish_mutex);
-    room = lane_room(c, &tail);
+    room = lane_room(c, n, &tail);
     spills = room < n;
     if (NDI_UNLIKELY(spills)) {
         // Before anything is committed, so that a lock that does not come
@@ -552,7 +590,7 @@ ndi_chan_publish(struct ndi_chan *c, const uint32_t *slots, int n,
             return rc;
         }
         pthread_mutex_lock(&c->publish_mutex);
-        room = lane_room(c, &tail);
+        room = lane_room(c, n, &tail);
     }
     commit(c, slots, n, me, tail, room);
     pthread_mutex_unlock(&c->publish_mutex);

@@ -497,7 +497,8 @@ fill_the_lane(const char *point)
     if (strcmp(point, "put.copied") == 0) {
         struct ndi_lane *l = &chan->lanes[chan->lane];
 
-        ndi_store_seq(&l->head, ndi_load_seq(&l->tail) - chan->lane_entries);
+        chan->lane_head = ndi_load_seq(&l->tail) - chan->lane_entries;
+        ndi_store_seq(&l->head, chan->lane_head);
     }
     take_the_queue(point);
 }
@@ -538,7 +539,8 @@ publish_into_a_trap(void *h)
     ndi_patience_ns = NDS_SEC(1);
     NEED(nds_queue_loan(h, &a, NDS_UINT8, 1, (int64_t[]){9}, 0) == 0);
     l = &chan->lanes[chan->lane];
-    ndi_store_seq(&l->head, ndi_load_seq(&l->tail) - chan->lane_entries);
+    chan->lane_head = ndi_load_seq(&l->tail) - chan->lane_entries;
+    ndi_store_seq(&l->head, chan->lane_head);
     ndi_store_seq(&chan->h->lock.word, liar);
     begin();
     NEED(nds_queue_publish(h, &a, NULL) == NDS_EBUSY);

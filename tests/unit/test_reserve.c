@@ -168,7 +168,7 @@ START_TEST(another_size_returns_them)
         ck_assert_int_eq(put(one, i % 2 == 0 ? 3 : ITEM), 0);
     }
     ck_assert_uint_eq(ndi_load_acq(&c->h->unclaimed), 6);
-    ck_assert_uint_eq(ndi_load_acq(&c->lanes[c->lane].reserved), 0);
+    ck_assert_uint_eq(ndi_load_acq(&c->counters[0].ahead), 0);
     ck_assert_int_eq(ndi_chan_valid(c), 0);
 }
 END_TEST
