@@ -2,26 +2,42 @@
 /*
  * bench_chan.c - what a channel costs, between two processes
  *
- *     bench_chan [big bytes, default 800000000]
+ *     bench_chan [small | large | move [bytes, default 800000000]]
  *
- * Round trip of 1 KiB through a two-way pipe and through two queues, messages
- * a second of 1 KiB through a queue, singly and by the many, and the time from
- * send_move until a process that waits has read the first and last byte.
- * Medians; not part of the test run.
+ * small   round trip of 1 KiB through a two-way pipe and through two queues,
+ *         and 1 KiB a second through a queue, singly and in runs of 64; beside
+ *         a bare ring that copies and waits alike (bench_ring.h)
+ * large   1, 8 and 80 MiB through a queue, by value and by loan, each one added
+ *         up by who gets it; beside what the same passes over memory take in
+ *         one process
+ * move    the time from send_move until a process that waits has read the
+ *         first and last byte
+ *
+ * All three without a word. Rounds go over what is compared in turn: figures
+ * are medians over rounds, fractions medians of those within one. Each of the
+ * two processes has a processor of its own if there are two. Not part of the
+ * test run.
  */
 #include "bench.h"
+#include "bench_ring.h"
 
 #include <ndshare/ndshare.h>
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
-#define TRIPS 20000
-#define MESSAGES 300000
+#define ROUNDS 7
+#define TRIPS 8000
+#define MESSAGES 200000
+#define RUN 64
 #define MOVES 9
+#define SMALL 1024 /* bytes */
+#define MIB (1 << 20)
+#define DEPTH 4 /* large items in flight */
+#define WARM 16 /* until the memory of all of them has been touched */
 
 static void
 must(int rc, const char *what)
@@ -36,158 +52,503 @@ must(int rc, const char *what)
 static double
 now(void)
 {
-    struct timespec t;
+    return (double)bench_ring_now() * 1e-9;
+}
 
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+static double
+median(const double *v, int n)
+{
+    double sorted[ROUNDS * 4];
+
+    memcpy(sorted, v, (size_t)n * sizeof *v);
+    qsort(sorted, (size_t)n, sizeof *v, bench_by_value);
+    return sorted[n / 2];
+}
+
+/* The which-th of the processors that this process may use. */
+static void
+pin(const cpu_set_t *all, int which)
+{
+    cpu_set_t one;
+
+    CPU_ZERO(&one);
+    for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(all) > 1; cpu++) {
+        if (CPU_ISSET(cpu, all) && which-- == 0) {
+            CPU_SET(cpu, &one);
+            sched_setaffinity(0, sizeof one, &one);
+        }
+    }
+}
+
+/* here(arg) and, in a child, there(arg), each on its processor; seconds. */
+static double
+both(void (*here)(int arg), void (*there)(int arg), int arg)
+{
+    cpu_set_t all;
+    int status = 1;
+    double t;
+
+    sched_getaffinity(0, sizeof all, &all);
+    if (fork() == 0) {
+        pin(&all, 1);
+        there(arg);
+        _exit(0);
+    }
+    pin(&all, 0);
+    t = now();
+    here(arg);
+    wait(&status);
+    t = now() - t;
+    sched_setaffinity(0, sizeof all, &all);
+    if (status != 0) {
+        exit(1); // it has said why
+    }
+    return t;
+}
+
+static nds_array *
+array_of(int64_t nbytes)
+{
+    int64_t count = nbytes / 8;
+    nds_array *a = NULL;
+
+    must(nds_array_new(&a, NDS_FLOAT64, 1, &count, NULL), "array");
+    for (int64_t i = 0; i < count; i++) {
+        ((double *)nds_array_data(a))[i] = 1;
+    }
+    return a;
+}
+
+/* ---- 1 KiB -------------------------------------------------------------- */
+
+static nds_array *item;
+static nds_queue *to, *from;
+static nds_pipe *left, *right;
+/* As nothing is in them, which both processes begin with. */
+static struct bench_side ring_to, ring_from;
+static double took[TRIPS];
+
+static void
+ring_begin(struct bench_side *s)
+{
+    s->mine = s->seen = atomic_load(&s->ring->sent.value);
 }
 
 static void
-round_trips(void)
+queue_there(int n)
 {
-    nds_pipe_options opts = {.size = sizeof opts, .duplex = true};
-    int64_t n = 128;
-    nds_pipe *a, *b;
-    nds_array *x, *y;
-    double *took = malloc(TRIPS * sizeof *took);
+    nds_array *y;
 
-    must(nds_pipe_new(&a, &b, &opts), "pipe");
-    must(nds_array_new(&x, NDS_FLOAT64, 1, &n, NULL), "array");
-    if (fork() == 0) {
-        for (int i = 0; i < TRIPS; i++) {
-            must(nds_pipe_recv(b, &y, NULL, NDS_SEC(30)), "recv");
-            must(nds_pipe_send(b, y, NULL, NDS_SEC(30)), "send");
-            nds_array_close(y);
-        }
-        _exit(0);
+    for (int i = 0; i < n; i++) {
+        must(nds_queue_get(to, &y, NULL, NDS_SEC(30)), "get");
+        must(nds_queue_put(from, y, NULL, NDS_SEC(30)), "put");
+        nds_array_close(y);
     }
-    for (int i = 0; i < TRIPS; i++) {
+}
+
+static void
+queue_here(int n)
+{
+    nds_array *y;
+
+    for (int i = 0; i < n; i++) {
         double t = now();
 
-        must(nds_pipe_send(a, x, NULL, NDS_SEC(30)), "send");
-        must(nds_pipe_recv(a, &y, NULL, NDS_SEC(30)), "recv");
+        must(nds_queue_put(to, item, NULL, NDS_SEC(30)), "put");
+        must(nds_queue_get(from, &y, NULL, NDS_SEC(30)), "get");
         nds_array_close(y);
         took[i] = now() - t;
     }
-    wait(NULL);
-    qsort(took, TRIPS, sizeof *took, bench_by_value);
-    bench_say("pipe, 1 KiB round trip", took[TRIPS / 2] * 1e6, "us");
-    printf("pipe, 1 KiB round trip     %8.2f us median, %8.2f us p99\n",
-           took[TRIPS / 2] * 1e6, took[TRIPS - TRIPS / 100] * 1e6);
-    nds_array_close(x);
-    nds_pipe_close(a);
-    nds_pipe_close(b);
-    free(took);
 }
 
-/* Two queues, one each way. */
 static void
-queue_trips(void)
+pipe_there(int n)
 {
-    nds_queue *q[2];
-    int64_t n = 128;
-    nds_array *x, *y;
-    double *took = malloc(TRIPS * sizeof *took);
+    nds_array *y;
 
-    must(nds_queue_new(&q[0], NULL), "queue");
-    must(nds_queue_new(&q[1], NULL), "queue");
-    must(nds_array_new(&x, NDS_FLOAT64, 1, &n, NULL), "array");
-    if (fork() == 0) {
-        for (int i = 0; i < TRIPS; i++) {
-            must(nds_queue_get(q[0], &y, NULL, NDS_SEC(30)), "get");
-            must(nds_queue_put(q[1], y, NULL, NDS_SEC(30)), "put");
-            nds_array_close(y);
-        }
-        _exit(0);
+    for (int i = 0; i < n; i++) {
+        must(nds_pipe_recv(right, &y, NULL, NDS_SEC(30)), "recv");
+        must(nds_pipe_send(right, y, NULL, NDS_SEC(30)), "send");
+        nds_array_close(y);
     }
-    for (int i = 0; i < TRIPS; i++) {
+}
+
+static void
+pipe_here(int n)
+{
+    nds_array *y;
+
+    for (int i = 0; i < n; i++) {
         double t = now();
 
-        must(nds_queue_put(q[0], x, NULL, NDS_SEC(30)), "put");
-        must(nds_queue_get(q[1], &y, NULL, NDS_SEC(30)), "get");
+        must(nds_pipe_send(left, item, NULL, NDS_SEC(30)), "send");
+        must(nds_pipe_recv(left, &y, NULL, NDS_SEC(30)), "recv");
         nds_array_close(y);
         took[i] = now() - t;
     }
-    wait(NULL);
-    qsort(took, TRIPS, sizeof *took, bench_by_value);
-    bench_say("queues, 1 KiB round trip", took[TRIPS / 2] * 1e6, "us");
-    printf("queues, 1 KiB round trip   %8.2f us median, %8.2f us p99\n",
-           took[TRIPS / 2] * 1e6, took[TRIPS - TRIPS / 100] * 1e6);
-    nds_array_close(x);
-    nds_queue_close(q[0]);
-    nds_queue_close(q[1]);
-    free(took);
 }
 
 static void
-get_all(nds_queue *q, int run)
+ring_put(struct bench_side *s, const void *payload)
 {
-    nds_array *y[64];
+    memcpy(bench_ring_loan(s), payload, SMALL);
+    bench_ring_publish(s);
+}
 
-    for (int i = 0; i < MESSAGES;) {
-        int count = 1;
+static void
+ring_get(struct bench_side *s, void *payload)
+{
+    memcpy(payload, bench_ring_take(s), SMALL);
+    bench_ring_drop(s);
+}
 
-        if (run == 1) {
-            must(nds_queue_get(q, y, NULL, NDS_SEC(30)), "get");
-        } else {
-            must(nds_queue_get_many(q, run, y, NULL, NDS_SEC(30), &count),
-                 "get_many");
-        }
+static void
+ring_there(int n)
+{
+    struct bench_side in = ring_to, out = ring_from;
+    char payload[SMALL];
+
+    for (int i = 0; i < n; i++) {
+        ring_get(&in, payload);
+        ring_put(&out, payload);
+    }
+}
+
+static void
+ring_here(int n)
+{
+    struct bench_side out = ring_to, in = ring_from;
+    char payload[SMALL];
+
+    for (int i = 0; i < n; i++) {
+        double t = now();
+
+        ring_put(&out, nds_array_data(item));
+        ring_get(&in, payload);
+        took[i] = now() - t;
+    }
+}
+
+static void
+put_all(int run)
+{
+    nds_array *in[RUN];
+
+    for (int i = 0; i < RUN; i++) {
+        in[i] = item;
+    }
+    for (int i = 0, done = 1; i < MESSAGES; i += done) {
+        int n = MESSAGES - i < run ? MESSAGES - i : run;
+
+        must(run == 1 ? nds_queue_put(to, item, NULL, NDS_SEC(30))
+                      : nds_queue_put_many(to, n, in, NULL, NDS_SEC(30),
+                                           &done),
+             "put");
+    }
+}
+
+static void
+get_all(int run)
+{
+    nds_array *y[RUN];
+
+    for (int i = 0, count = 1; i < MESSAGES; i += count) {
+        must(run == 1 ? nds_queue_get(to, y, NULL, NDS_SEC(30))
+                      : nds_queue_get_many(to, run, y, NULL, NDS_SEC(30),
+                                           &count),
+             "get");
         for (int k = 0; k < count; k++) {
             nds_array_close(y[k]);
         }
-        i += count;
     }
 }
 
-/* run 1: by single calls. Median of five. */
 static void
-throughput(int run)
+ring_put_all(int run)
 {
-    nds_queue_options opts = {.size = sizeof opts, .max_items = 1024};
-    double rate[5];
-    nds_array *in[64];
-    int64_t n = 128;
+    struct bench_side out = ring_to;
 
-    for (int i = 0; i < run; i++) {
-        must(nds_array_new(&in[i], NDS_FLOAT64, 1, &n, NULL), "array");
+    (void)run;
+    for (int i = 0; i < MESSAGES; i++) {
+        ring_put(&out, nds_array_data(item));
     }
-    for (int k = 0; k < 5; k++) {
-        nds_queue *q;
+}
+
+static void
+ring_get_all(int run)
+{
+    struct bench_side in = ring_to;
+    char payload[SMALL];
+
+    (void)run;
+    for (int i = 0; i < MESSAGES; i++) {
+        ring_get(&in, payload);
+    }
+}
+
+static const struct trip {
+    const char *name;
+    void (*here)(int n), (*there)(int n);
+} trips[] = {
+    {"bare ring, 1 KiB round trip", ring_here, ring_there},
+    {"pipe, 1 KiB round trip", pipe_here, pipe_there},
+    {"queues, 1 KiB round trip", queue_here, queue_there},
+};
+
+static const struct rate {
+    const char *name;
+    void (*here)(int run), (*there)(int run);
+    int run;
+} rates[] = {
+    {"bare ring, 1 KiB", ring_put_all, ring_get_all, 1},
+    {"queue, 1 KiB, singly", put_all, get_all, 1},
+    {"queue, 1 KiB, in runs", put_all, get_all, RUN},
+};
+
+static void
+small(void)
+{
+    nds_pipe_options duplex = {.size = sizeof duplex, .duplex = true};
+    nds_queue_options opts = {.size = sizeof opts, .max_items = 1024};
+    double mid[3][ROUNDS], late[3][ROUNDS], times[3][ROUNDS];
+
+    item = array_of(SMALL);
+    must(nds_queue_new(&to, &opts), "queue");
+    must(nds_queue_new(&from, &opts), "queue");
+    must(nds_pipe_new(&left, &right, &duplex), "pipe");
+    ring_to.ring = bench_ring_new(1024, SMALL, true);
+    ring_from.ring = bench_ring_new(1024, SMALL, true);
+    must(ring_to.ring != NULL && ring_from.ring != NULL ? 0 : NDS_ENOMEM,
+         "ring");
+    for (int r = 0; r < ROUNDS; r++) {
+        for (int w = 0; w < 3; w++) {
+            ring_begin(&ring_to);
+            ring_begin(&ring_from);
+            both(trips[w].here, trips[w].there, TRIPS);
+            qsort(took, TRIPS, sizeof *took, bench_by_value);
+            mid[w][r] = took[TRIPS / 2] * 1e6;
+            late[w][r] = took[TRIPS - TRIPS / 100] * 1e6;
+            times[w][r] = mid[w][r] / mid[0][r];
+        }
+    }
+    for (int w = 0; w < 3; w++) {
+        bench_say(trips[w].name, median(mid[w], ROUNDS), "us");
+        printf("%-28s %8.2f us, %8.2f us p99, %5.2f times the ring's\n",
+               trips[w].name, median(mid[w], ROUNDS), median(late[w], ROUNDS),
+               median(times[w], ROUNDS));
+    }
+    for (int r = 0; r < ROUNDS; r++) {
+        for (int w = 0; w < 3; w++) {
+            ring_begin(&ring_to);
+            mid[w][r] = MESSAGES / both(rates[w].here, rates[w].there,
+                                        rates[w].run);
+            times[w][r] = mid[w][r] / mid[0][r];
+        }
+    }
+    for (int w = 0; w < 3; w++) {
+        bench_say(rates[w].name, median(mid[w], ROUNDS), "items/s");
+        printf("%-28s %8.2f million/s, %5.2f of the ring's\n", rates[w].name,
+               median(mid[w], ROUNDS) * 1e-6, median(times[w], ROUNDS));
+    }
+    bench_ring_free(ring_to.ring);
+    bench_ring_free(ring_from.ring);
+    nds_pipe_close(left);
+    nds_pipe_close(right);
+    nds_queue_close(to);
+    nds_queue_close(from);
+    nds_array_close(item);
+}
+
+/* ---- large items -------------------------------------------------------- */
+
+static int64_t nbytes_each;
+static int items; /* of one measurement */
+static volatile double sink;
+
+/* Whether each waits for the one before to be read; raised by who reads. */
+static bool one_by_one;
+static _Atomic int *done;
+static double began, ended;
+
+static double
+sum_of(const double *x, int64_t count)
+{
+    double s[8] = {0};
+
+    for (int64_t i = 0; i + 8 <= count; i += 8) {
+        for (int k = 0; k < 8; k++) {
+            s[k] += x[i + k];
+        }
+    }
+    return s[0] + s[1] + s[2] + s[3] + s[4] + s[5] + s[6] + s[7];
+}
+
+static void
+fill(double *x, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++) {
+        x[i] = 2;
+    }
+}
+
+static void
+await(int n)
+{
+    while (atomic_load_explicit(done, memory_order_acquire) < n) {
+        sched_yield();
+    }
+}
+
+static void
+send_large(int by_loan)
+{
+    int64_t count = nbytes_each / 8;
+
+    for (int i = 0; i < items + WARM; i++) {
+        if (i == WARM) {
+            await(WARM);
+            began = now();
+        }
+        if (by_loan) {
+            nds_array *loan;
+
+            must(nds_queue_loan(to, &loan, NDS_FLOAT64, 1, &count,
+                                NDS_SEC(60)), "loan");
+            fill(nds_array_data(loan), count);
+            must(nds_queue_publish(to, &loan, NULL), "publish");
+        } else {
+            must(nds_queue_put(to, item, NULL, NDS_SEC(60)), "put");
+        }
+        if (one_by_one) {
+            await(i + 1);
+        }
+    }
+    await(items + WARM);
+    ended = now();
+}
+
+static void
+receive_large(int by_loan)
+{
+    nds_array *y;
+
+    for (int i = 0; i < items + WARM; i++) {
+        must(by_loan ? nds_queue_take(to, &y, NULL, NDS_SEC(60))
+                     : nds_queue_get(to, &y, NULL, NDS_SEC(60)), "get");
+        sink = sum_of(nds_array_data(y), nbytes_each / 8);
+        if (by_loan) {
+            must(nds_queue_release(to, &y), "release");
+        } else {
+            nds_array_close(y);
+        }
+        atomic_store_explicit(done, i + 1, memory_order_release);
+    }
+}
+
+/* Seconds an item. */
+static double
+carry(bool by_loan, bool alone)
+{
+    nds_queue_options opts = {.size = sizeof opts, .max_items = DEPTH};
+
+    one_by_one = alone;
+    atomic_store(done, 0);
+    must(nds_queue_new(&to, &opts), "queue");
+    both(send_large, receive_large, by_loan);
+    nds_queue_close(to);
+    return (ended - began) / items;
+}
+
+enum pass { COPY, READ, WRITE };
+
+/* The quickest of some passes over warm memory, seconds. */
+static double
+pass_of(enum pass pass, double *x, double *y)
+{
+    int64_t count = nbytes_each / 8;
+    double best = 1e9;
+
+    for (int i = 0; i < items; i++) {
         double t = now();
 
-        must(nds_queue_new(&q, &opts), "queue");
-        if (fork() == 0) {
-            get_all(q, run);
-            _exit(0);
+        switch (pass) {
+        case COPY:
+            memcpy(y, x, (size_t)nbytes_each);
+            break;
+        case READ:
+            sink = sum_of(x, count);
+            break;
+        case WRITE:
+            fill(y, count);
+            break;
         }
-        for (int i = 0, done = 1; i < MESSAGES; i += done) {
-            must(run == 1 ? nds_queue_put(q, in[0], NULL, NDS_SEC(30))
-                          : nds_queue_put_many(q, MESSAGES - i < run
-                                                      ? MESSAGES - i : run,
-                                               in, NULL, NDS_SEC(30), &done),
-                 "put");
-        }
-        wait(NULL);
-        rate[k] = MESSAGES / (now() - t);
-        nds_queue_close(q);
+        t = now() - t;
+        best = t < best ? t : best;
     }
-    qsort(rate, 5, sizeof *rate, bench_by_value);
-    bench_say(run == 1 ? "queue, 1 KiB, singly" : "queue, 1 KiB, in runs",
-              rate[2], "items/s");
-    printf("queue, 1 KiB, runs of %-2d   %8.0f items/s median, %.0f to %.0f\n",
-           run, rate[2], rate[0], rate[4]);
-    for (int i = 0; i < run; i++) {
-        nds_array_close(in[i]);
-    }
+    return best;
 }
+
+/* One way of carrying, against what it must at least take. */
+static void
+line(const char *what, int64_t mib, const double *took_each,
+     const double *least)
+{
+    double fraction[ROUNDS], rate[ROUNDS];
+    char name[64];
+
+    for (int r = 0; r < ROUNDS; r++) {
+        fraction[r] = least[r] / took_each[r];
+        rate[r] = (double)nbytes_each / took_each[r] * 1e-9;
+    }
+    snprintf(name, sizeof name, "queue, %lld MiB, %s", (long long)mib, what);
+    bench_say(name, median(rate, ROUNDS) * 1e9, "bytes/s");
+    printf("%-40s %10.1f us %6.2f GB/s, limit %10.1f us, fraction %.2f\n",
+           name, median(took_each, ROUNDS) * 1e6, median(rate, ROUNDS),
+           median(least, ROUNDS) * 1e6, median(fraction, ROUNDS));
+}
+
+static void
+large(int64_t mib)
+{
+    double value[ROUNDS], values[ROUNDS], loan[ROUNDS], loans[ROUNDS];
+    double copy_read[ROUNDS], copies[ROUNDS], write_read[ROUNDS];
+    double slower[ROUNDS];
+    nds_array *other;
+
+    nbytes_each = mib * MIB;
+    items = mib == 1 ? 200 : mib == 8 ? 40 : 8;
+    item = array_of(nbytes_each);
+    other = array_of(nbytes_each);
+    for (int r = 0; r < ROUNDS; r++) {
+        double *x = nds_array_data(item), *y = nds_array_data(other);
+        double copy = pass_of(COPY, x, y), read = pass_of(READ, x, y);
+        double write = pass_of(WRITE, x, y);
+
+        copies[r] = copy;
+        copy_read[r] = copy + read;
+        write_read[r] = write + read;
+        slower[r] = write > read ? write : read;
+        value[r] = carry(false, true);
+        values[r] = carry(false, false);
+        loan[r] = carry(true, true);
+        loans[r] = carry(true, false);
+    }
+    line("by value, one at a time", mib, value, copy_read);
+    line("by value, many", mib, values, copies);
+    line("by loan, one at a time", mib, loan, write_read);
+    line("by loan, many", mib, loans, slower);
+    nds_array_close(item);
+    nds_array_close(other);
+}
+
+/* ---- moved -------------------------------------------------------------- */
 
 static void
 moves(int64_t nbytes)
 {
     nds_pipe_options opts = {.size = sizeof opts, .duplex = true};
     nds_array_options sh = {.size = sizeof sh, .reach = NDS_SHAREABLE};
-    double took[MOVES];
+    double late[MOVES];
     nds_pipe *a, *b;
     nds_array *x, *y;
 
@@ -217,14 +578,14 @@ moves(int64_t nbytes)
         t = now();
         must(nds_pipe_send_move(a, &x, NULL, NDS_SEC(60)), "send_move");
         must(nds_pipe_recv(a, &y, NULL, NDS_SEC(60)), "recv");
-        took[i] = *(double *)nds_array_data(y) - t;
+        late[i] = *(double *)nds_array_data(y) - t;
         nds_array_close(y);
     }
     wait(NULL);
-    qsort(took, MOVES, sizeof *took, bench_by_value);
-    bench_say("pipe, move", took[MOVES / 2] * 1e6, "us");
+    qsort(late, MOVES, sizeof *late, bench_by_value);
+    bench_say("pipe, move", late[MOVES / 2] * 1e6, "us");
     printf("pipe, move of %lld bytes %8.1f us median, %8.1f us worst\n",
-           (long long)nbytes, took[MOVES / 2] * 1e6, took[MOVES - 1] * 1e6);
+           (long long)nbytes, late[MOVES / 2] * 1e6, late[MOVES - 1] * 1e6);
     nds_pipe_close(a);
     nds_pipe_close(b);
 }
@@ -232,10 +593,24 @@ moves(int64_t nbytes)
 int
 main(int argc, char **argv)
 {
-    round_trips();
-    queue_trips();
-    throughput(1);
-    throughput(64);
-    moves(argc > 1 ? atoll(argv[1]) : 800000000);
+    const char *what = argc > 1 ? argv[1] : "";
+    bool all = *what == '\0' || (*what >= '0' && *what <= '9');
+
+    done = mmap(NULL, sizeof *done, PROT_READ | PROT_WRITE,
+                MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    must(done != MAP_FAILED ? 0 : NDS_ENOMEM, "shared memory");
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (all || strcmp(what, "small") == 0) {
+        small();
+    }
+    if (all || strcmp(what, "large") == 0) {
+        large(1);
+        large(8);
+        large(80);
+    }
+    if (all || strcmp(what, "move") == 0) {
+        moves(argc > 1 && all ? atoll(what)
+                              : argc > 2 ? atoll(argv[2]) : 800000000);
+    }
     return 0;
 }
