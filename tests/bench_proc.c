@@ -3,6 +3,9 @@
  * bench_proc.c - what an array among the arguments adds to a process's start
  *
  *     bench_proc [bytes, default 800000000 [pairs, default 200]]
+ *     bench_proc sum [bytes]      milliseconds of one spawn: from the call until
+ *                                 the child has summed a heap array that it got
+ *                                 by value; bench/spawn_sum.py runs it
  *
  * The same process is started alternately without and with the array, by each
  * method: from the call until the child has read the first and last element of
@@ -149,12 +152,65 @@ pairs(const char *title, enum nds_pass pass, bool freeze, bool keep,
     free(with);
 }
 
+/* page, array of float64: sums it and writes the time. */
+static int
+sums(nds_args *args)
+{
+    volatile int64_t *page = nds_array_data(nds_args_array(args, 0));
+    nds_scalar s;
+    int rc = nds_sum(&s, nds_array_view(nds_args_array(args, 1)));
+
+    page[1] = rc < 0 ? rc : nds_scalar_int64(&s);
+    page[0] = now_ns();
+    return 0;
+}
+NDS_TASK(sums);
+
+static int
+spawn_sum(void)
+{
+    nds_array_options shared = {.size = sizeof shared,
+                                .reach = NDS_SHAREABLE};
+    nds_proc_options opts = {.size = sizeof opts, .start = NDS_SPAWN};
+    int64_t two = 2, count = nbytes / 8, begun;
+    volatile int64_t *said;
+    nds_array *page, *a;
+    nds_args *args;
+    nds_proc *p;
+    int code = 1;
+
+    must(nds_array_new(&page, NDS_INT64, 1, &two, &shared), "a page");
+    must(nds_array_new(&a, NDS_FLOAT64, 1, &count, NULL), "an array");
+    must(nds_fill(nds_array_view(a), nds_float(1)), "fill");
+    said = nds_array_data(page);
+    begun = now_ns();
+    must(nds_args_new(&args), "arguments");
+    must(nds_args_add_array(args, page, NDS_SHARED), "the page");
+    must(nds_args_add_array(args, a, NDS_BY_VALUE), "the array");
+    must(nds_proc_start(&p, "sums", args, &opts), "start");
+    must(nds_proc_join(p, NDS_SEC(60), &code), "join");
+    if (code != 0 || said[1] != count) {
+        fprintf(stderr, "the child summed something else\n");
+        return 1;
+    }
+    printf("%.3f\n", (double)(said[0] - begun) / 1e6);
+    nds_proc_close(p);
+    nds_args_free(args);
+    nds_array_close(a);
+    nds_array_close(page);
+    return 0;
+}
+
 int
 main(int argc, char **argv)
 {
     int count;
 
     nds_init(argc, argv);
+    if (argc > 1 && strcmp(argv[1], "sum") == 0) {
+        nbytes = argc > 2 ? atoll(argv[2]) : nbytes;
+        return spawn_sum();
+    }
     nbytes = argc > 1 ? atoll(argv[1]) : nbytes;
     count = argc > 2 ? atoi(argv[2]) : 200;
     for (int how = NDS_FORK; how <= NDS_FORKSERVER; how++) {

@@ -179,6 +179,18 @@ NDS_API int nds_sweep(bool dry_run,
  * sets a signal handler. */
 NDS_API int nds_guard_install(void);
 
+/*
+ * Closed blocks of this process stay mapped, so that the next heap or shareable
+ * block of the same size costs no page faults: only memory that nobody else can
+ * have (never named, sent, frozen or there at a fork), in all at most
+ * keep_bytes. 0: the default, NDSHARE_KEEP in the environment (bytes, 64M, 2G,
+ * all) or 4 MiB; 1: none. Also what anonymous channels of this process keep,
+ * if made later (nds_queue_trim). They go when memory is short, before a fork,
+ * and by nds_memory_trim, which returns how many bytes it gave back.
+ */
+NDS_API void nds_memory_keep(uint64_t keep_bytes);
+NDS_API uint64_t nds_memory_trim(void);
+
 /* Room for new named memory: bytes free in the shared-memory mount. */
 NDS_API int nds_shm_room(uint64_t *total, uint64_t *free_bytes);
 

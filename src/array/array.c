@@ -140,20 +140,6 @@ fill_range(void *ctx, int64_t from, int64_t to)
 }
 
 static int
-fill_heap(nds_array *a, const nds_scalar *value, int64_t nbytes)
-{
-    struct ndi_pattern pattern;
-    struct fill f = {&pattern, a->view.data};
-    int rc = ndi_pattern_init(&pattern, a->view.dtype, value);
-
-    if (rc == 0 && pattern.any && nbytes > 0) {
-        ndi_in_pieces(nbytes, 1, fill_range, &f);
-    }
-    ndi_pattern_fini(&pattern);
-    return rc;
-}
-
-static int
 new_heap(nds_array **out, const nds_dtype *dtype, int ndim,
          const int64_t *shape, const nds_array_options *o, int64_t nbytes)
 {
@@ -174,6 +160,27 @@ new_heap(nds_array **out, const nds_dtype *dtype, int ndim,
     }
     rc = ndi_array_over(out, b, &v);
     nds_view_fini(&v);
+    return rc;
+}
+
+/* Memory that is about to be filled need not be zero. */
+static int
+new_filled(nds_array **out, const nds_dtype *dtype, int ndim,
+           const int64_t *shape, nds_array_options *o, int64_t nbytes)
+{
+    struct ndi_pattern pattern;
+    int rc = ndi_pattern_init(&pattern, dtype, o->fill);
+
+    o->uninitialised = rc == 0 && pattern.any;
+    if (rc == 0) {
+        rc = new_heap(out, dtype, ndim, shape, o, nbytes);
+    }
+    if (rc == 0 && pattern.any && nbytes > 0) {
+        struct fill f = {&pattern, (*out)->view.data};
+
+        ndi_in_pieces(nbytes, 1, fill_range, &f);
+    }
+    ndi_pattern_fini(&pattern);
     return rc;
 }
 
@@ -198,16 +205,11 @@ nds_array_new(nds_array **out, const nds_dtype *dtype, int ndim,
                         "arrays, not reach %d", (int)o.reach);
     }
     rc = ndi_array_nbytes(dtype, ndim, shape, &nbytes);
-    if (rc == 0) {
-        rc = new_heap(out, dtype, ndim, shape, &o, nbytes);
+    if (rc < 0) {
+        return rc;
     }
-    if (rc == 0 && o.fill != NULL) {
-        rc = fill_heap(*out, o.fill, nbytes);
-        if (rc < 0) {
-            nds_array_close(ndi_steal(out));
-        }
-    }
-    return rc;
+    return o.fill != NULL ? new_filled(out, dtype, ndim, shape, &o, nbytes)
+                          : new_heap(out, dtype, ndim, shape, &o, nbytes);
 }
 
 /* The bytes that a view can touch, from its lowest to past its highest. */

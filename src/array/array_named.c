@@ -176,6 +176,10 @@ create(nds_array **out, const char *name, const nds_dtype *dtype, int ndim,
         rc = ndi_pattern_init(&b.pattern, dtype, opts->fill);
         spec.backed = b.pattern.any ? fill_data : NULL;
     }
+    if (spec.backed != NULL || (opts->uninitialised && opts->fill == NULL)) {
+        spec.any_off = b.data_off;
+        spec.any_nbytes = b.nbytes;
+    }
     if (rc == 0 &&
         !ndi_add_u64(spec.data_off, spec.capacity, &spec.body_nbytes)) {
         rc = ndi_fail(NDS_ESHAPE, "the capacity does not fit 64 bits");

@@ -116,7 +116,10 @@ add_segment(const nds_array *a, uint64_t how, enum nds_mode mode,
             struct ndi_parcel *p)
 {
     int fd = -1;
-    int rc = ndi_os_dup(&fd, a->segment->fd);
+    int rc;
+
+    ndi_segment_lend(a->segment);
+    rc = ndi_os_dup(&fd, a->segment->fd);
 
     NDI_KILL_POINT("ticket.duplicated");
     if (rc < 0) {

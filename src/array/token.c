@@ -151,6 +151,7 @@ put_segment(struct ndi_buf *b, const nds_array *a, int64_t hold_ns)
             return rc;
         }
     }
+    ndi_segment_lend(a->segment);
     ndi_buf_add(b, s->ctl->header.creator, sizeof s->ctl->header.creator);
     put_u64(b, s->dev);
     put_u64(b, s->ino);

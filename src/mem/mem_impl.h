@@ -90,6 +90,8 @@ struct nds_block {
     void *map; /* what is unmapped at the end; the data may start inside */
     size_t map_nbytes;
     uint64_t off;  /* of data in the file */
+    enum nds_huge huge; /* heap */
+    uint64_t forks;     /* heap: of this process, when it was made */
     char *path;    /* files and raw blocks */
     dev_t dev;     /* raw blocks: which file it is */
     ino_t ino;

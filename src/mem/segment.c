@@ -11,6 +11,7 @@
  * after it the name is complete.
  */
 #include <mem/mem_impl.h>
+#include <mem/warm.h>
 
 #include <base/checked.h>
 #include <base/fail.h>
@@ -173,6 +174,20 @@ ndi_segment_map(struct ndi_segment *s, uint64_t ctl_off, bool ctl_readonly,
                   : 0;
 }
 
+static void
+unmap(struct ndi_segment *s)
+{
+    ndi_guard_remove(s->ctl);
+    ndi_guard_remove(s->body);
+    ndi_unmap(s->body, s->map_nbytes);
+    ndi_unmap(s->ctl, NDI_CTL_NBYTES);
+    ndi_os_close(s->fd);
+    s->body = NULL;
+    s->ctl = NULL;
+    s->map_nbytes = 0;
+    s->fd = -1;
+}
+
 /* The participants' table as this handle sees it. */
 int
 ndi_segment_party(struct ndi_segment *s, const struct ndi_ctl_geometry *g,
@@ -225,6 +240,85 @@ fill_all(struct ndi_segment *s, const struct ndi_segment_spec *spec,
     return rc;
 }
 
+/* ---- memory that was another segment's ---------------------------------- */
+
+struct refill {
+    struct ndi_segment *s;
+    const struct ndi_segment_spec *spec;
+};
+
+/* As if it were new: zeros, but for what may be anything. */
+static void
+refill_range(void *ctx, int64_t at, int64_t end)
+{
+    const struct refill *r = ctx;
+    uint64_t from = (uint64_t)at, to = (uint64_t)end;
+    uint64_t any = r->spec->any_off, all = any + r->spec->any_nbytes;
+
+    if (from < any) {
+        memset(r->s->body + from, 0, (to < any ? to : any) - from);
+    }
+    if (to > all) {
+        uint64_t low = from < all ? all : from;
+
+        memset(r->s->body + low, 0, to - low);
+    }
+    if (r->spec->backed != NULL) {
+        r->spec->backed(r->s, from, to, r->spec->ctx);
+    }
+}
+
+/* A nameless file of just this size, mapped and with all its pages. */
+static bool
+take_warm(struct ndi_segment *s, const struct ndi_segment_spec *spec,
+          uint64_t ctl_off)
+{
+    struct refill r = {s, spec};
+    struct ndi_warm w;
+    unsigned mode = spec->mode_bits != 0 ? spec->mode_bits : 0600;
+
+    if (spec->memfd || ctl_off == 0 || ctl_off > SIZE_MAX ||
+        !ndi_warm_get(&w, (size_t)ctl_off, s->huge, true)) {
+        return false;
+    }
+    s->fd = w.fd;
+    s->body = w.map;
+    s->map_nbytes = w.nbytes;
+    s->ctl = w.ctl;
+    ndi_guard_add(s->ctl, NDI_CTL_NBYTES, &s->truncated);
+    ndi_guard_add(s->body, s->map_nbytes, &s->truncated);
+    if (remember_file(s) < 0 || s->dev != w.dev || s->ino != w.ino ||
+        ndi_os_chmod(s->fd, mode) < 0) {
+        s->fd = -1; // the program closed our descriptor: this one is its own
+        unmap(s);
+        return false;
+    }
+    memset(s->ctl, 0, NDI_CTL_NBYTES);
+    ndi_in_pieces((int64_t)s->map_nbytes, 1, refill_range, &r);
+    return true;
+}
+
+/* Can nobody else have it, and does it stay? */
+static bool
+put_warm(struct ndi_segment *s)
+{
+    struct ndi_warm w = {s->body, s->map_nbytes, s->huge, s->ctl,
+                         s->fd,   s->dev,        s->ino};
+    struct stat st;
+
+    return s->ours && !ndi_load_seq(&s->lent) && !s->frozen &&
+           s->body != NULL && ndi_load_acq(&s->truncated) == 0 &&
+           s->forks == ndi_warm_forks() && ndi_os_fstat(s->fd, &st) == 0 &&
+           st.st_dev == s->dev && st.st_ino == s->ino && st.st_nlink == 0 &&
+           (uint64_t)st.st_size == s->nbytes && ndi_warm_put(&w);
+}
+
+void
+ndi_segment_lend(struct ndi_segment *s)
+{
+    ndi_store_seq(&s->lent, true);
+}
+
 static int
 taken(const char *name)
 {
@@ -261,8 +355,8 @@ int
 ndi_segment_create(struct ndi_segment **out,
                    const struct ndi_segment_spec *spec)
 {
+    uint64_t ctl_off = 0, forks = ndi_warm_forks(); // before it exists
     struct ndi_segment *s;
-    uint64_t ctl_off = 0;
     int rc;
 
     *out = NULL;
@@ -282,6 +376,9 @@ ndi_segment_create(struct ndi_segment **out,
     s->body_nbytes = spec->body_nbytes;
     s->huge = ndi_huge(spec->huge);
     rc = ndi_control_place(spec->body_nbytes, &ctl_off, &s->nbytes);
+    if (rc == 0 && take_warm(s, spec, ctl_off)) {
+        goto made;
+    }
     if (rc == 0) {
         rc = ndi_room_check(called(spec->name),
                             spec->sparse ? TABLE_ROOM : s->nbytes,
@@ -289,6 +386,7 @@ ndi_segment_create(struct ndi_segment **out,
     }
     if (rc == NDS_ENOSPC && !spec->memfd) {
         // Asked again in any case: what the sweep met is not the reason.
+        (void)nds_memory_trim();
         (void)nds_sweep(false, NULL, NULL);
         rc = ndi_room_check(called(spec->name), s->nbytes, false);
     }
@@ -304,6 +402,7 @@ ndi_segment_create(struct ndi_segment **out,
     if (rc == 0 && !spec->sparse) {
         rc = back_all(s, spec);
     }
+made:
     if (rc == 0) {
         rc = fill_all(s, spec, ctl_off);
     }
@@ -314,6 +413,8 @@ ndi_segment_create(struct ndi_segment **out,
         ndi_segment_put(s);
         return rc;
     }
+    s->ours = !spec->memfd;
+    s->forks = forks;
     *out = s;
     return 0;
 }
@@ -458,6 +559,7 @@ ndi_segment_publish(struct ndi_segment *s, const char *name, bool replace)
         return rc;
     }
     NDI_KILL_POINT("publish.held");
+    ndi_segment_lend(s);
     if (!s->party.readonly) {
         strncpy(s->ctl->name, name, sizeof s->ctl->name - 1);
     }
@@ -595,11 +697,11 @@ ndi_segment_put(struct ndi_segment *s)
         ndi_party_fini(&s->party);
     }
     NDI_KILL_POINT("segment.left");
-    ndi_guard_remove(s->ctl);
+    ndi_guard_remove(s->ctl); // neither is s->truncated's any more
     ndi_guard_remove(s->body);
-    ndi_unmap(s->body, s->map_nbytes);
-    ndi_unmap(s->ctl, NDI_CTL_NBYTES);
-    ndi_os_close(s->fd);
+    if (!put_warm(s)) {
+        unmap(s);
+    }
     NDI_KILL_POINT("segment.unmapped");
     if (s->while_used && s->name[0] != '\0' && !ndi_name_is_hidden(s->name)) {
         drop_name(s->name);

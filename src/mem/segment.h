@@ -33,6 +33,9 @@ struct ndi_segment {
     bool while_used;   /* lifetime, as read at the attach */
     bool partied;      /* `party` has been set up */
     enum nds_huge huge; /* what was asked, else what NDSHARE_HUGE said */
+    bool ours;         /* made here without a name, in the shm dir ... */
+    uint64_t forks;    /* ... when this process had forked so often */
+    _Atomic bool lent; /* others may have it: by name, or by its descriptor */
     _Atomic uint32_t truncated; /* nds_guard_install: a page was missing */
 };
 
@@ -50,6 +53,10 @@ struct ndi_segment_spec {
     unsigned mode_bits; /* 0: 0600 */
     enum nds_lifetime lifetime;
     bool replace;
+    /* Bytes of the body that need not be zero: `backed` writes them, or the
+     * caller said so. */
+    uint64_t any_off;
+    uint64_t any_nbytes;
     /* May write [from, to) of the body, which has just got its memory; several
      * threads at once, in any order. */
     void (*backed)(struct ndi_segment *s, uint64_t from, uint64_t to,
@@ -80,6 +87,8 @@ int ndi_segment_unpublish(struct ndi_segment *s, const char *name);
 /* Attach by hidden name: O_NOFOLLOW, owner uid checked, no waiting. */
 int ndi_segment_attach_hidden(struct ndi_segment **out, const char *name,
                               enum nds_mode mode);
+/* Its descriptor leaves this process, or is told to others. */
+void ndi_segment_lend(struct ndi_segment *s);
 /* Maps the body read-only in this process from now on. */
 int ndi_segment_freeze(struct ndi_segment *s);
 struct ndi_segment *ndi_segment_get(struct ndi_segment *s);

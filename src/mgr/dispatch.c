@@ -365,10 +365,13 @@ static const struct {
 /* An open file description of the client's own (locks belong to it) that can
  * do no more than the mode asks for. */
 static int
-descriptor_for(const struct ndi_segment *seg, enum nds_mode mode, int *fd)
+descriptor_for(struct ndi_segment *seg, enum nds_mode mode, int *fd)
 {
-    int rc = ndi_os_reopen(fd, seg->fd,
-                           mode == NDS_READWRITE ? O_RDWR : O_RDONLY);
+    int rc;
+
+    ndi_segment_lend(seg);
+    rc = ndi_os_reopen(fd, seg->fd,
+                       mode == NDS_READWRITE ? O_RDWR : O_RDONLY);
 
     return rc < 0 ? ndi_fail_errno(-rc, "a descriptor of the array") : 0;
 }

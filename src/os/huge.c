@@ -205,8 +205,9 @@ int
 ndi_huge_bytes(const void *addr, size_t nbytes, size_t *out)
 {
     uintptr_t low = (uintptr_t)addr, high = low + nbytes;
-    unsigned long from = 0, to = 0;
+    unsigned long from, to;
     char line[512];
+    bool here = false;
     FILE *f = NDI_SYS("smaps", 0) < 0 ? NULL : fopen("/proc/self/smaps", "re");
 
     *out = 0;
@@ -214,8 +215,10 @@ ndi_huge_bytes(const void *addr, size_t nbytes, size_t *out)
         return -errno;
     }
     while (fgets(line, sizeof line, f) != NULL) {
-        if (sscanf(line, "%lx-%lx ", &from, &to) != 2 && from < high &&
-            to > low) {
+        // Some keys begin with hexadecimal digits: both numbers, or none.
+        if (sscanf(line, "%lx-%lx ", &from, &to) == 2) {
+            here = from < high && to > low;
+        } else if (here) {
             *out += huge_line(line);
         }
     }

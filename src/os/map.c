@@ -177,6 +177,14 @@ ndi_map_readonly(void *addr, size_t nbytes)
 }
 
 int
+ndi_map_forget(void *addr, size_t nbytes)
+{
+    return NDI_SYS("forget", madvise(addr, nbytes, MADV_DONTNEED)) < 0
+               ? -errno
+               : 0;
+}
+
+int
 ndi_map_punch(void *addr, size_t nbytes)
 {
     return NDI_SYS("punch", madvise(addr, nbytes, MADV_REMOVE)) < 0 ? -errno

@@ -55,6 +55,7 @@ enum ndi_fork_rank {
     NDI_FORK_REAPER,  /* proc/reaper.c */
     NDI_FORK_JOIN,    /* sync/party.c: burial may free private memory */
     NDI_FORK_PRIVATE, /* os/private.c */
+    NDI_FORK_WARM,    /* mem/warm.c: closing a block, also under the others */
     NDI_FORK_RANKS
 };
 /* Before main only (a constructor); once for each rank. */
@@ -121,6 +122,8 @@ const char *ndi_shm_dir(void);
 /* Joins dir and name into out (room bytes): -ENAMETOOLONG. */
 int ndi_shm_path(char *out, size_t room, const char *name);
 int ndi_shm_room(uint64_t *total, uint64_t *free_bytes);
+/* Says the kernel that processes wait for memory? */
+bool ndi_memory_is_short(void);
 /* A nameless file in the shm dir that ndi_shm_link can give a name. */
 int ndi_shm_tmpfile(int *fd, unsigned mode_bits);
 int ndi_shm_link(int fd, const char *name);          /* -EEXIST */
@@ -145,6 +148,8 @@ void ndi_unmap(void *addr, size_t nbytes); /* NULL is fine */
 /* Private zero memory, from 2 MiB up aligned for pages of that size. */
 int ndi_map_anon(void **out, size_t nbytes, enum nds_huge huge);
 int ndi_map_readonly(void *addr, size_t nbytes); /* mprotect */
+/* Gives the pages of private memory back: it reads as zero. */
+int ndi_map_forget(void *addr, size_t nbytes);
 /* Takes the memory out of whole pages of a writable shared mapping, for all who
  * map them: they read as zero. */
 int ndi_map_punch(void *addr, size_t nbytes);

@@ -73,6 +73,23 @@ ndi_shm_room(uint64_t *total, uint64_t *free_bytes)
     return 0;
 }
 
+bool
+ndi_memory_is_short(void)
+{
+    FILE *f = NDI_SYS("pressure", 0) < 0
+                  ? NULL : fopen("/proc/pressure/memory", "re");
+    double share = 0;
+
+    // The share of the last ten seconds in which somebody stood still for it.
+    if (f != NULL) {
+        if (fscanf(f, "some avg10=%lf", &share) != 1) {
+            share = 0;
+        }
+        fclose(f);
+    }
+    return f == NULL ? false : share >= 1;
+}
+
 static int
 tmp_path(char *out, size_t room)
 {

@@ -14,6 +14,8 @@
 #include <ndshare/ndshare.h>
 #include <proc/proc_impl.h>
 
+#include <stdlib.h>
+
 static enum nds_start starts[] = {NDS_FORK, NDS_SPAWN, NDS_FORKSERVER};
 
 /* What a process has open before an act. */
@@ -56,6 +58,7 @@ run_tree_tests(int argc, char **argv, const char *title,
     SRunner *sr;
     int failed;
 
+    setenv("NDSHARE_KEEP", "0", 1); // warm memory would look like a leak
     nds_init(argc, argv);
     nds_own_shm_dir();
     tcase_set_timeout(tc, 200);

@@ -49,6 +49,7 @@ huge_of(enum nds_reach reach, enum nds_huge huge, size_t nbytes)
     ck_assert_int_eq(nds_fill(nds_array_view(a), nds_int(3)), 0);
     ck_assert_int_eq(nds_block_huge(nds_array_block(a), &got), 0);
     nds_array_close(a);
+    nds_memory_trim(); // the next one is made anew
     return got;
 }
 
@@ -144,6 +145,27 @@ START_TEST(no_room_is_an_error_and_leaves_nothing)
 }
 END_TEST
 
-RUN("huge", the_option_beats_the_environment, never_means_none,
+/* What lies beside it is not counted. */
+START_TEST(neighbours_do_not_count)
+{
+    nds_array_options o = {.size = sizeof o, .huge = NDS_HUGE_NEVER};
+    int64_t n = (int64_t)(4 * HUGE);
+    nds_array *a[3];
+    size_t got;
+
+    for (int i = 0; i < 3; i++) {
+        o.huge = i == 1 ? NDS_HUGE_NEVER : NDS_HUGE_AUTO;
+        ck_assert_int_eq(nds_array_new(&a[i], NDS_UINT8, 1, &n, &o), 0);
+        ck_assert_int_eq(nds_fill(nds_array_view(a[i]), nds_int(3)), 0);
+    }
+    ck_assert_int_eq(nds_block_huge(nds_array_block(a[1]), &got), 0);
+    ck_assert_uint_eq(got, 0);
+    for (int i = 0; i < 3; i++) {
+        nds_array_close(a[i]);
+    }
+}
+END_TEST
+
+RUN("huge", neighbours_do_not_count, the_option_beats_the_environment, never_means_none,
     always_begins_at_two_mebibytes, a_queue_uses_what_it_was_told,
     no_room_is_an_error_and_leaves_nothing)
