@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Arithmetic and reductions beside NumPy's and beside the memory's limits.
 
-    bench/ops.py [--mb 64] [--runs 7] [--only REGEX] [--build DIR] [--json]
+    bench/ops.py [--mb 64] [--runs 7] [--types f8,i4] [--only REGEX]
+                 [--build DIR] [--json]
     (first: cmake --build build --target ndshare bench_limit)
 
 Each case is one operation on one dtype and layout, over the same memory: by
@@ -113,9 +114,9 @@ def shaped(a, layout):
             "axis 0": grid, "axis 1": grid}[layout]
 
 
-def cases(lib, memory):
+def cases(lib, memory, types):
     """(name, NumPy's call, ours, limit, bytes moved, results)"""
-    for t in TYPES:
+    for t in types:
         dt = np.dtype(t)
         a, b, out = (values(dt, m) for m in memory[:3])
         name = dt.name
@@ -234,6 +235,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--mb", type=float, default=64)
     p.add_argument("--runs", type=int, default=7)
+    p.add_argument("--types", default=",".join(TYPES))
     p.add_argument("--only", default="")
     p.add_argument("--build", default=ROOT / "build", type=pathlib.Path)
     p.add_argument("--json", action="store_true")
@@ -249,7 +251,7 @@ def main():
                   np.__version__, cores, o.mb, "", "NumPy", "ours 1",
                   "ours all", "limit 1", "lim. all", "x NumPy", "limit 1",
                   "all"))
-    for case in cases(lib, memory):
+    for case in cases(lib, memory, o.types.split(",")):
         if not re.search(o.only, case[0]):
             continue
         r = measure(lib, case, memory, o.runs, cores)

@@ -15,6 +15,7 @@ struct search {
     int64_t item;
     int64_t seen;  /* elements of this result so far */
     int64_t found; /* the best of them */
+    int last;      /* of bools: the value that nothing beats; else -1 */
     _Alignas(16) unsigned char best[16];
 };
 
@@ -45,7 +46,7 @@ look_run(void *ctx, char *data, int64_t stride, int64_t count)
         look(s, data, count);
         return;
     }
-    while (count > 0) {
+    while (count > 0 && (s->seen == 0 || s->best[0] != s->last)) {
         int64_t n = count < BLOCK ? count : BLOCK;
 
         ndi_ops_convert(s->type, buf, s->item, s->from, data, stride, n);
@@ -69,6 +70,7 @@ ndi_arg_run(bool largest, const nds_view *a, const bool *reduced,
              : s.from == NDS_TYPE_BOOL  ? NDS_TYPE_UINT8
                                         : s.from;
     s.item = ndi_ops_itemsize(s.type);
+    s.last = s.from == NDS_TYPE_BOOL ? largest : -1;
     s.fn = ndi_kernels()->arg[s.type][largest];
     for (int i = 0; i < a->ndim; i++) {
         if (reduced[i]) {

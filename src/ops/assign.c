@@ -15,23 +15,36 @@
 
 #include <stdlib.h>
 
-static void
-numbers_row(void *ctx, char *const data[], const int64_t step[], int64_t at,
-            int64_t count)
-{
-    const struct ndi_cast *c = ctx;
+struct job {
+    const struct ndi_cast *cast;
+    bool stream; /* a copy that no cache holds */
+};
 
-    (void)at;
-    ndi_ops_convert(c->to->type, data[0], step[0], c->from->type, data[1],
-                    step[1], count);
+/* Numbers in native order or the same dtype: neither can fail. */
+static void
+convert(const struct ndi_cast *c, char *to, int64_t to_step, const char *from,
+        int64_t step, int64_t count)
+{
+    if (c->same) {
+        (void)ndi_cast_run(c, to, to_step, from, step, count);
+    } else {
+        ndi_ops_convert(c->to->type, to, to_step, c->from->type, from, step,
+                        count);
+    }
 }
 
 static void
-same_row(void *ctx, char *const data[], const int64_t step[], int64_t at,
-         int64_t count)
+assign_row(void *ctx, char *const data[], const int64_t step[], int64_t at,
+           int64_t count)
 {
+    const struct job *j = ctx;
+
     (void)at;
-    (void)ndi_cast_run(ctx, data[0], step[0], data[1], step[1], count);
+    if (j->stream && step[0] == j->cast->to->itemsize && step[1] == step[0]) {
+        ndi_stream_copy(data[0], data[1], count * step[0]);
+    } else {
+        convert(j->cast, data[0], step[0], data[1], step[1], count);
+    }
 }
 
 /* Both of one shape, sharing no byte. */
@@ -47,10 +60,12 @@ copy_apart(const struct ndi_cast *cast, const nds_view *dst,
         return 0;
     }
     if (cast->same || (ndi_is_number(cast->to) && ndi_is_number(cast->from))) {
-        struct ndi_cast c = *cast;
+        struct job j = {cast, cast->same &&
+                                  nds_view_nbytes(dst) >= NDI_STREAM_NBYTES};
 
-        ndi_walk_rows(&it, (size_t)(c.to->itemsize + c.from->itemsize),
-                      c.same ? same_row : numbers_row, &c);
+        ndi_walk_rows(&it,
+                      (size_t)(cast->to->itemsize + cast->from->itemsize),
+                      assign_row, &j);
         return 0;
     }
     do {

@@ -24,6 +24,7 @@ struct job {
     ndi_binary_fn *kernel;
     enum nds_type type; /* computed in */
     struct operand op[3]; /* out, a, b */
+    bool stream; /* no cache holds the output */
 };
 
 /* As much of a row as fits the buffers. */
@@ -58,6 +59,22 @@ run_chunk(const struct job *j, char *const at[3], const int64_t step[3],
     }
 }
 
+struct row {
+    const struct job *j;
+    char *const *data;
+    const int64_t *step;
+};
+
+static void
+make_part(const void *ctx, char *to, int64_t first, int64_t count)
+{
+    const struct row *r = ctx;
+
+    r->j->kernel(to, r->data[1] + first * r->step[1],
+                 r->data[2] + first * r->step[2], r->step[0], r->step[1],
+                 r->step[2], count);
+}
+
 static void
 run_row(void *ctx, char *const data[], const int64_t step[], int64_t at,
         int64_t count)
@@ -65,6 +82,11 @@ run_row(void *ctx, char *const data[], const int64_t step[], int64_t at,
     const struct job *j = ctx;
 
     (void)at;
+    if (j->stream) {
+        ndi_stream_row(data[0], step[0], count, make_part,
+                       &(struct row){j, data, step});
+        return;
+    }
     if (j->op[0].aligned && j->op[1].aligned && j->op[2].aligned) {
         j->kernel(data[0], data[1], data[2], step[0], step[1], step[2], count);
         return;
@@ -102,6 +124,10 @@ run_job(struct job *j, const nds_view *const views[3])
         }
         moved += it.step[k] != 0 ? (size_t)ndi_ops_itemsize(o->type) : 0;
     }
+    j->stream = j->op[0].aligned && j->op[1].aligned && j->op[2].aligned &&
+                it.step[0] == views[0]->dtype->itemsize &&
+                it.data[0] != it.data[1] && it.data[0] != it.data[2] &&
+                nds_view_nbytes(views[0]) >= NDI_STREAM_NBYTES;
     ndi_walk_rows(&it, moved, run_row, j);
 }
 

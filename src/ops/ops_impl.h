@@ -50,6 +50,15 @@ typedef void ndi_row_fn(void *ctx, char *const data[], const int64_t step[],
                         int64_t at, int64_t count);
 void ndi_walk_rows(const struct ndi_iter *it, size_t nbytes_each,
                    ndi_row_fn *row, void *ctx);
+/* An output that large goes past the caches: none holds it. */
+#define NDI_STREAM_NBYTES ((int64_t)64 << 20)
+/* Writes count elements of `item` bytes that lie side by side, a buffer's worth
+ * at a time: make() puts elements [first, first + count) at `to`. */
+typedef void ndi_make_fn(const void *ctx, char *to, int64_t first,
+                         int64_t count);
+void ndi_stream_row(char *to, int64_t item, int64_t count, ndi_make_fn *make,
+                    const void *ctx);
+void ndi_stream_copy(char *to, const char *from, int64_t nbytes);
 int ndi_check_writable(const nds_view *v);
 /* Elements in one unbroken range of memory, in whatever order. */
 bool ndi_is_dense(const nds_view *v);

@@ -128,3 +128,61 @@ ndi_walk_rows(const struct ndi_iter *it, size_t nbytes_each, ndi_row_fn *row,
         ndi_in_pieces(count, nbytes_each, walk_range, &w);
     }
 }
+
+#define BUFFER 4096 /* stays in the first cache */
+
+/* Bytes before `p` begins a line. */
+static int64_t
+to_line(const char *p)
+{
+    return (int64_t)(-(uintptr_t)p % NDI_LINE);
+}
+
+/* Before whatever says that the result is there. */
+static void
+fence(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_sfence();
+#endif
+}
+
+void
+ndi_stream_row(char *to, int64_t item, int64_t count, ndi_make_fn *make,
+               const void *ctx)
+{
+    _Alignas(64) char buf[BUFFER];
+    int64_t i = to_line(to) / item;
+
+    // What does not come to lie on lines of 64 bytes goes as usual.
+    i = i < count && NDI_LINE % item == 0 && to_line(to + i * item) == 0
+            ? i
+            : count;
+    make(ctx, to, 0, i);
+    while (i < count) {
+        int64_t n = (count - i) * item / NDI_LINE * NDI_LINE / item;
+
+        n = n < BUFFER / item ? n : BUFFER / item;
+        if (n == 0) {
+            make(ctx, to + i * item, i, count - i);
+            break;
+        }
+        make(ctx, buf, i, n);
+        ndi_kernels()->stream(to + i * item, buf, (size_t)(n * item));
+        i += n;
+    }
+    fence();
+}
+
+void
+ndi_stream_copy(char *to, const char *from, int64_t nbytes)
+{
+    int64_t head = to_line(to) < nbytes ? to_line(to) : nbytes;
+    int64_t lines = (nbytes - head) / NDI_LINE * NDI_LINE;
+
+    memcpy(to, from, (size_t)head);
+    ndi_kernels()->stream(to + head, from + head, (size_t)lines);
+    head += lines;
+    memcpy(to + head, from + head, (size_t)(nbytes - head));
+    fence();
+}

@@ -120,7 +120,7 @@ same(enum nds_type t, const void *a, const void *b, int64_t count,
     }
 }
 
-static unsigned char a[ROOM], b[ROOM], out[2][ROOM];
+static _Alignas(64) unsigned char a[ROOM], b[ROOM], out[2][ROOM];
 static const struct ndi_kernels *both[2];
 
 static void
@@ -357,6 +357,43 @@ START_TEST(random_numbers)
 }
 END_TEST
 
+static void
+make_bytes(const void *ctx, char *to, int64_t first, int64_t count)
+{
+    int64_t item = *(const int64_t *)ctx;
+
+    memcpy(to, a + first * item, (size_t)(count * item));
+}
+
+/* Rows past the caches: any beginning, any length, nothing beside them. */
+START_TEST(streams_write_what_is_made)
+{
+    static const int64_t items[] = {1, 2, 4, 8, 16};
+
+    choose(_i);
+    numbers(NDS_TYPE_UINT8, 1);
+    for (int k = 0; k < 5 * 5 * LENGTHS; k++) {
+        int64_t item = items[k % 5], n = lengths[k / 25];
+        int64_t off = k / 5 % 5 * 13 / item * item;
+        size_t nbytes = (size_t)(n * item);
+
+        for (int copy = 0; copy < 2; copy++) {
+            memset(out[0], 7, ROOM);
+            memset(out[1], 7, ROOM);
+            memcpy(out[1] + 64 + off, a, nbytes);
+            if (copy) {
+                ndi_stream_copy((char *)out[0] + 64 + off, (char *)a,
+                                (int64_t)nbytes);
+            } else {
+                ndi_stream_row((char *)out[0] + 64 + off, item, n, make_bytes,
+                               &item);
+            }
+            ck_assert_mem_eq(out[0], out[1], 64 + 64 + nbytes + 64);
+        }
+    }
+}
+END_TEST
+
 /* All 2^16 halves, and floats of all exponents around them. */
 START_TEST(halves_are_those_of_nd)
 {
@@ -418,6 +455,7 @@ main(void)
     tcase_add_loop_test(tc, trees_and_squares, 0, n);
     tcase_add_loop_test(tc, places, 0, n);
     tcase_add_loop_test(tc, random_numbers, 0, n);
+    tcase_add_loop_test(tc, streams_write_what_is_made, 0, n);
     tcase_add_test(tc, halves_are_those_of_nd);
     tcase_add_test(tc, a_level_can_be_asked_for);
     tcase_add_test(tc, the_environment_asks_for_one);

@@ -16,7 +16,7 @@
  * which then becomes it; else -1. Another process may write meanwhile: if the
  * value is gone from its block, the answer is the block's first element.
  */
-#define ARG(NAME, T, BLOCK_OF, BEATS, IS_NAN)                                 \
+#define ARG(NAME, T, BLOCK_OF, BEATS, IS_NAN, IS_LAST)                        \
     static int64_t NAME(const void *src, int64_t n, void *best)               \
     {                                                                         \
         const T *x = src;                                                     \
@@ -24,7 +24,7 @@
         int64_t block = -1;                                                   \
         bool odd = IS_NAN(top);                                               \
                                                                               \
-        for (int64_t i = 0; i < n && !odd; i += BLOCK) {                      \
+        for (int64_t i = 0; i < n && !odd && !IS_LAST(top); i += BLOCK) {     \
             T t;                                                              \
                                                                               \
             odd = BLOCK_OF(x + i, n - i < BLOCK ? n - i : BLOCK, &t);         \
@@ -70,27 +70,68 @@
 #define MORE(p, q) ((p) > (q))
 #define NEVER(p) (false)
 #define NAN_IS(p) ((p) != (p))
-#define INTEGER(S, T)                                                         \
-    ARG(argmin_##S, T, least_##S, LESS, NEVER)                                \
-    ARG(argmax_##S, T, most_##S, MORE, NEVER)
+#define INTEGER(S, T, LOW, HIGH)                                              \
+    static inline bool S##_lowest(T p)                                        \
+    {                                                                         \
+        return p == LOW;                                                      \
+    }                                                                         \
+    static inline bool S##_highest(T p)                                       \
+    {                                                                         \
+        return p == HIGH;                                                     \
+    }                                                                         \
+    ARG(argmin_##S, T, least_##S, LESS, NEVER, S##_lowest)                    \
+    ARG(argmax_##S, T, most_##S, MORE, NEVER, S##_highest)
 
-INTEGER(i8, int8_t)
-INTEGER(u8, uint8_t)
-INTEGER(i16, int16_t)
-INTEGER(u16, uint16_t)
-INTEGER(i32, int32_t)
-INTEGER(u32, uint32_t)
-INTEGER(i64, int64_t)
-INTEGER(u64, uint64_t)
-ARG(argmin_f, float, least_f, LESS, NAN_IS)
-ARG(argmax_f, float, most_f, MORE, NAN_IS)
-ARG(argmin_d, double, least_d, LESS, NAN_IS)
-ARG(argmax_d, double, most_d, MORE, NAN_IS)
+INTEGER(i8, int8_t, INT8_MIN, INT8_MAX)
+INTEGER(u8, uint8_t, 0, UINT8_MAX)
+INTEGER(i16, int16_t, INT16_MIN, INT16_MAX)
+INTEGER(u16, uint16_t, 0, UINT16_MAX)
+INTEGER(i32, int32_t, INT32_MIN, INT32_MAX)
+INTEGER(u32, uint32_t, 0, UINT32_MAX)
+INTEGER(i64, int64_t, INT64_MIN, INT64_MAX)
+INTEGER(u64, uint64_t, 0, UINT64_MAX)
+ARG(argmin_f, float, least_f, LESS, NAN_IS, NEVER)
+ARG(argmax_f, float, most_f, MORE, NAN_IS, NEVER)
+ARG(argmin_d, double, least_d, LESS, NAN_IS, NEVER)
+ARG(argmax_d, double, most_d, MORE, NAN_IS, NEVER)
 ARG_EACH(argmin_g, long double, LESS, NAN_IS)
 ARG_EACH(argmax_g, long double, MORE, NAN_IS)
 
-/* Complex numbers go by their real parts, then the imaginary ones. */
-#define COMPLEX(S, T)                                                         \
+/* Complex numbers go by their real parts, then the imaginary ones: a block is
+ * looked at one by one only if a real part in it could win. */
+#define ARG_COMPLEX(NAME, S, T, BLOCK_OF, BEATS, PART_BEATS)                  \
+    ARG_EACH(NAME##_each, struct S, BEATS, S##_nan)                           \
+    static int64_t NAME(const void *src, int64_t n, void *best)               \
+    {                                                                         \
+        const T *x = src;                                                     \
+        const T *top = best;                                                  \
+        T re[BLOCK];                                                          \
+        int64_t found = -1;                                                   \
+                                                                              \
+        for (int64_t i = 0, m; i < n; i += m) {                               \
+            bool odd = top[0] != top[0] || top[1] != top[1];                  \
+            unsigned odd_im = 0;                                              \
+            int64_t at;                                                       \
+            T t;                                                              \
+                                                                              \
+            if (odd) {                                                        \
+                break;                                                        \
+            }                                                                 \
+            m = n - i < BLOCK ? n - i : BLOCK;                                \
+            for (int64_t k = 0; k < m; k++) {                                 \
+                re[k] = x[2 * (i + k)];                                       \
+                odd_im |= x[2 * (i + k) + 1] != x[2 * (i + k) + 1];           \
+            }                                                                 \
+            odd = BLOCK_OF(re, m, &t);                                        \
+            if (odd || odd_im != 0 || !PART_BEATS(top[0], t)) {               \
+                at = NAME##_each(x + 2 * i, m, best);                         \
+                found = at >= 0 ? i + at : found;                             \
+            }                                                                 \
+        }                                                                     \
+        return found;                                                         \
+    }
+
+#define COMPLEX(S, T, L)                                                      \
     struct S {                                                                \
         T re;                                                                 \
         T im;                                                                 \
@@ -107,11 +148,11 @@ ARG_EACH(argmax_g, long double, MORE, NAN_IS)
     {                                                                         \
         return isnan(p.re) || isnan(p.im);                                    \
     }                                                                         \
-    ARG_EACH(argmin_##S, struct S, S##_less, S##_nan)                         \
-    ARG_EACH(argmax_##S, struct S, S##_more, S##_nan)
+    ARG_COMPLEX(argmin_##S, S, T, least_##L, S##_less, LESS)                  \
+    ARG_COMPLEX(argmax_##S, S, T, most_##L, S##_more, MORE)
 
-COMPLEX(cf, float)
-COMPLEX(cd, double)
+COMPLEX(cf, float, f)
+COMPLEX(cd, double, d)
 
 #define BOTH(S) {argmin_##S, argmax_##S}
 

@@ -86,6 +86,10 @@ typedef void ndi_halve_fn(float *x, int64_t count);
  * it beats *best, which then becomes it; else -1. */
 typedef int64_t ndi_arg_fn(const void *x, int64_t count, void *best);
 
+/* Copies n bytes to a place that nobody reads soon, past the caches; `to` and n
+ * are multiples of 64. Others see it after a fence only. */
+typedef void ndi_stream_fn(void *to, const void *from, size_t n);
+
 /* Numbers [at, at + count) of this key's stream of floats or doubles. */
 typedef void ndi_random_fn(const uint64_t key[2], bool floats, int64_t at,
                            int64_t count, void *to);
@@ -100,6 +104,7 @@ struct ndi_kernels {
     ndi_halve_fn *halve;
     ndi_arg_fn *const (*arg)[2]; /* min, max */
     ndi_random_fn *random;
+    ndi_stream_fn *stream;
 };
 
 /* The one in use; never changes within a process, but in tests. */
@@ -134,6 +139,7 @@ ndi_square_fn NDI_OF(ndi_square);
 ndi_halve_fn NDI_OF(ndi_halve);
 extern ndi_arg_fn *const NDI_OF(ndi_args)[NDI_NUMBERS][2];
 ndi_random_fn NDI_OF(ndi_philox);
+ndi_stream_fn NDI_OF(ndi_stream);
 #endif
 
 /* ---- half ---------------------------------------------------------------- */

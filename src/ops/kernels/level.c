@@ -15,4 +15,5 @@ const struct ndi_kernels NDI_OF(ndi_kernels) = {
     .halve = NDI_OF(ndi_halve),
     .arg = NDI_OF(ndi_args),
     .random = NDI_OF(ndi_philox),
+    .stream = NDI_OF(ndi_stream),
 };

@@ -90,20 +90,20 @@ pairwise_ld(const struct ndi_terms *t, const char *at, int64_t n)
     int64_t half = n / 2 - n / 2 % 8;
     long double buf[LEAF], r[8], sum;
     const long double *x;
-    int64_t i = 8;
+    int64_t i = 0;
 
     if (n > LEAF) {
         return pairwise_ld(t, at, half) +
                pairwise_ld(t, at + half * t->stride, n - half);
     }
     x = fetch(t, at, n, buf);
-    if (n < 8) {
-        sum = -0.0L;
-        i = 0;
-    } else {
+    sum = -0.0L;
+    if (n >= 8) {
         memcpy(r, x, sizeof(r));
-        for (; i < n - n % 8; i++) {
-            r[i % 8] += x[i];
+        for (i = 8; i < n - n % 8; i += 8) {
+            for (int k = 0; k < 8; k++) {
+                r[k] += x[i + k];
+            }
         }
         sum = ((r[0] + r[1]) + (r[2] + r[3])) +
               ((r[4] + r[5]) + (r[6] + r[7]));
