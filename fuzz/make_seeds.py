@@ -159,12 +159,22 @@ def arena():
     yield bytes([6, 0, 255]) + b"\xff" * 8 + bytes([0, 4, 5, 2, 0, 4])
 
 
+def token():
+    for base in range(3):
+        yield bytes([base])
+        for at in range(0, 64, 3):  # one byte anywhere, up, down and gone
+            yield bytes([base, at, 1, at, 254])
+        yield bytes([base, 128 + 40])  # cut
+        for tail in (b"\3<f8\2\4\6\0", b"\3|S0\1\2\0", b"\2?\1\200\1"):
+            yield bytes([base, 192 + 30]) + tail
+
+
 def main():
     out = pathlib.Path(sys.argv[1])
     for name, make in (("npy", npy), ("dtype", dtype), ("pickle", pickles),
                        ("frame", frames), ("control", control),
                        ("ring", ring), ("arena", arena),
-                       ("hosted", hosted)):
+                       ("hosted", hosted), ("token", token)):
         folder = out / name
         folder.mkdir(parents=True, exist_ok=True)
         count = 0

@@ -11,7 +11,7 @@ set -u
 cd "$(dirname "$0")/.."
 
 seconds=${FUZZ_SECONDS:-60}
-[ $# -gt 0 ] || set -- npy dtype pickle frame control ring arena hosted
+[ $# -gt 0 ] || set -- npy dtype pickle frame control ring arena hosted token
 targets=
 for t in "$@"; do
     targets="$targets fuzz_$t"

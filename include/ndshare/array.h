@@ -204,7 +204,8 @@ NDS_API bool nds_array_read_retry(const nds_array *a, uint64_t seen);
  */
 NDS_API int nds_array_token_export(nds_array *a, int64_t hold_ns,
                                    void **token, size_t *nbytes);
-/* Trusts nothing in the token. NDS_ENOENT: nobody holds the memory any more;
+/* Believes nothing in the token, but opens what it names: take tokens from
+ * whom you would take a path. NDS_ENOENT: nobody holds the memory any more;
  * NDS_ESTALE: the name or path now means another array; NDS_EPERM: the
  * sender is another user's process; NDS_EFORMAT. */
 NDS_API int nds_array_token_import(nds_array **out, const void *token,

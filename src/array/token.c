@@ -454,6 +454,13 @@ open_file(nds_array **out, const struct token *t)
         return ndi_fail(NDS_ESTALE, "receive an array in '%s': by now that is "
                         "another file", t->name);
     }
+    // Mapping to write would make the file longer, for whoever wrote this.
+    if (!ndi_range_fits(t->off, t->nbytes, (uint64_t)st.st_size)) {
+        return ndi_fail(NDS_ETRUNCATED, "receive an array in '%s': %llu bytes "
+                        "at %llu, the file has %lld", t->name,
+                        (unsigned long long)t->nbytes,
+                        (unsigned long long)t->off, (long long)st.st_size);
+    }
     rc = ndi_block_map_file(&b, t->name, (enum nds_mode)t->mode, t->off,
                             t->nbytes);
     if (rc < 0) {

@@ -357,6 +357,8 @@ START_TEST(files_go_by_path)
     ck_assert_int_eq(import(&b, t), 0);
     ck_assert_double_eq(((double *)nds_array_data(b))[9], 2.5);
     nds_array_close(b);
+    ck_assert_int_eq(truncate(file, 80), 0);
+    ck_assert_int_eq(import(&b, t), NDS_ETRUNCATED);
     ck_assert_int_eq(unlink(file), 0);
     ck_assert_int_eq(import(&b, t), NDS_ENOENT);
     free(t.bytes);
