@@ -79,13 +79,13 @@ after_fork_parent(void)
 static void
 after_fork_child(void)
 {
-    pthread_mutex_init(&pins.mutex, NULL);
     while (pins.first != NULL) {
         unhang(&pins.first);
     }
     ndi_os_close(ndi_steal_fd(&pins.pipe[0]));
     ndi_os_close(ndi_steal_fd(&pins.pipe[1]));
     pins.running = false;
+    pthread_mutex_unlock(&pins.mutex); // ours: only we are left
 }
 
 __attribute__((constructor)) static void
