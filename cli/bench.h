@@ -81,6 +81,14 @@ extern volatile int bench_stopped; /* by a signal: finish and clean up */
 double bench_now_ns(void);
 void bench_progress(int way, int64_t nbytes, enum nds_start start,
                     int processes);
+/* Clears that line; says so if a signal stopped it. */
+void bench_progress_over(void);
+/* 1K 1M 1G are powers of 1024, as 1KiB; 1KB 1MB 1GB of 1000. */
+bool bench_parse_size(const char *text, int64_t *out);
+/* A cell of our side alone: CLI_OK, or CLI_FAILED with the reason said. *r all
+ * zeros before. */
+int bench_one(const struct cli_command *self, const struct bench_cell *c,
+              int64_t budget_ns, struct bench_result *r);
 const char *bench_start_name(enum nds_start start);
 enum nds_start bench_start_of(const char *name); /* 0: no such */
 

@@ -55,10 +55,21 @@ stop(int signo)
     bench_stopped = signo;
 }
 
+/* So that the workers are ended, and nothing stays. */
+static void
+catch_signals(void)
+{
+    struct sigaction act = {.sa_handler = stop};
+
+    sigaction(SIGINT, &act, NULL);
+    sigaction(SIGTERM, &act, NULL);
+    sigaction(SIGHUP, &act, NULL);
+}
+
 /* ---- options ------------------------------------------------------------ */
 /* 1K 1M 1G are powers of 1024, as 1KiB; 1KB 1MB 1GB of 1000. */
-static bool
-parse_size(const char *text, int64_t *out)
+bool
+bench_parse_size(const char *text, int64_t *out)
 {
     static const char letters[] = "KMG";
     char *end;
@@ -100,7 +111,7 @@ static bool
 add_size(struct bench_options *o, const char *text)
 {
     return o->nsizes < BENCH_LIST_MAX &&
-           parse_size(text, &o->sizes[o->nsizes++]);
+           bench_parse_size(text, &o->sizes[o->nsizes++]);
 }
 
 static bool
@@ -254,6 +265,17 @@ bench_progress(int way, int64_t nbytes, enum nds_start start, int processes)
     }
 }
 
+void
+bench_progress_over(void)
+{
+    if (isatty(STDERR_FILENO)) {
+        fprintf(stderr, "\r\033[K");
+    }
+    if (bench_stopped) {
+        cli_remark("stopped by signal %d", bench_stopped);
+    }
+}
+
 /* The first-time figures of each side, and after the last of these the steady
  * state of all sides in turns. */
 static int
@@ -293,6 +315,18 @@ run_cell(const struct cli_command *self, const struct bench_options *o,
         }
     }
     return bench_stopped ? CLI_FAILED : rc;
+}
+
+int
+bench_one(const struct cli_command *self, const struct bench_cell *c,
+          int64_t budget_ns, struct bench_result *r)
+{
+    struct bench_options o = {.budget_ns = budget_ns};
+    const struct bench_side *ours = &bench_ours;
+
+    catch_signals();
+    bench_progress(c->way, c->nbytes, c->start, c->processes);
+    return run_cell(self, &o, c, &ours, 1, r);
 }
 
 static int
@@ -381,15 +415,12 @@ static int
 measure(const struct cli_command *self, const struct bench_options *o,
         json_t *report)
 {
-    struct sigaction act = {.sa_handler = stop};
     static const char *const kinds[] = {"transfer", "latency", "rate"};
     json_t *entries[3], *programs = json_array();
     struct bench_limits limits = {0};
     int rc;
 
-    sigaction(SIGINT, &act, NULL);
-    sigaction(SIGTERM, &act, NULL);
-    sigaction(SIGHUP, &act, NULL);
+    catch_signals();
     json_object_set_new(report, "schema", json_string("ndshare-bench/1"));
     json_object_set_new(report, "machine", bench_machine_json());
     for (int i = 0; i < 3; i++) {
@@ -422,12 +453,7 @@ measure(const struct cli_command *self, const struct bench_options *o,
         rc = bench_programs_measure(o, programs);
     }
     bench_python_stop();
-    if (isatty(STDERR_FILENO)) {
-        fprintf(stderr, "\r\033[K");
-    }
-    if (bench_stopped) {
-        cli_remark("stopped by signal %d", bench_stopped);
-    }
+    bench_progress_over();
     return rc;
 }
 
