@@ -58,8 +58,9 @@ int ndi_room_check(const char *name, uint64_t nbytes, bool memfd);
 /* Notes that the file st tells of, which may get this name, goes with the
  * scope. Before it gets it. */
 int ndi_scope_note(nds_scope *s, const char *name, const struct stat *st);
-/* Of a dead scope's file: removes the names that still are what was noted. */
-void ndi_scope_clear(int fd);
+/* Of a dead scope's file: removes the names that still are what was noted.
+ * False: one may be left, so the file must stay. */
+bool ndi_scope_clear(int fd);
 #define NDI_SCOPE_PREFIX ".nds-scope-"
 
 /* ---- sweep.c ------------------------------------------------------------ */

@@ -17,6 +17,7 @@
 #include <os/os.h>
 #include <sync/word.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -157,74 +158,94 @@ nds_scope_add(nds_scope *s, const char *name)
     return ndi_scope_note(s, name, &st);
 }
 
-/* The name is still that file, and of that user: else a stranger's list could
- * name files of whoever sweeps. */
-static bool
+/* 1 if the name is still that file, and of that user: else a stranger's list
+ * could name files of whoever sweeps. 0 if not, or -errno. */
+static int
 is_still(const char *name, const struct stat *st)
 {
     struct stat now;
     int fd = -1;
-    bool is = ndi_shm_open(&fd, name, O_PATH) == 0 &&
-              ndi_os_fstat(fd, &now) == 0 && now.st_dev == st->st_dev &&
-              now.st_ino == st->st_ino && now.st_uid == st->st_uid;
+    int rc = ndi_shm_open(&fd, name, O_PATH);
 
-    ndi_os_close(fd);
-    return is;
+    if (rc == -ENOENT) {
+        return 0;
+    }
+    if (rc == 0) {
+        rc = ndi_os_fstat(fd, &now);
+        ndi_os_close(fd);
+    }
+    return rc < 0 ? rc
+                  : now.st_dev == st->st_dev && now.st_ino == st->st_ino &&
+                        now.st_uid == st->st_uid;
 }
 
-/* Calls fn for every entry whose name still is its file. */
+/* The name of an entry that still is its file: 1; 0, or -errno. */
 static int
-each_entry(int fd, void (*fn)(const char *name, const struct stat *st))
+entry_name(const struct entry *e, uid_t uid, const char **name,
+           struct stat *st)
+{
+    *st = (struct stat){.st_dev = (dev_t)e->dev, .st_ino = (ino_t)e->ino,
+                        .st_uid = uid};
+    return memchr(e->name, '\0', sizeof e->name) != NULL &&
+                   ndi_name_posix(e->name, name) == 0
+               ? is_still(*name, st)
+               : 0;
+}
+
+/* Calls fn, if not NULL, for every entry whose name still is its file: how many
+ * they are, or -errno of the first that could not be told or done. */
+static int
+each_entry(int fd, int (*fn)(const char *name, const struct stat *st))
 {
     struct head h;
     struct entry e;
     struct stat file;
-    int found = 0;
+    int found = 0, wrong = 0;
+    int rc = ndi_os_fstat(fd, &file);
 
-    if (ndi_os_fstat(fd, &file) < 0 ||
-        ndi_os_pread(fd, &h, sizeof h, 0) < 0 ||
-        memcmp(h.magic, magic, sizeof magic) != 0) {
-        return 0;
+    rc = rc < 0 ? rc : ndi_os_pread(fd, &h, sizeof h, 0);
+    if (rc < 0 || memcmp(h.magic, magic, sizeof magic) != 0) {
+        return rc == -ENODATA ? 0 : rc; // not one of ours lists nothing
     }
     for (uint64_t at = sizeof h;
-         ndi_os_pread(fd, &e, sizeof e, at) == 0; at += sizeof e) {
-        struct stat st = {.st_dev = (dev_t)e.dev, .st_ino = (ino_t)e.ino};
+         (rc = ndi_os_pread(fd, &e, sizeof e, at)) == 0; at += sizeof e) {
         const char *name;
+        struct stat st;
+        int is = entry_name(&e, file.st_uid, &name, &st);
 
-        st.st_uid = file.st_uid;
-        if (memchr(e.name, '\0', sizeof e.name) == NULL ||
-            ndi_name_posix(e.name, &name) < 0 || !is_still(name, &st)) {
-            continue;
+        if (is == 1 && fn != NULL) {
+            is = fn(name, &st) < 0 ? -EBUSY : 1;
         }
-        found++;
-        if (fn != NULL) {
-            fn(name, &st);
-        }
+        found += is > 0;
+        wrong = is < 0 ? is : wrong;
     }
-    return found;
+    return rc != -ENODATA ? rc : wrong < 0 ? wrong : found;
 }
 
-static void
+static int
 remove_name(const char *name, const struct stat *st)
 {
     int hold = -1;
+    int rc = ndi_name_hold(&hold, name, st->st_uid,
+                           ndi_deadline(NDI_NAME_WAIT_NS));
 
-    if (ndi_name_hold(&hold, name, st->st_uid,
-                      ndi_deadline(NDI_NAME_WAIT_NS)) < 0) {
-        return;
+    if (rc < 0) {
+        return rc;
     }
     NDI_KILL_POINT("scope.held");
-    if (is_still(name, st)) {
-        ndi_shm_unlink(name);
+    rc = is_still(name, st);
+    if (rc == 1) {
+        rc = ndi_shm_unlink(name);
         NDI_KILL_POINT("scope.unlinked");
     }
     ndi_os_close(hold);
+    return rc;
 }
 
-void
+bool
 ndi_scope_clear(int fd)
 {
-    each_entry(fd, remove_name);
+    return each_entry(fd, remove_name) >= 0;
 }
 
 int
@@ -232,10 +253,10 @@ nds_scope_count(nds_scope *s)
 {
     int fd = -1;
     int rc = ndi_shm_open(&fd, s->name, O_RDONLY);
-    int n = rc == 0 ? each_entry(fd, NULL) : 0;
 
+    rc = rc < 0 ? rc : each_entry(fd, NULL);
     ndi_os_close(fd);
-    return rc < 0 ? ndi_fail_errno(-rc, "read a scope's names") : n;
+    return rc < 0 ? ndi_fail_errno(-rc, "read a scope's names") : rc;
 }
 
 void
@@ -247,8 +268,9 @@ nds_scope_close(nds_scope *s)
         return;
     }
     if (s->epoch == ndi_fork_epoch()) {
-        if (ndi_shm_open(&fd, s->name, O_RDONLY) == 0) {
-            ndi_scope_clear(fd);
+        // What could not be removed is left to a sweep, with the list.
+        if (ndi_shm_open(&fd, s->name, O_RDONLY) == 0 &&
+            ndi_scope_clear(fd)) {
             ndi_shm_unlink(s->name);
             NDI_KILL_POINT("scope.closed");
         }

@@ -135,8 +135,9 @@ remove_dead(const char *name, int fd, const struct stat *st, bool dry_run,
     if (dry_run) {
         return 1;
     }
-    if (name_class(name) == NAME_SCOPE) {
-        ndi_scope_clear(fd);
+    if (name_class(name) == NAME_SCOPE && !ndi_scope_clear(fd)) {
+        *why = "a name in it could not be removed";
+        return 0;
     }
     NDI_KILL_POINT("sweep.unlinking");
     rc = ndi_shm_unlink(name);

@@ -15,6 +15,7 @@
 #include <os/os.h>
 #include <proc/proc_impl.h>
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -253,6 +254,80 @@ manager_by(enum nds_start how)
 static void manager_fork(void) { manager_by(NDS_FORK); }
 static void manager_spawn(void) { manager_by(NDS_SPAWN); }
 
+/* ---- scopes and lists ---------------------------------------------------- */
+
+static void
+scope(void)
+{
+    nds_shareable_list_options opts = {.size = sizeof opts};
+    nds_shareable_list *l = NULL, *again = NULL;
+    nds_value *v = NULL;
+
+    if (try(nds_value_parse(&v, "[1, 'two', None]")) &&
+        try(nds_scope_new(&opts.scope)) &&
+        try(nds_shareable_list_create(&l, NULL, v, &opts)) &&
+        try(nds_shareable_list_attach(&again, nds_shareable_list_name(l),
+                                      NDS_READWRITE)) &&
+        try(nds_shareable_list_set(again, 1, nds_value_str("2"))) &&
+        try(nds_block_check_name(nds_shareable_list_block(l)))) {
+        int names = nds_scope_count(opts.scope);
+
+        (void)try(names < 0 ? names : 0);
+    }
+    nds_shareable_list_close(again);
+    nds_shareable_list_close(l);
+    nds_scope_close(opts.scope);
+    nds_value_free(v);
+}
+
+/* ---- connections --------------------------------------------------------- */
+
+static const nds_conn_options conn_options = {
+    .size = sizeof conn_options,
+    .authkey = "key",
+    .authkey_nbytes = 3,
+    .timeout_ns = NDS_MSEC(500),
+};
+
+/* Connects and sends an array twice. */
+static void *
+talker(void *address)
+{
+    nds_array *a = NULL;
+    nds_conn *c = NULL;
+
+    if (try(nds_conn_connect(&c, address, &conn_options)) &&
+        make(&a, NDS_HEAP) && try(nds_conn_send_array(c, a, TIMEOUT))) {
+        (void)try(nds_conn_send_array(c, a, TIMEOUT));
+    }
+    nds_array_close(a);
+    nds_conn_close(c);
+    return NULL;
+}
+
+static void
+connection(void)
+{
+    nds_array *got = NULL;
+    nds_listener *l = NULL;
+    nds_conn *c = NULL;
+    pthread_t t;
+
+    if (!try(nds_listener_new(&l, NULL, &conn_options))) {
+        return;
+    }
+    pthread_create(&t, NULL, talker, (char *)nds_listener_address(l));
+    if (try(nds_listener_accept(l, &c, NDS_MSEC(500))) &&
+        try(nds_conn_recv_array(c, &got, NDS_MSEC(500)))) {
+        (void)try(nds_conn_recv_array_into(c, nds_array_view(got),
+                                           NDS_MSEC(500)));
+    }
+    nds_array_close(got);
+    nds_conn_close(c);
+    nds_listener_close(l);
+    pthread_join(t, NULL);
+}
+
 /* ---- the table ---------------------------------------------------------- */
 
 static const struct op {
@@ -263,6 +338,8 @@ static const struct op {
     {"named array", named, NULL},
     {"queue", queue, NULL},
     {"pipe", pipes, NULL},
+    {"scope", scope, NULL},
+    {"connection", connection, NULL},
     {"fork", by_fork, NULL},
     {"fork, the child", by_fork, "forked.begin"},
     {"spawn", by_spawn, NULL},
