@@ -92,6 +92,47 @@ method_args(int argc, char **argv, nds_value **args, nds_value **kwds)
     return rc;
 }
 
+/* A method that answered with a proxy: the items of an iterator, a line each;
+ * else what it is. */
+static int
+print_proxy(nds_proxy *p, const char *method, const nds_value *args,
+            const nds_value *kwds)
+{
+    nds_proxy *made = NULL;
+    nds_value *v = NULL;
+    int rc = nds_proxy_call_proxy(p, &made, method, args, kwds);
+
+    if (rc == 0 && strcmp(nds_proxy_typeid(made), "Iterator") != 0) {
+        printf("<%s object>\n", nds_proxy_typeid(made));
+    } else if (rc == 0) {
+        while ((rc = nds_proxy_call(made, &v, "__next__", NULL, NULL)) == 0 &&
+               (rc = print_value(v)) == 0) {
+            nds_value_free(v);
+        }
+        if (rc == NDS_EREMOTE &&
+            strncmp(nds_last_error()->message, "StopIteration", 13) == 0) {
+            rc = 0;
+        }
+    }
+    nds_proxy_close(made);
+    return rc;
+}
+
+/* ADDRESS - FUNCTION: the server itself. */
+static int
+ask(const struct cli_command *self, nds_manager *m, int argc, char **argv)
+{
+    nds_value *args = NULL, *kwds = NULL, *v = NULL;
+    int rc = method_args(argc - 1, argv + 1, &args, &kwds);
+
+    rc = rc < 0 ? rc : nds_manager_ask(m, &v, argv[0], args);
+    rc = rc < 0 ? rc : print_value(v);
+    nds_value_free(args);
+    nds_value_free(kwds);
+    nds_value_free(v);
+    return rc < 0 ? cli_fail(self, argv[0]) : CLI_OK;
+}
+
 static int
 call(const struct cli_command *self, nds_manager *m, const char *what,
      int argc, char **argv)
@@ -109,9 +150,13 @@ call(const struct cli_command *self, nds_manager *m, const char *what,
         rc = cli_fail(self, what);
     } else if (nds_manager_create_value(m, &p, name, args, kwds) < 0) {
         rc = cli_fail(self, what);
-    } else if (nds_proxy_call(p, &v, argv[0], margs, mkwds) < 0 ||
-               print_value(v) < 0) {
-        rc = cli_fail(self, argv[0]);
+    } else {
+        int made = nds_proxy_call(p, &v, argv[0], margs, mkwds);
+
+        made = made == 0             ? print_value(v)
+               : made == NDS_ENOTSUP ? print_proxy(p, argv[0], margs, mkwds)
+                                     : made;
+        rc = made < 0 ? cli_fail(self, argv[0]) : CLI_OK;
     }
     nds_proxy_close(p);
     nds_value_free(v);
@@ -146,6 +191,8 @@ run_call(const struct cli_command *self, int argc, char **argv)
         opts.authkey = key;
         rc = nds_manager_connect(&m, &opts) < 0
                  ? cli_fail(self, argv[optind])
+             : strcmp(argv[optind + 1], "-") == 0
+                 ? ask(self, m, argc - optind - 2, argv + optind + 2)
                  : call(self, m, argv[optind + 1], argc - optind - 2,
                         argv + optind + 2);
     }
@@ -159,8 +206,10 @@ const struct cli_command cli_call = {
     "usage: ndshare call ADDRESS TYPEID METHOD [ARGS...] [--authkey-file F]\n\n"
     "TYPEID may carry arguments: 'ones((3,4))'. ARGS are Python literals, or\n"
     "name=literal; write -- in front of the first if one begins with a minus.\n"
-    "The result is printed as Python's print would. The key is found as for\n"
+    "The result is printed as Python's print would, an iterator's items a line\n"
+    "each. TYPEID - asks the server itself. The key is found as for\n"
     "ndshare serve.\n\n"
     "example: ndshare call /tmp/arrays.sock 'arange(12)' sum\n"
-    "         ndshare call /tmp/arrays.sock 'ones((3,4))' sum axis=0\n",
+    "         ndshare call /tmp/arrays.sock 'ones((3,4))' sum axis=0\n"
+    "         ndshare call /tmp/arrays.sock - number_of_objects\n",
     run_call};

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 static nds_server *server; /* for the handler */
 
@@ -15,6 +16,18 @@ on_signal(int sig)
 {
     (void)sig;
     nds_server_stop(server);
+}
+
+/* A connection each: as many as this process may have at all. */
+static void
+allow_connections(void)
+{
+    struct rlimit r;
+
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
+        r.rlim_cur = r.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &r);
+    }
 }
 
 static const struct option serve_options[] = {
@@ -46,6 +59,7 @@ run_serve(const struct cli_command *self, int argc, char **argv)
     }
     opts.address = argv[optind];
     opts.authkey = key;
+    allow_connections();
     if (nds_server_new(&server, &opts) < 0) {
         free(key);
         return cli_fail(self, argv[optind]);

@@ -50,6 +50,27 @@ typedef int (*nds_factory_fn)(const nds_value *args, const nds_value *kwds,
  * RLock Semaphore BoundedSemaphore Condition Barrier. */
 NDS_API int nds_factory_register(const char *typeid_, nds_factory_fn fn,
                                  void *ctx);
+/* A hosted type of your own. make answers with an object that drop (may be NULL)
+ * frees; a method gets the object, a tuple and a dict, and answers with a value
+ * of its own (*out left NULL: None). Calls of one object run one at a time. What
+ * fails sets the record (nds_error_set) and returns its code: the client gets
+ * the Python exception that stands for it. Everything in it must stay there. */
+typedef struct nds_hosted_method {
+    const char *name; /* NULL ends the list */
+    int (*run)(void *object, const nds_value *args, const nds_value *kwds,
+               nds_value **out, void *ctx);
+} nds_hosted_method;
+typedef struct nds_hosted_type {
+    size_t size;
+    int (*make)(void **object, const nds_value *args, const nds_value *kwds,
+                void *ctx);
+    void (*drop)(void *object, void *ctx);
+    const nds_hosted_method *methods;
+    void *ctx;
+} nds_hosted_type;
+/* When, as for factories; it goes before what has the same name. */
+NDS_API int nds_hosted_register(const char *typeid_,
+                                const nds_hosted_type *type);
 /* Registers `typeid_` as another name of an existing one. */
 NDS_API int nds_factory_alias(const char *typeid_, const char *existing);
 

@@ -217,7 +217,11 @@ fn_create(struct ndi_service *s, struct ndi_conn *c, const struct request *r,
         rc = NDS_ENOMEM;
     }
     // A registered type goes before ours of the same name.
-    kind = ndi_factory_is_registered(typeid_) ? NULL : ndi_kind_find(typeid_);
+    kind = ndi_type_find(typeid_);
+    if (kind == NULL && !ndi_factory_is_registered(typeid_)) {
+        kind = ndi_kind_find(typeid_);
+    }
+    state.type = kind != NULL ? ndi_type_of(kind) : NULL;
     if (rc == 0) {
         rc = kind != NULL ? kind->make(&s->idents, &state, args, r->kwds)
                           : ndi_factory_make(typeid_, args, r->kwds, &a);
@@ -510,7 +514,8 @@ static int
 run_act(struct ndi_service *s, struct ndi_conn *c, struct ndi_hosted *h,
         const struct ndi_act *m, const struct request *r)
 {
-    struct ndi_call call = {.self = h, .idents = &s->idents, .args = r->args,
+    struct ndi_call call = {.self = h, .idents = &s->idents,
+                            .method = r->name, .args = r->args,
                             .kwds = r->kwds, .conn = c, .pid = peer_of(c)};
     struct ndi_pickle p = {0};
     nds_value *value = NULL;

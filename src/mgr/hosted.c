@@ -51,6 +51,7 @@ ndi_state_fini(struct ndi_state *s)
     nds_value_free(s->value);
     ndi_keys_clear(&s->keys);
     ndi_holders_free(s->holders);
+    ndi_type_drop(s);
     *s = (struct ndi_state){0};
 }
 

@@ -42,12 +42,15 @@ void ndi_keys_cut(struct ndi_keys *k, const nds_value *dict, size_t at);
 void ndi_keys_clear(struct ndi_keys *k);
 
 struct ndi_holder;
+struct ndi_type;
 /* What a hosted object is that is no array; all under its mutex. What each
  * number means is said by the kind's file. */
 struct ndi_state {
     nds_value *value;
     struct ndi_keys keys;       /* of a dict */
     struct ndi_holder *holders; /* of a semaphore */
+    const struct ndi_type *type; /* of an object of a registered type */
+    void *object;
     int64_t limit;
     int64_t count;
     int64_t turn;
@@ -125,6 +128,7 @@ int ndi_shape_of_value(const nds_value *v, int *ndim, int64_t *shape);
 struct ndi_call {
     struct ndi_hosted *self;
     struct ndi_idents *idents;
+    const char *method;
     const nds_value *args; /* a tuple */
     const nds_value *kwds; /* a dict */
     struct ndi_conn *conn;
@@ -251,6 +255,13 @@ int ndi_index_of_value(const nds_value *v, nds_index *index, int *count,
                        bool *ellipsis);
 nds_value *ndi_value_of_index(const nds_index *index, int count);
 nds_value *ndi_value_of_list(const nds_view *v); /* tolist() */
+
+/* ---- types.c: hosted types of the program's own ---- */
+/* NULL: none of that name. */
+const struct ndi_hosted_kind *ndi_type_find(const char *typeid_);
+/* The type of such a kind; NULL for one of ours. */
+const struct ndi_type *ndi_type_of(const struct ndi_hosted_kind *k);
+void ndi_type_drop(struct ndi_state *s);
 
 /* ---- segments.c: shared memory that goes with the server ---- */
 struct ndi_segments {

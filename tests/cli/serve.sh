@@ -10,6 +10,10 @@ call 'ones((3,4))' sum axis=0
 call 'arange(12)' __getitem__ 'slice(None, None, 5)'
 call 'full((2,2), 7)' __repr__
 call 'ones(3, dtype="f4")' tolist
+call 'dict({"a": 1, 2: None})' __iter__
+call 'Namespace(x=1)' __str__
+call - number_of_objects
+call - nosuch 2>&1 | tail -n 1
 call zeros sum 2>&1 | sed -n 's/^\(ndshare call: zeros\).*/\1 refused/p'
 call 'arange(4)' __getitem__ 9 2>&1
 call 'arange(4)' nosuch 2>&1 | tail -n 2

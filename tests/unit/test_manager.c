@@ -243,6 +243,13 @@ START_TEST(the_array_itself)
 }
 END_TEST
 
+static void *
+run_server(void *arg)
+{
+    nds_server_run(arg);
+    return NULL;
+}
+
 #define SIDE 200 /* of an array that is copied by mapping */
 
 /* The same with few bytes, which are messages, and with many. */
@@ -325,6 +332,102 @@ START_TEST(no_copy_is_torn)
     }
     pthread_join(writer, NULL);
     nds_proxy_close(p);
+}
+END_TEST
+
+struct counter {
+    int64_t n;
+};
+static int dropped;
+
+static int
+counter_make(void **object, const nds_value *args, const nds_value *kwds,
+             void *ctx)
+{
+    struct counter *c = calloc(1, sizeof *c);
+
+    (void)kwds;
+    (void)ctx;
+    if (nds_value_count(args) != 1 ||
+        !nds_value_as_int(nds_value_item(args, 0), &c->n)) {
+        free(c);
+        return nds_error_set(NDS_ECAST, "a number is needed");
+    }
+    *object = c;
+    return 0;
+}
+
+static void
+counter_drop(void *object, void *ctx)
+{
+    *(int *)ctx += 1;
+    free(object);
+}
+
+static int
+counter_add(void *object, const nds_value *args, const nds_value *kwds,
+            nds_value **out, void *ctx)
+{
+    struct counter *c = object;
+    int64_t n = 1;
+
+    (void)ctx;
+    if (nds_value_count(args) > 0 &&
+        !nds_value_as_int(nds_value_item(args, 0), &n)) {
+        return nds_error_set(NDS_ECAST, "no number");
+    }
+    if (nds_value_get(kwds, "quiet") != NULL) {
+        c->n += n;
+        return 0;
+    }
+    *out = nds_value_int(c->n += n);
+    return 0;
+}
+
+static const nds_hosted_method counter_methods[] = {{"add", counter_add},
+                                             {NULL, NULL}};
+static const nds_hosted_type counter = {sizeof counter, counter_make, counter_drop,
+                                 counter_methods, &dropped};
+
+/* A server in this process, with a type of this program's. */
+START_TEST(a_type_of_ones_own)
+{
+    nds_manager_options opts = {.size = sizeof opts, .authkey = "k",
+                                .authkey_nbytes = 1};
+    nds_server *s;
+    nds_manager *other;
+    nds_proxy *p;
+    pthread_t t;
+    char *text;
+
+    ck_assert_int_eq(nds_hosted_register("Counter", &counter), 0);
+    ck_assert_int_eq(nds_hosted_register("", &counter), NDS_EINVAL);
+    ck_assert_int_eq(nds_server_new(&s, &opts), 0);
+    ck_assert_int_eq(pthread_create(&t, NULL, run_server, s), 0);
+    opts.address = nds_server_address(s);
+    ck_assert_int_eq(nds_manager_connect(&other, &opts), 0);
+    ck_assert_int_eq(nds_manager_create(other, &p, "Counter", "('x',)"),
+                     NDS_EREMOTE);
+    ck_assert_int_eq(nds_manager_create(other, &p, "Counter", "(40,)"), 0);
+    text = call(p, "add", "");
+    ck_assert_str_eq(text, "41");
+    free(text);
+    text = call(p, "add", "1, quiet=True");
+    ck_assert_str_eq(text, "None");
+    free(text);
+    text = call(p, "add", "'x'");
+    ck_assert_str_eq(text, "TypeError: no number");
+    free(text);
+    text = call(p, "sub", "");
+    ck_assert_ptr_nonnull(strstr(text, "not exposed"));
+    free(text);
+    ck_assert_int_eq(dropped, 0);
+    nds_proxy_close(p);
+    nds_manager_close(other);
+    nds_server_stop(s);
+    pthread_join(t, NULL);
+    nds_server_free(s);
+    ck_assert_int_eq(dropped, 1);
 }
 END_TEST
 
@@ -573,6 +676,7 @@ main(int argc, char **argv)
     tcase_add_loop_test(tc, copies_in_and_out, 0, 2);
     tcase_add_test(tc, no_copy_is_torn);
     tcase_add_test(tc, a_client_killed_in_a_copy);
+    tcase_add_test(tc, a_type_of_ones_own);
     tcase_add_test(tc, a_killed_clients_references_go);
     tcase_add_test(tc, a_forked_child_uses_the_proxy);
     tcase_add_test(tc, a_proxy_travels);
