@@ -77,17 +77,25 @@ end(struct ndi_pool *p, struct ndi_session *s)
     free(s);
 }
 
+/* Back to the set, unless it is at its end. Whoever is told of it next takes the
+ * lock first, and so sees all that was done here. */
 static void
-met(struct ndi_pool *p, struct ndi_session *s)
+lay_down(struct ndi_pool *p, struct ndi_session *s, int events)
 {
+    pthread_mutex_lock(&p->lock);
     if (s->stranger && ndi_session_is_proved(s)) {
-        pthread_mutex_lock(&p->lock);
         link_out(s);
         link_in(&p->proved, s);
         s->stranger = false;
         p->nstrangers--;
-        pthread_mutex_unlock(&p->lock);
     }
+    if (events == 0 || ndi_epoll_again(p->set, s->conn.fd, events, s) < 0) {
+        pthread_mutex_unlock(&p->lock);
+        end(p, s);
+        pthread_mutex_lock(&p->lock);
+    }
+    p->idle++;
+    pthread_mutex_unlock(&p->lock);
 }
 
 static void start_locked(struct ndi_pool *p);
@@ -127,16 +135,7 @@ thread_main(void *arg)
     bool join;
 
     while ((s = next_session(p)) != NULL) {
-        int events = ndi_session_run(s);
-
-        met(p, s);
-        if (events == 0 ||
-            ndi_epoll_again(p->set, s->conn.fd, events, s) < 0) {
-            end(p, s);
-        }
-        pthread_mutex_lock(&p->lock);
-        p->idle++;
-        pthread_mutex_unlock(&p->lock);
+        lay_down(p, s, ndi_session_run(s));
     }
     // Each joins the one that ended before it, so none is left half ended.
     pthread_mutex_lock(&p->lock);
