@@ -91,6 +91,16 @@ run_one(const struct place *p, int way, enum nds_start start, bool python)
     return from;
 }
 
+/* The second of two runs: a host may take a virtual machine's free memory, and
+ * whoever comes next pays for its return. */
+static double
+run_warm(const struct place *p, int way, enum nds_start start, bool python)
+{
+    double first = run_one(p, way, start, python);
+
+    return first < 0 ? first : run_one(p, way, start, python);
+}
+
 static int
 measure(const struct place *p, const struct bench_options *o, int way,
         enum nds_start start, json_t *all)
@@ -102,8 +112,8 @@ measure(const struct place *p, const struct bench_options *o, int way,
 
     for (int i = 0; i < runs; i++) {
         bench_progress(way, 0, start, 0);
-        ours[i] = run_one(p, way, start, false);
-        python[i] = o->python ? run_one(p, way, start, true) : 0;
+        ours[i] = run_warm(p, way, start, false);
+        python[i] = o->python ? run_warm(p, way, start, true) : 0;
         if (ours[i] < 0 || python[i] < 0) {
             return CLI_FAILED;
         }
