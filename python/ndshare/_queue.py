@@ -12,19 +12,12 @@ from multiprocessing import reduction, util
 import numpy as np
 
 from . import _core
-from ._array import ndarray
+from ._array import _shape, ndarray
 from ._handle import Handle
 
 _POLICIES = {"again": 0, "drop": 1, "park": 2}
 _MAX_ITEMS = 1 << 19
 _PICKLE = ord("P")
-
-
-def _shape(shape):
-    try:
-        return (operator.index(shape),)
-    except TypeError:
-        return tuple(operator.index(n) for n in shape)
 
 
 class Queue(Handle, _core.Queue):

@@ -119,8 +119,10 @@ class SharedMemory:
 def _with_ours(function):
     """The same code, with SharedMemory meaning ours."""
     names = dict(vars(shared_memory), SharedMemory=SharedMemory)
-    return types.FunctionType(function.__code__, names, function.__name__,
+    ours = types.FunctionType(function.__code__, names, function.__name__,
                               function.__defaults__, function.__closure__)
+    ours.__kwdefaults__ = function.__kwdefaults__
+    return ours
 
 
 class ShareableList(shared_memory.ShareableList):
@@ -139,4 +141,3 @@ class ShareableList(shared_memory.ShareableList):
     """
 
     __init__ = _with_ours(shared_memory.ShareableList.__init__)
-    __init__.__kwdefaults__ = shared_memory.ShareableList.__init__.__kwdefaults__

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
+#define PLAIN_MOST 200 /* objects that are looked at before pickling */
 #define BIG 65536 /* bytes; larger ones are copied without the GIL */
 
 /* ---- arrays in ---------------------------------------------------------- */
@@ -41,7 +42,8 @@ dtype_entry(struct py_state *st, PyObject *dtype)
         entry = Py_NewRef(Py_None);
     }
     Py_XDECREF(text);
-    if (entry != NULL && PyDict_SetItem(st->refs[PY_TO_DTYPE], dtype, entry) < 0) {
+    if (entry != NULL &&
+        PyDict_SetItem(st->refs[PY_TO_DTYPE], dtype, entry) < 0) {
         Py_CLEAR(entry);
     }
     return entry;
@@ -214,32 +216,48 @@ is_atom(PyObject *obj)
            PyBool_Check(obj) || PyBytes_CheckExact(obj);
 }
 
-/* Holds nothing whose pickling multiprocessing might have changed. */
+/* Holds nothing whose pickling multiprocessing might have changed: builtins
+ * all the way down, and not too many to look at. */
 static bool
-is_plain(PyObject *obj)
+is_plain(PyObject *obj, int *budget)
 {
-    Py_ssize_t n;
-
+    if (--*budget < 0) {
+        return false;
+    }
     if (is_atom(obj)) {
         return true;
     }
-    if ((!PyTuple_CheckExact(obj) && !PyList_CheckExact(obj)) ||
-        (n = PySequence_Fast_GET_SIZE(obj)) > 8) {
-        return false;
-    }
-    for (Py_ssize_t i = 0; i < n; i++) {
-        if (!is_atom(PySequence_Fast_GET_ITEM(obj, i))) {
-            return false;
+    if (PyTuple_CheckExact(obj) || PyList_CheckExact(obj)) {
+        Py_ssize_t n = PySequence_Fast_GET_SIZE(obj);
+
+        for (Py_ssize_t i = 0; i < n; i++) {
+            if (!is_plain(PySequence_Fast_GET_ITEM(obj, i), budget)) {
+                return false;
+            }
         }
+        return true;
     }
-    return true;
+    if (PyDict_CheckExact(obj)) {
+        PyObject *key, *value;
+        Py_ssize_t at = 0;
+
+        while (PyDict_Next(obj, &at, &key, &value)) {
+            if (!is_plain(key, budget) || !is_plain(value, budget)) {
+                return false;
+            }
+        }
+        return true;
+    }
+    return false;
 }
 
 static int
 from_object(struct py_state *st, PyObject *obj, struct py_item *it)
 {
-    it->keep = PyObject_CallOneArg(is_plain(obj) ? st->refs[PY_DUMPS]
-                                                 : st->refs[PY_FORKING_DUMPS], obj);
+    int budget = PLAIN_MOST;
+    enum py_ref dumps = is_plain(obj, &budget) ? PY_DUMPS : PY_FORKING_DUMPS;
+
+    it->keep = PyObject_CallOneArg(st->refs[dumps], obj);
     return it->keep == NULL ? -1
                             : py_item_from_buffer(it->keep, 0, PY_SSIZE_T_MIN,
                                                   PY_ITEM_PICKLE, it);
@@ -389,8 +407,9 @@ unpickle(struct py_state *st, nds_array *a, bool pickles)
 
     if (!pickles) {
         nds_array_close(a);
-        PyErr_SetString(st->refs[PY_UNPICKLING_ERROR], "the item is a pickle, and this "
-                        "queue was opened with pickles=False");
+        PyErr_SetString(st->refs[PY_UNPICKLING_ERROR],
+                        "the item is a pickle, and this queue was opened with "
+                        "pickles=False");
         return NULL;
     }
     // Large ones are read where they lie.

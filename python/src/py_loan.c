@@ -272,8 +272,8 @@ static PyMethodDef methods[] = {
      "release($self, /)\n--\n\nGive what was taken back for good."},
     {"discard", loan_discard, METH_NOARGS,
      "discard($self, /)\n--\n\n"
-     "Drop a loan; put what was taken back to the front. Either happens when the\n"
-     "last view of the array has gone."},
+     "Drop a loan; put what was taken back to the front. Either happens when\n"
+     "the last view of the array has gone."},
     {"__enter__", loan_enter, METH_NOARGS, NULL},
     {"__exit__", loan_exit, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},

@@ -17,6 +17,17 @@ import ndshare
 METHODS = ["fork", "spawn", "forkserver"]
 
 
+@pytest.fixture
+def name():
+    """A name of this test's own, gone afterwards."""
+    name = f"pyo_{os.getpid()}"
+    yield name
+    try:
+        ndshare.unlink(name)
+    except FileNotFoundError:
+        pass
+
+
 class Point(ctypes.Structure):
     _fields_ = [("x", ctypes.c_int), ("y", ctypes.c_double)]
 
@@ -79,6 +90,30 @@ def test_in_children(method):
         p.join()
     assert v.value == 200 and raw[:] == [5, 0]
     assert a[0] in (2, 3)
+
+
+def test_by_name(name):
+    a = ndshare.Array("d", [1, 2, 3], name=name)
+    code = f"""
+import ndshare
+a = ndshare.Array('d', name={name!r}, attach=True)
+with a.get_lock():
+    a[0] = sum(a)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert a[:] == [6, 2, 3]
+    assert np.load(f"/dev/shm/{name}").tolist() == [6, 2, 3]
+    with a.get_lock():
+        with a.get_lock():
+            pass
+    with pytest.raises(TypeError, match="holds float64"):
+        ndshare.Array("i", name=name, attach=True)
+    ndshare.unlink(name)
+    v = ndshare.Value("i", 7, name=name)
+    assert ndshare.attach(name).shape == ()
+    assert ndshare.Value("i", name=name, attach=True).value == 7
+    v.value = 8
+    assert ndshare.RawValue("i", name=name, attach=True).value == 8
 
 
 # ---- managers
