@@ -17,17 +17,6 @@ import ndshare
 METHODS = ["fork", "spawn", "forkserver"]
 
 
-@pytest.fixture
-def name():
-    """A name of this test's own, gone afterwards."""
-    name = f"pyo_{os.getpid()}"
-    yield name
-    try:
-        ndshare.unlink(name)
-    except FileNotFoundError:
-        pass
-
-
 class Point(ctypes.Structure):
     _fields_ = [("x", ctypes.c_int), ("y", ctypes.c_double)]
 

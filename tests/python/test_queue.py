@@ -20,17 +20,6 @@ import ndshare
 METHODS = ["fork", "spawn", "forkserver"]
 
 
-@pytest.fixture
-def name():
-    """A name of this test's own, gone afterwards."""
-    name = f"pyq_{os.getpid()}"
-    yield name
-    try:
-        ndshare.unlink(name)
-    except FileNotFoundError:
-        pass
-
-
 OBJECTS = [
     1, 1 << 100, 2.5, True, "text", b"bytes", b"", (1, "a"), [1, [2]],
     {"a": np.float64(1)}, np.ma.array([1, 2]), np.array([1, "x"], object),

@@ -18,17 +18,6 @@ METHODS = ["fork", "spawn", "forkserver"]
 fork = mp.get_context("fork")
 
 
-@pytest.fixture
-def name():
-    """A name of this test's own, gone afterwards."""
-    name = f"pys_{os.getpid()}"
-    yield name
-    try:
-        ndshare.unlink(name)
-    except FileNotFoundError:
-        pass
-
-
 def in_thread(fn, *args):
     """What fn gives in another thread."""
     out = []
