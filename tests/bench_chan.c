@@ -9,7 +9,8 @@
  *         a bare ring that copies and waits alike (bench_ring.h)
  * large   1, 8 and 80 MiB through a queue, by value and by loan, each one added
  *         up by who gets it; beside what the same passes over memory take in
- *         one process
+ *         one process, and beside a bare ring, whose memory goes from one
+ *         processor to the other as well
  * move    the time from send_move until a process that waits has read the
  *         first and last byte
  *
@@ -445,6 +446,56 @@ receive_large(int by_loan)
     }
 }
 
+static void
+send_by_ring(int by_loan)
+{
+    struct bench_side out = ring_to;
+
+    for (int i = 0; i < items + WARM; i++) {
+        void *slot = bench_ring_loan(&out);
+
+        if (i == WARM) {
+            await(WARM);
+            began = now();
+        }
+        if (by_loan) {
+            fill(slot, nbytes_each / 8);
+        } else {
+            memcpy(slot, nds_array_data(item), (size_t)nbytes_each);
+        }
+        bench_ring_publish(&out);
+        if (one_by_one) {
+            await(i + 1);
+        }
+    }
+    await(items + WARM);
+    ended = now();
+}
+
+static void
+receive_by_ring(int by_loan)
+{
+    struct bench_side in = ring_to;
+
+    (void)by_loan;
+    for (int i = 0; i < items + WARM; i++) {
+        sink = sum_of(bench_ring_take(&in), nbytes_each / 8);
+        bench_ring_drop(&in);
+        atomic_store_explicit(done, i + 1, memory_order_release);
+    }
+}
+
+/* Seconds an item, of the ring. */
+static double
+carry_by_ring(bool by_loan, bool alone)
+{
+    one_by_one = alone;
+    atomic_store(done, 0);
+    ring_begin(&ring_to);
+    both(send_by_ring, receive_by_ring, by_loan);
+    return (ended - began) / items;
+}
+
 /* Seconds an item. */
 static double
 carry(bool by_loan, bool alone)
@@ -491,20 +542,23 @@ pass_of(enum pass pass, double *x, double *y)
 /* One way of carrying, against what it must at least take. */
 static void
 line(const char *what, int64_t mib, const double *took_each,
-     const double *least)
+     const double *least, const double *ring)
 {
-    double fraction[ROUNDS], rate[ROUNDS];
+    double fraction[ROUNDS], rate[ROUNDS], of_ring[ROUNDS];
     char name[64];
 
     for (int r = 0; r < ROUNDS; r++) {
         fraction[r] = least[r] / took_each[r];
+        of_ring[r] = ring[r] / took_each[r];
         rate[r] = (double)nbytes_each / took_each[r] * 1e-9;
     }
     snprintf(name, sizeof name, "queue, %lld MiB, %s", (long long)mib, what);
     bench_say(name, median(rate, ROUNDS) * 1e9, "bytes/s");
-    printf("%-40s %10.1f us %6.2f GB/s, limit %10.1f us, fraction %.2f\n",
+    printf("%-38s %8.1f us %6.2f GB/s, limit %8.1f us, fraction %.2f, "
+           "of the ring's %.2f\n",
            name, median(took_each, ROUNDS) * 1e6, median(rate, ROUNDS),
-           median(least, ROUNDS) * 1e6, median(fraction, ROUNDS));
+           median(least, ROUNDS) * 1e6, median(fraction, ROUNDS),
+           median(of_ring, ROUNDS));
 }
 
 static void
@@ -512,13 +566,15 @@ large(int64_t mib)
 {
     double value[ROUNDS], values[ROUNDS], loan[ROUNDS], loans[ROUNDS];
     double copy_read[ROUNDS], copies[ROUNDS], write_read[ROUNDS];
-    double slower[ROUNDS];
+    double slower[ROUNDS], ring[4][ROUNDS];
     nds_array *other;
 
     nbytes_each = mib * MIB;
     items = mib == 1 ? 200 : mib == 8 ? 40 : 8;
     item = array_of(nbytes_each);
     other = array_of(nbytes_each);
+    ring_to.ring = bench_ring_new(DEPTH, (size_t)nbytes_each, true);
+    must(ring_to.ring != NULL ? 0 : NDS_ENOMEM, "ring");
     for (int r = 0; r < ROUNDS; r++) {
         double *x = nds_array_data(item), *y = nds_array_data(other);
         double copy = pass_of(COPY, x, y), read = pass_of(READ, x, y);
@@ -532,11 +588,15 @@ large(int64_t mib)
         values[r] = carry(false, false);
         loan[r] = carry(true, true);
         loans[r] = carry(true, false);
+        for (int k = 0; k < 4; k++) {
+            ring[k][r] = carry_by_ring(k >= 2, k % 2 == 0);
+        }
     }
-    line("by value, one at a time", mib, value, copy_read);
-    line("by value, many", mib, values, copies);
-    line("by loan, one at a time", mib, loan, write_read);
-    line("by loan, many", mib, loans, slower);
+    line("by value, one at a time", mib, value, copy_read, ring[0]);
+    line("by value, many", mib, values, copies, ring[1]);
+    line("by loan, one at a time", mib, loan, write_read, ring[2]);
+    line("by loan, many", mib, loans, slower, ring[3]);
+    bench_ring_free(ring_to.ring);
     nds_array_close(item);
     nds_array_close(other);
 }
