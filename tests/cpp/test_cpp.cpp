@@ -129,6 +129,15 @@ START_TEST(names_and_locks)
     ck_assert_str_eq(c.name(), name.c_str());
     uint64_t before = a.generation();
 
+    {
+        auto writing = a.writing();
+
+        a.fill(7);
+    }
+    ck_assert(static_cast<double>(b.snapshot().sum()) == 21);
+    ck_assert(b.wait_changed(before, std::chrono::seconds(0)));
+    before = a.generation();
+
     ck_assert_int_eq(code_of([&] {
                          nds::array::create<float>(name.c_str(), {3});
                      }),

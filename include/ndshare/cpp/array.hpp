@@ -435,6 +435,29 @@ class array : public owner<nds_array, nds_array_close>
         return detail::hold<nds_array, nds_array_unlock>(
             get(), nds_array_lock(get(), nanoseconds(wait)));
     }
+    /* The time in which data is written that snapshot() must see whole. */
+    held<nds_array, nds_array_write_end>
+    writing(timeout wait = forever)
+    {
+        return detail::hold<nds_array, nds_array_write_end>(
+            get(), nds_array_write_begin(get(), nanoseconds(wait)));
+    }
+    /* A private copy of one state, never of half of one; the writer does not
+     * wait for it. NDS_EOWNERDEAD: the writer died at work. */
+    array
+    snapshot(timeout wait = forever) const
+    {
+        uint64_t seen = 0;
+
+        for (;;) {
+            check(nds_array_read_begin(get(), &seen, nanoseconds(wait)));
+            array whole = copy();
+
+            if (!nds_array_read_retry(get(), seen)) {
+                return whole;
+            }
+        }
+    }
     /* Data changed without the lock: tells who waits. */
     void
     changed()
