@@ -11,7 +11,7 @@
 """
 from ._array import (NameInfo, Swept, array, attach, empty, from_file,
                      from_handle, full, gc, handle, hold_seconds, info, lock,
-                     ls, ndarray, ones, unlink, zeros)
+                     ls, ndarray, ones, trim, unlink, zeros)
 from ._core import version as __version__
 from ._manager import Manager, SyncManager
 from ._queue import Connection, JoinableQueue, Pipe, Queue, SimpleQueue
@@ -28,4 +28,4 @@ __all__ = ["Array", "Barrier", "BoundedSemaphore", "Condition", "Connection",
            "SimpleQueue", "Swept", "SyncManager", "Value", "array", "attach",
            "empty", "from_file", "from_handle", "full", "gc", "handle",
            "hold_seconds", "info", "install_reducer", "lock", "ls", "ndarray",
-           "ones", "uninstall_reducer", "unlink", "zeros"]
+           "ones", "trim", "uninstall_reducer", "unlink", "zeros"]

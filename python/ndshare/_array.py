@@ -12,7 +12,7 @@ import time
 import numpy as np
 
 from . import _core
-from ._core import attach, unlink  # noqa: F401 (part of the package)
+from ._core import attach, trim, unlink  # noqa: F401 (part of the package)
 
 
 class ndarray(np.ndarray):

@@ -7,7 +7,8 @@ from typing import (Any, List, Literal, NamedTuple, Optional, Sequence, Tuple,
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ._core import ArrayLock as ArrayLock, attach as attach, unlink as unlink
+from ._core import (ArrayLock as ArrayLock, attach as attach, trim as trim,
+                    unlink as unlink)
 
 _Shape = Union[int, Sequence[int]]
 _Lifetime = Literal["unlinked", "used"]

@@ -164,11 +164,34 @@ sweep(PyObject *m, PyObject *args)
     return list;
 }
 
+PyDoc_STRVAR(trim_doc,
+"trim()\n"
+"--\n"
+"\n"
+"Gives memory back that closed arrays left for the next ones of their size.\n"
+"\n"
+"Some MiB at most are kept (NDSHARE_KEEP in the environment). Returns how many\n"
+"bytes went.\n");
+
+static PyObject *
+trim(PyObject *m, PyObject *unused)
+{
+    uint64_t nbytes;
+
+    (void)m;
+    (void)unused;
+    Py_BEGIN_ALLOW_THREADS
+    nbytes = nds_memory_trim();
+    Py_END_ALLOW_THREADS
+    return PyLong_FromUnsignedLongLong(nbytes);
+}
+
 static PyMethodDef functions[] = {
     {"_info", name_info, METH_VARARGS, "_info(name): a tuple."},
     {"_names", list_names, METH_VARARGS, "_names(all): a list of tuples."},
     {"_sweep", sweep, METH_VARARGS,
      "_sweep(dry_run): a list of (name, removed, why)."},
+    {"trim", trim, METH_NOARGS, trim_doc},
     {"unlink", unlink_name, METH_VARARGS, unlink_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -291,6 +291,7 @@ def shares(a):
 
 def state():
     gc.collect()
+    ndshare.trim()  # what is kept for the next arrays is no leak
     with open("/proc/self/maps", encoding="utf-8") as f:
         maps = sum("/dev/shm" in line or ".npy" in line for line in f)
     return (maps, len(os.listdir("/proc/self/fd")),
@@ -300,6 +301,8 @@ def state():
 def main(count, seed):
     with tempfile.TemporaryDirectory() as folder:
         ndshare.hold_seconds(HOLD)
+        # The pipe for acknowledgements comes with the first token and stays.
+        ndshare.from_handle(ndshare.handle(ndshare.zeros(1)))
         for n in range(-3, count):  # the first ones warm caches
             if n == 0:
                 before = state()
