@@ -114,12 +114,17 @@ const char *bench_variant(const struct bench_cell *c);
 /* Inheritance is by fork alone. */
 bool bench_way_starts(int way, enum nds_start start);
 
+/* In a child of `parent` (0: of the forkserver): it ends when the parent does,
+ * also when that has happened already. */
+void bench_end_with(pid_t parent);
+
 /* ---- bench_worker.c: the task "bench_worker" ---------------------------- */
 #define BENCH_PATIENCE NDS_SEC(60)
 
 enum bench_arg {
     BENCH_ARG_WAY,
     BENCH_ARG_INDEX, /* of the worker: its slot */
+    BENCH_ARG_PARENT, /* the command's pid, or 0: it is the forkserver */
     BENCH_ARG_KIND,
     BENCH_ARG_LOAN,
     BENCH_ARG_PAGE, /* slots */

@@ -11,10 +11,8 @@
 #include "bench_limit.h"
 #include "bench_ways.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 
 #define SMALL 65536 /* bytes; what is larger is added up by the library */
 #define WARM_NS NDS_MSEC(20)
@@ -160,7 +158,7 @@ bench_flow_worker(nds_args *args)
     nds_array *none;
     int rc = 0;
 
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    bench_end_with((pid_t)nds_args_int(args, BENCH_ARG_PARENT));
     if (nds_args_int(args, BENCH_ARG_KIND) == BENCH_TRIPS) {
         rc = echo(&e);
     }

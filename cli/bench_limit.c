@@ -18,7 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -384,9 +383,9 @@ say(struct words *w, _Atomic uint32_t *word, uint32_t value)
 
 /* Value 0 ends the other side, or 1 as its first and last. */
 static _Noreturn void
-echo(struct words *w, bool once)
+echo(struct words *w, bool once, pid_t parent)
 {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    bench_end_with(parent);
     for (uint32_t i = 1;; i++) {
         if (!once) {
             await(w, &w->there, i);
@@ -403,13 +402,13 @@ round_trip(struct words *w, bool sleeps)
 {
     struct bench_hist *h = calloc(1, sizeof *h);
     double end = bench_now_ns() + TRIPS_NS, median = -1;
-    pid_t pid;
+    pid_t pid, parent = getpid();
 
     memset(w, 0, sizeof *w);
     w->sleeps = sleeps;
     pid = h != NULL ? fork() : -1;
     if (pid == 0) {
-        echo(w, false);
+        echo(w, false, parent);
     }
     for (uint32_t i = 1; pid > 0 && (i < 100 || bench_now_ns() < end); i++) {
         double from = bench_now_ns();
@@ -434,6 +433,7 @@ process(struct words *w, bool exec)
 {
     double end = bench_now_ns() + TRIPS_NS, least = 0;
     char *argv[] = {"true", NULL}, *envp[] = {NULL};
+    pid_t parent = getpid();
 
     for (int i = 0; i < 5 || bench_now_ns() < end; i++) {
         double from;
@@ -452,7 +452,7 @@ process(struct words *w, bool exec)
         }
         pid = fork();
         if (pid == 0) {
-            echo(w, true);
+            echo(w, true, parent);
         }
         if (pid < 0) {
             break;

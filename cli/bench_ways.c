@@ -65,6 +65,7 @@ start_workers(void)
         }
         nds_args_add_int(args, w->c->way);
         nds_args_add_int(args, i);
+        nds_args_add_int(args, w->c->start == NDS_FORKSERVER ? 0 : getpid());
         nds_args_add_int(args, w->c->kind);
         nds_args_add_int(args, w->c->runs ? 2 : w->c->loan);
         nds_args_add_array(args, w->page, NDS_SHARED);

@@ -10,8 +10,18 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 nds_array *bench_inherited;
+
+void
+bench_end_with(pid_t parent)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (parent > 0 && getppid() != parent) { // it died before we asked
+        _exit(1);
+    }
+}
 
 static int
 get_argument(nds_args *args, nds_array **out)
@@ -145,9 +155,7 @@ bench_worker(nds_args *args)
     double sum;
     int rc = 0;
 
-    // Nobody stays when the command is killed. (A forkserver's child is the
-    // forkserver's, which goes with the command.)
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    bench_end_with((pid_t)nds_args_int(args, BENCH_ARG_PARENT));
     slot += nds_args_int(args, BENCH_ARG_INDEX);
     do {
         if (way->takes_turns) {

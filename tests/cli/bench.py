@@ -197,8 +197,27 @@ def stop(command):
     os.environ["NDSHARE_SHM_DIR"] = shm
     try:
         stop_in(command, shm)
+        kill_in(command, shm)
     finally:
         shutil.rmtree(shm)
+
+
+def kill_in(command, shm):
+    """Killed at any moment: nobody goes on alone."""
+    for k in range(15):
+        proc = subprocess.Popen(
+            [command, "bench", "--sizes", "1K", "--ways", "1", "--budget-ms",
+             "60000"], stdout=subprocess.PIPE, start_new_session=True)
+        time.sleep(0.013 * k)  # the moment itself is what differs
+        proc.kill()
+        proc.communicate(timeout=30)
+        end = time.monotonic() + 10
+        while left(proc.pid, shm) and time.monotonic() < end:
+            subprocess.run([command, "gc"], stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL)
+            time.sleep(0.01)
+        check(not left(proc.pid, shm),
+              f"killed after {13 * k} ms: {left(proc.pid, shm)}")
 
 
 def stop_in(command, shm):
