@@ -31,6 +31,14 @@ typedef double _Complex ndi_c128;
 #define NDI_IVDEP _Pragma("GCC ivdep")
 #endif
 
+/* The next loop is laid out flat, so that its array can live in registers. */
+#define NDI_PRAGMA(text) _Pragma(#text)
+#if defined(__clang__)
+#define NDI_UNROLL(n) NDI_PRAGMA(clang loop unroll_count(n))
+#else
+#define NDI_UNROLL(n) NDI_PRAGMA(GCC unroll n)
+#endif
+
 /* Between these GCC fuses nothing: from products and alternate additions (those
  * of complex numbers) its vectoriser makes fmaddsub whatever -ffp-contract
  * says, and AVX-512 cannot be had without it. */
