@@ -468,12 +468,13 @@ cond_create(PyObject *self, PyObject *args)
 {
     nds_cond *c = NULL;
     const char *name;
+    int rc;
 
     if (!PyArg_ParseTuple(args, "z:_create", &name)) {
         return NULL;
     }
-    return made_any(self, c, name != NULL ? nds_cond_create(&c, name)
-                                          : nds_cond_new(&c));
+    rc = name != NULL ? nds_cond_create(&c, name) : nds_cond_new(&c);
+    return made_any(self, c, rc);
 }
 
 static int
