@@ -4,9 +4,9 @@
 
     tools/check_layers.py [ROOT]
 
-Rooms and arrows are those of docs/design/rooms.md. Command, examples and
-tests of the public face may include public headers only; nobody but src/os
-may include the kernel's own headers named in KERNEL.
+Rooms and arrows are those of docs/design/rooms.md. The command, the examples
+and the Python package may include public headers only; nobody but src/os may
+include the kernel's own headers named in KERNEL.
 """
 import pathlib
 import re
@@ -45,7 +45,8 @@ def main():
     root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".").resolve()
     faults = []
     files = []
-    for top in ("src", "cli", "examples", "include", "tests", "tools"):
+    for top in ("src", "cli", "examples", "include", "tests", "tools",
+                "python", "bench", "fuzz", "packaging", "scripts"):
         files += [f for f in (root / top).rglob("*")
                   if f.suffix in (".c", ".h", ".hpp", ".py")]
     for f in files:
@@ -65,7 +66,8 @@ def main():
                 if (inc in KERNEL and room != "os"
                         and (room, inc) not in ALLOWED):
                     faults.append(f"{where}: {inc} belongs behind src/os")
-            elif parts[0] in ("cli", "examples") and head in ROOMS:
+            elif (parts[0] in ("cli", "examples", "python")
+                  and head in {*ROOMS, "src", ".."}):
                 faults.append(f"{where}: public headers only, not {inc}")
             elif parts[0] == "include" and head in ROOMS:
                 faults.append(f"{where}: a public header includes {inc}")
