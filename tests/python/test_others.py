@@ -197,8 +197,8 @@ def test_shared_memory_with_pythons():
             ndshare.SharedMemory(**bad)
 
 
-def test_names_survive_who_attached():
-    a = ndshare.SharedMemory(create=True, size=10)
+def test_names_survive_who_attached(name):
+    a = ndshare.SharedMemory(name, create=True, size=10)
     code = f"import ndshare; b = ndshare.SharedMemory({a.name!r}); b.buf[0] = 9"
     done = subprocess.run([sys.executable, "-c", code], check=True,
                           capture_output=True, text=True)
@@ -208,8 +208,9 @@ def test_names_survive_who_attached():
     a.close()
 
 
-def test_shareable_list():
-    a = ndshare.ShareableList([1, 2.5, "text", b"bytes", None, True])
+def test_shareable_list(name):
+    a = ndshare.ShareableList([1, 2.5, "text", b"bytes", None, True],
+                              name=name)
     b = ndshare.ShareableList(name=a.shm.name)
     stock = shared_memory.ShareableList(name=a.shm.name)
     b[2] = "TEXT"
