@@ -67,35 +67,14 @@ static PyObject *
 cond_acquire(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
              PyObject *kwnames)
 {
-    int64_t deadline;
-    bool once;
-    int rc;
-
-    if (py_block_args("acquire", args, nargs, kwnames, &once, &deadline) < 0) {
-        return NULL;
-    }
-    rc = lock_cond(self, once, deadline);
-    return rc < 0 ? NULL : PyBool_FromLong(rc == 0);
+    return py_hold_acquire(self, args, nargs, kwnames, lock_cond);
 }
 
 static PyObject *
 cond_release(PyObject *self, PyObject *unused)
 {
-    struct py_sync *x = (struct py_sync *)self;
-    int rc;
-
     (void)unused;
-    if (py_shared_enter(self) == NULL) {
-        return NULL;
-    }
-    rc = py_is_mine(x) ? unlock_cond(x) : NDS_ENOTOWNER;
-    py_shared_leave(self);
-    if (rc == NDS_ENOTOWNER) {
-        PyErr_SetString(PyExc_AssertionError, "attempt to release recursive "
-                        "lock not owned by thread");
-        return NULL;
-    }
-    return rc < 0 ? py_raise(rc) : Py_NewRef(Py_None);
+    return py_hold_release(self, unlock_cond, true);
 }
 
 static PyObject *

@@ -60,9 +60,9 @@ py_hold_answer(int rc)
 }
 
 PyObject *
-py_not_held(const struct py_sync *x)
+py_not_held(bool recursive)
 {
-    if (x->recursive) {
+    if (recursive) {
         PyErr_SetString(PyExc_AssertionError, "attempt to release recursive "
                         "lock not owned by thread");
     } else {
@@ -70,6 +70,40 @@ py_not_held(const struct py_sync *x)
                         "many times: this thread does not hold it");
     }
     return NULL;
+}
+
+PyObject *
+py_hold_acquire(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                PyObject *kwnames,
+                int (*lock)(PyObject *self, bool once, int64_t deadline))
+{
+    int64_t deadline;
+    bool once;
+    int rc;
+
+    if (py_block_args("acquire", args, nargs, kwnames, &once, &deadline) < 0) {
+        return NULL;
+    }
+    rc = lock(self, once, deadline);
+    return rc < 0 ? NULL : PyBool_FromLong(rc == 0);
+}
+
+PyObject *
+py_hold_release(PyObject *self, int (*unlock)(struct py_sync *x),
+                bool recursive)
+{
+    struct py_sync *x = (struct py_sync *)self;
+    int rc;
+
+    if (py_shared_enter(self) == NULL) {
+        return NULL;
+    }
+    rc = py_is_mine(x) ? unlock(x) : NDS_ENOTOWNER;
+    py_shared_leave(self);
+    if (rc == NDS_ENOTOWNER) {
+        return py_not_held(recursive);
+    }
+    return rc < 0 ? py_raise(rc) : Py_NewRef(Py_None);
 }
 
 PyObject *

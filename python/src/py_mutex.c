@@ -95,33 +95,15 @@ static PyObject *
 mutex_acquire(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
               PyObject *kwnames)
 {
-    int64_t deadline;
-    bool once;
-    int rc;
-
-    if (py_block_args("acquire", args, nargs, kwnames, &once, &deadline) < 0) {
-        return NULL;
-    }
-    rc = lock_mutex(self, once, deadline);
-    return rc < 0 ? NULL : PyBool_FromLong(rc == 0);
+    return py_hold_acquire(self, args, nargs, kwnames, lock_mutex);
 }
 
 static PyObject *
 mutex_release(PyObject *self, PyObject *unused)
 {
-    struct py_sync *x = (struct py_sync *)self;
-    int rc;
-
     (void)unused;
-    if (py_shared_enter(self) == NULL) {
-        return NULL;
-    }
-    rc = py_is_mine(x) ? unlock_mutex(x) : NDS_ENOTOWNER;
-    py_shared_leave(self);
-    if (rc == NDS_ENOTOWNER) {
-        return py_not_held(x);
-    }
-    return rc < 0 ? py_raise(rc) : Py_NewRef(Py_None);
+    return py_hold_release(self, unlock_mutex,
+                           ((struct py_sync *)self)->recursive);
 }
 
 static PyObject *
@@ -157,7 +139,7 @@ mutex_poison(PyObject *self, PyObject *unused)
         x->holder = 0;
         x->depth = 0;
     }
-    return rc == NDS_ENOTOWNER ? py_not_held(x)
+    return rc == NDS_ENOTOWNER ? py_not_held(x->recursive)
            : rc < 0            ? py_raise(rc)
                                : Py_NewRef(Py_None);
 }

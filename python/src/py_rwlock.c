@@ -93,7 +93,7 @@ rwlock_release(PyObject *self, PyObject *unused)
     x->owner_died = false;
     rc = nds_rwlock_unlock(handle);
     py_shared_leave(self);
-    return rc == NDS_ENOTOWNER ? py_not_held(x)
+    return rc == NDS_ENOTOWNER ? py_not_held(x->recursive)
            : rc < 0            ? py_raise(rc)
                                : Py_NewRef(Py_None);
 }

@@ -111,7 +111,14 @@ int py_hold_outcome(struct py_sync *x, int rc,
 /* 0 held, 1 not within the time, -1 an exception. */
 int py_hold_answer(int rc);
 /* The exception of a release without a hold. Returns NULL. */
-PyObject *py_not_held(const struct py_sync *x);
+PyObject *py_not_held(bool recursive);
+/* The methods of that name. `lock` answers as py_hold_answer. */
+PyObject *py_hold_acquire(PyObject *self, PyObject *const *args,
+                          Py_ssize_t nargs, PyObject *kwnames,
+                          int (*lock)(PyObject *self, bool once,
+                                      int64_t deadline));
+PyObject *py_hold_release(PyObject *self, int (*unlock)(struct py_sync *x),
+                          bool recursive);
 
 extern const char py_acquire_doc[];
 PyObject *py_hold_is_mine(PyObject *self, PyObject *unused);
