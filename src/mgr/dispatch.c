@@ -582,22 +582,6 @@ call(struct ndi_service *s, struct ndi_conn *c, const struct request *r)
     return rc;
 }
 
-int
-ndi_serve_call(struct ndi_service *s, struct ndi_conn *c,
-               const struct ndi_message *m)
-{
-    nds_value *v = NULL;
-    struct request r = {0};
-    int rc = ndi_pickle_read(&v, m->data, m->nbytes);
-
-    // A message that cannot be understood is answered; the next may be.
-    rc = rc < 0 ? rc : read_request(v, &r);
-    rc = rc < 0 ? ndi_reply_traceback(s, c, rc) : call(s, c, &r);
-    nds_value_free(r.none);
-    nds_value_free(v);
-    return rc;
-}
-
 static int
 serve(struct ndi_service *s, struct ndi_conn *c, const struct request *r)
 {
@@ -632,17 +616,35 @@ serve(struct ndi_service *s, struct ndi_conn *c, const struct request *r)
     return rc;
 }
 
-int
-ndi_serve_request(struct ndi_service *s, struct ndi_conn *c,
-                  const struct ndi_message *m)
+/* Reads a message and runs it by fn. */
+static int
+serve_by(struct ndi_service *s, struct ndi_conn *c,
+         const struct ndi_message *m,
+         int (*fn)(struct ndi_service *s, struct ndi_conn *c,
+                   const struct request *r))
 {
     nds_value *v = NULL;
     struct request r = {0};
     int rc = ndi_pickle_read(&v, m->data, m->nbytes);
 
+    // A message that cannot be understood is answered; the next may be.
     rc = rc < 0 ? rc : read_request(v, &r);
-    rc = rc < 0 ? ndi_reply_traceback(s, c, rc) : serve(s, c, &r);
+    rc = rc < 0 ? ndi_reply_traceback(s, c, rc) : fn(s, c, &r);
     nds_value_free(r.none);
     nds_value_free(v);
     return rc;
+}
+
+int
+ndi_serve_call(struct ndi_service *s, struct ndi_conn *c,
+               const struct ndi_message *m)
+{
+    return serve_by(s, c, m, call);
+}
+
+int
+ndi_serve_request(struct ndi_service *s, struct ndi_conn *c,
+                  const struct ndi_message *m)
+{
+    return serve_by(s, c, m, serve);
 }
