@@ -22,7 +22,8 @@ close_pipe(void *handle)
     nds_pipe_close(handle);
 }
 
-static const struct py_kind pipe_kind = {"pipe", "Connection", close_pipe};
+static const struct py_kind pipe_kind = {"pipe", "Connection", close_pipe,
+                                         NULL};
 
 static PyObject *
 pipe_new(PyTypeObject *type, PyObject *args, PyObject *kwds)

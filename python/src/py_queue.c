@@ -13,7 +13,18 @@ close_queue(void *handle)
     nds_queue_close(handle);
 }
 
-static const struct py_kind queue_kind = {"queue", "Queue", close_queue};
+static int
+attach(void **handle, const char *name, int64_t timeout_ns)
+{
+    nds_queue *q = NULL;
+    int rc = nds_queue_attach(&q, name, timeout_ns);
+
+    *handle = q;
+    return rc;
+}
+
+static const struct py_kind queue_kind = {"queue", "Queue", close_queue,
+                                          attach};
 
 static PyObject *
 queue_new(PyTypeObject *type, PyObject *args, PyObject *kwds)
@@ -67,38 +78,6 @@ queue_create(PyObject *self, PyObject *args)
                       : nds_queue_new(&q, &opts);
     Py_END_ALLOW_THREADS
     if (py_shared_made(self, q, rc) < 0) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
-}
-
-struct attaching {
-    nds_queue *q;
-    const char *name;
-};
-
-static int
-attach_slice(void *ctx, int64_t timeout_ns)
-{
-    struct attaching *w = ctx;
-
-    return nds_queue_attach(&w->q, w->name, timeout_ns);
-}
-
-static PyObject *
-queue_attach(PyObject *self, PyObject *args)
-{
-    struct attaching w = {NULL, NULL};
-    PyObject *wait;
-    int64_t deadline;
-    int rc;
-
-    if (!PyArg_ParseTuple(args, "sO:_attach", &w.name, &wait) ||
-        py_deadline(wait, &deadline) < 0) {
-        return NULL;
-    }
-    rc = py_wait(attach_slice, &w, deadline);
-    if (rc == PY_RAISED || py_shared_made(self, w.q, rc) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -251,7 +230,7 @@ queue_set(PyObject *self, PyObject *args)
 
 static PyMethodDef methods[] = {
     {"_create", queue_create, METH_VARARGS, create_doc},
-    {"_attach", queue_attach, METH_VARARGS, "_attach(name, wait)"},
+    {"_attach", py_shared_attach, METH_VARARGS, "_attach(name, wait)"},
     {"_set", queue_set, METH_VARARGS,
      "_set(unbounded, spilling, pickles, closed)"},
     {"_close", queue_close_handle, METH_NOARGS, "Drops the handle."},

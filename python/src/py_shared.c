@@ -124,6 +124,39 @@ py_shared_made(PyObject *self, void *handle, int rc)
     return 0;
 }
 
+struct attaching {
+    const struct py_kind *kind;
+    const char *name;
+    void *handle;
+};
+
+static int
+attach_slice(void *ctx, int64_t timeout_ns)
+{
+    struct attaching *w = ctx;
+
+    return w->kind->attach(&w->handle, w->name, timeout_ns);
+}
+
+PyObject *
+py_shared_attach(PyObject *self, PyObject *args)
+{
+    struct attaching w = {.kind = ((struct py_shared *)self)->kind};
+    PyObject *wait;
+    int64_t deadline;
+    int rc;
+
+    if (!PyArg_ParseTuple(args, "sO:_attach", &w.name, &wait) ||
+        py_deadline(wait, &deadline) < 0) {
+        return NULL;
+    }
+    rc = py_wait(attach_slice, &w, deadline);
+    if (rc == PY_RAISED || py_shared_made(self, w.handle, rc) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 PyObject *
 py_shared_is_closed(PyObject *self, void *closure)
 {

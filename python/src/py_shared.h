@@ -16,6 +16,8 @@ struct py_kind {
     const char *kind; /* as nds_handle_pack knows it */
     const char *noun; /* as error messages say it */
     void (*close)(void *handle);
+    /* NULL: has no name */
+    int (*attach)(void **handle, const char *name, int64_t timeout_ns);
 };
 
 struct py_shared {
@@ -39,6 +41,9 @@ void py_shared_leave(PyObject *self);
 void py_shared_close(PyObject *self);
 /* Takes over what was just made. -1 and the exception for rc. */
 int py_shared_made(PyObject *self, void *handle, int rc);
+
+/* The method _attach(name, wait) of those that have names. */
+PyObject *py_shared_attach(PyObject *self, PyObject *args);
 
 /* Methods that all of them have. */
 PyObject *py_shared_pack(PyObject *self, PyObject *unused);

@@ -12,12 +12,6 @@
 
 /* ---- by name ------------------------------------------------------------ */
 
-struct attaching {
-    const struct py_sync_kind *kind;
-    const char *name;
-    void *handle;
-};
-
 void
 py_nap(int64_t ns)
 {
@@ -26,38 +20,14 @@ py_nap(int64_t ns)
     nanosleep(&t, NULL);
 }
 
-/* The library does not wait for these names: look again every 5 ms. */
-static int
-attach_slice(void *ctx, int64_t timeout_ns)
+int
+py_named(int rc, int64_t timeout_ns)
 {
-    struct attaching *w = ctx;
-    int rc = w->kind->attach(&w->handle, w->name);
-
     if (rc == NDS_ENOENT && timeout_ns > 0) {
         py_nap(timeout_ns < NDS_MSEC(5) ? timeout_ns : NDS_MSEC(5));
         return NDS_ETIMEDOUT;
     }
     return rc;
-}
-
-PyObject *
-py_sync_attach(PyObject *self, PyObject *args)
-{
-    const struct py_kind *kind = ((struct py_sync *)self)->s.kind;
-    struct attaching w = {.kind = (const struct py_sync_kind *)kind};
-    PyObject *wait;
-    int64_t deadline;
-    int rc;
-
-    if (!PyArg_ParseTuple(args, "sO:_attach", &w.name, &wait) ||
-        py_deadline(wait, &deadline) < 0) {
-        return NULL;
-    }
-    rc = py_wait(attach_slice, &w, deadline);
-    if (rc == PY_RAISED || py_shared_made(self, w.handle, rc) < 0) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
 }
 
 PyObject *

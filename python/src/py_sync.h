@@ -20,34 +20,29 @@ struct py_sync {
     bool owner_died; /* the present hold began with a dead holder's lock */
 };
 
-/* s.kind of a py_sync points at k of one of these. */
-struct py_sync_kind {
-    struct py_kind k;
-    int (*attach)(void **handle, const char *name);
-};
-
 /* <noun>_kind and new_<noun>, the tp_new of a type over nds_<noun>. */
 #define PY_SYNC_KIND(noun, text)                                              \
     static void close_##noun(void *handle)                                    \
     {                                                                         \
         nds_##noun##_close(handle);                                           \
     }                                                                         \
-    static int attach_##noun(void **handle, const char *name)                 \
+    static int attach_##noun(void **handle, const char *name,                 \
+                             int64_t timeout_ns)                              \
     {                                                                         \
         nds_##noun *made = NULL;                                              \
-        int rc = nds_##noun##_attach(&made, name);                            \
+        int rc = py_named(nds_##noun##_attach(&made, name), timeout_ns);      \
                                                                               \
         *handle = made;                                                       \
         return rc;                                                            \
     }                                                                         \
-    static const struct py_sync_kind noun##_kind = {                          \
-        {#noun, text, close_##noun}, attach_##noun};                          \
+    static const struct py_kind noun##_kind = {#noun, text, close_##noun,     \
+                                               attach_##noun};                \
     static PyObject *new_##noun(PyTypeObject *type, PyObject *args,           \
                                 PyObject *kwds)                               \
     {                                                                         \
         (void)args;                                                           \
         (void)kwds;                                                           \
-        return py_shared_new(type, &noun##_kind.k);                           \
+        return py_shared_new(type, &noun##_kind);                             \
     }                                                                         \
     struct noun##_kind_needs_semicolon
 
@@ -55,14 +50,13 @@ struct py_sync_kind {
 
 /* What a _create returns: takes over handle, or the exception for rc. */
 PyObject *py_sync_made(PyObject *self, void *handle, int rc);
-PyObject *py_sync_attach(PyObject *self, PyObject *args);
 PyObject *py_sync_close(PyObject *self, PyObject *unused);
 /* In a child of fork, which holds nothing of its parent's. */
 PyObject *py_sync_forget(PyObject *self, PyObject *unused);
 
 /* The end of a type's methods, and of what can be looked at. */
 #define PY_SYNC_METHODS                                                       \
-    {"_attach", py_sync_attach, METH_VARARGS, "_attach(name, wait)"},         \
+    {"_attach", py_shared_attach, METH_VARARGS, "_attach(name, wait)"},         \
     {"_close", py_sync_close, METH_NOARGS, "Drops the handle."},              \
     {"_forget", py_sync_forget, METH_NOARGS,                                  \
      "In a forked child: not held."},                                         \
@@ -78,6 +72,9 @@ PyObject *py_sync_forget(PyObject *self, PyObject *unused);
 typedef int (*py_wait_fn)(void *handle, int64_t timeout_ns);
 
 void py_nap(int64_t ns);
+/* The library does not wait for these names: what came of looking for one, to
+ * be looked for again in 5 ms. */
+int py_named(int rc, int64_t timeout_ns);
 /* (block=True, timeout=None) of a vectorcall, as py_block. */
 int py_block_args(const char *function, PyObject *const *args,
                   Py_ssize_t nargs, PyObject *kwnames, bool *once,
