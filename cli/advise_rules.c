@@ -275,9 +275,20 @@ advise_c(int way, const struct advise_need *need)
                "    NDS_FLOAT64, ndim, shape, 'C', 0);\n"
                "nds_array_flush(a);";
     default:
-        return "nds_manager_start(&m, NULL);\n"
-               "nds_manager_create(m, &p, \"zeros\", \"((1000, 1000),)\");\n"
-               "nds_proxy_call(p, &value, \"sum\", NULL, NULL);";
+        return need->related
+                   ? "nds_manager_start(&m, NULL);\n"
+                     "nds_manager_create(m, &p, \"zeros\", "
+                     "\"((1000, 1000),)\");\n"
+                     "nds_args_add_handle(args, \"proxy\", p);\n"
+                     "nds_proxy_call(p, &value, \"sum\", NULL, NULL);"
+                   : "// ndshare serve /tmp/door --authkey-file key\n"
+                     "nds_manager_connect(&m, &(nds_manager_options){\n"
+                     "    .size = sizeof(nds_manager_options), .address = "
+                     "\"/tmp/door\",\n"
+                     "    .authkey = \"key\", .authkey_nbytes = 3});\n"
+                     "nds_manager_create(m, &p, \"zeros\", "
+                     "\"((1000, 1000),)\");\n"
+                     "nds_proxy_call(p, &value, \"sum\", NULL, NULL);";
     }
 }
 
@@ -293,26 +304,37 @@ advise_python(int way, const struct advise_need *need)
         return "data = a                       # a global, before the start\n"
                "get_context('fork').Process(target=work).start()";
     case QUEUE:
-        return "q = ndshare.Queue()\n"
-               "q.put(a)\n"
-               "a = q.get()";
+        return need->related ? "q = ndshare.Queue()\n"
+                               "Process(target=work, args=(q,)).start()\n"
+                               "q.put(a)\n"
+                               "a = q.get()                    "
+                               "# in the child"
+                             : "q = ndshare.Queue(name='frames')\n"
+                               "q.put(a)\n"
+                               "q = ndshare.Queue.attach('frames', wait=1)\n"
+                               "a = q.get()";
     case PIPE:
         return "here, there = ndshare.Pipe()\n"
-               "there.send(a)\n"
+               "Process(target=work, args=(there,)).start()\n"
+               "there.send(a)                  # in the child\n"
                "a = here.recv()";
     case LOCKED:
-        return "t = multiprocessing.Array('d', count)\n"
+        return "t = ndshare.Array('d', count)\n"
+               "Process(target=work, args=(t,)).start()\n"
                "with t.get_lock():\n"
                "    t[i] += 1";
     case RAW:
         return locks ? "a = ndshare.zeros(shape)\n"
-                       "lock = ndshare.Lock()\n"
-                       "Process(target=work, args=(a, lock)).start()"
+                       "Process(target=work, args=(a,)).start()\n"
+                       "with a.lock:\n"
+                       "    a += 1"
                      : "a = ndshare.zeros(shape)\n"
                        "Process(target=work, args=(a,)).start()";
     case SHARED:
         return locks ? "a = ndshare.zeros(shape, name='frames')\n"
                        "a = ndshare.attach('frames', mode='r+')\n"
+                       "with a.lock:\n"
+                       "    a += 1\n"
                        "a = numpy.load('/dev/shm/frames', mmap_mode='r+')  "
                        "# nothing installed"
                      : "a = ndshare.zeros(shape, name='frames')\n"
@@ -320,14 +342,26 @@ advise_python(int way, const struct advise_need *need)
                        "a = numpy.load('/dev/shm/frames', mmap_mode='r')  "
                        "# nothing installed";
     case MAPPED:
-        return "a = numpy.memmap('frames.dat', 'f8', 'w+', shape=shape)\n"
-               "a = numpy.memmap('frames.dat', 'f8', 'r+', shape=shape)\n"
-               "a.flush()";
+        return "a = ndshare.from_file('frames.dat', 'w+', 'f8', shape)\n"
+               "a = ndshare.from_file('frames.dat', 'r+', 'f8', shape)\n"
+               "a.flush()\n"
+               "a = numpy.memmap('frames.dat', 'f8', 'r+', shape=shape)  "
+               "# nothing installed";
     default:
-        return "BaseManager.register('zeros')\n"
-               "m = BaseManager('/tmp/door', b'key')  # of ndshare serve\n"
-               "m.connect()\n"
-               "m.zeros((1000, 1000)).sum()";
+        return need->related
+                   ? "m = ndshare.Manager()\n"
+                     "a = m.zeros((1000, 1000))\n"
+                     "Process(target=work, args=(a,)).start()\n"
+                     "a.sum()"
+                   : "# ndshare serve /tmp/door --authkey-file key\n"
+                     "m = ndshare.SyncManager('/tmp/door', b'key')\n"
+                     "m.connect()\n"
+                     "m.zeros((1000, 1000)).sum()\n"
+                     "BaseManager.register('zeros')         "
+                     "# nothing installed\n"
+                     "m = BaseManager('/tmp/door', b'key')\n"
+                     "m.connect()\n"
+                     "m.zeros((1000, 1000)).sum()";
     }
 }
 
