@@ -22,11 +22,14 @@
 
 #include <ndshare/cpp/array.hpp>
 #include <ndshare/cpp/base.hpp>
+#include <ndshare/cpp/block.hpp>
 #include <ndshare/cpp/chan.hpp>
 #include <ndshare/cpp/conn.hpp>
 #include <ndshare/cpp/manager.hpp>
 #include <ndshare/cpp/proc.hpp>
+#include <ndshare/cpp/shareable_list.hpp>
 #include <ndshare/cpp/sync.hpp>
+#include <ndshare/cpp/value.hpp>
 #include <ndshare/cpp/view.hpp>
 
 #endif

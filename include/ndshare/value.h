@@ -117,6 +117,7 @@ NDS_API int nds_value_pack(nds_value **out, const char *format, ...);
  */
 NDS_API int nds_value_unpack(const nds_value *v, const char *format, ...);
 
+/* To a list, tuple or set; to a dict a key, and with the next call its value. */
 NDS_API int nds_value_append(nds_value *container, nds_value *item);
 NDS_API int nds_value_set(nds_value *dict, const char *key, nds_value *item);
 /* With any key; it too is taken over. */

@@ -3,16 +3,12 @@
  * The C++ header does what it says: owners, exceptions, spans, loops. What the
  * calls themselves do is tested in C.
  */
-#include <ndshare/ndshare.hpp>
+#include "cpp_check.hpp"
 
-#include <check.h>
 #include <sched.h>
 #include <sstream>
-#include <string>
 #include <thread>
-#include <unistd.h>
 
-using namespace std::chrono_literals;
 
 static int
 doubles(nds::arguments &args)
@@ -33,33 +29,6 @@ throws(nds::arguments &args)
     return 0;
 }
 NDS_CPP_TASK(throws);
-
-static std::string
-fresh(const char *what)
-{
-    return "nds-cpp-" + std::to_string(getpid()) + "-" + what;
-}
-
-/* The code of what fn throws, 0 if nothing. */
-template <class Fn>
-static int
-code_of(Fn fn)
-{
-    try {
-        fn();
-    } catch (const nds::error &e) {
-        ck_assert_str_ne(e.what(), "");
-        return e.code();
-    }
-    return 0;
-}
-
-/* Check's macros keep a pointer, which a temporary would take away. */
-static void
-same(const std::string &got, const char *want)
-{
-    ck_assert_str_eq(got.c_str(), want);
-}
 
 START_TEST(elements_and_text)
 {
@@ -394,6 +363,8 @@ main(int argc, char **argv)
     tcase_add_test(t, connections);
     tcase_add_test(t, threads);
     suite_add_tcase(s, t);
+    suite_add_tcase(s, names_case());
+    suite_add_tcase(s, values_case());
     srunner_run_all(r, CK_ENV);
     failed = srunner_ntests_failed(r);
     srunner_free(r);

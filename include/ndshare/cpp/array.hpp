@@ -13,7 +13,7 @@
 #ifndef NDSHARE_CPP_ARRAY_HPP
 #define NDSHARE_CPP_ARRAY_HPP
 
-#include <ndshare/cpp/view.hpp>
+#include <ndshare/cpp/block.hpp>
 
 #include <ostream>
 
@@ -138,37 +138,6 @@ hold(H *object, int rc)
 }
 } // namespace detail
 
-/* A name and a byte count, as Python's SharedMemory. */
-class block : public owner<nds_block, nds_block_close>
-{
-  public:
-    using owner::owner;
-
-    static block
-    create_raw(const char *name, std::size_t nbytes, unsigned mode_bits = 0600)
-    {
-        return made<block>(nds_block_create_raw, name, nbytes, mode_bits);
-    }
-    static block
-    attach_raw(const char *name, nds_mode mode = NDS_READWRITE)
-    {
-        return made<block>(nds_block_attach_raw, name, mode);
-    }
-    span<std::byte>
-    bytes() const noexcept
-    {
-        return {static_cast<std::byte *>(nds_block_data(get())),
-                nds_block_nbytes(get())};
-    }
-};
-
-/* A name of any kind. */
-inline void
-unlink(const char *name)
-{
-    check(nds_name_unlink(name));
-}
-
 class array : public owner<nds_array, nds_array_close>
 {
   public:
@@ -281,7 +250,7 @@ class array : public owner<nds_array, nds_array_close>
     }
     /* Over a raw block, which the array keeps. */
     static array
-    over(const block &b, const dtype &type, const shape &extents,
+    over(const nds::block &b, const dtype &type, const shape &extents,
          char order = 'C', int64_t off = 0)
     {
         return made<array>(nds_array_from_block, b.get(), type.get(),
@@ -301,6 +270,25 @@ class array : public owner<nds_array, nds_array_close>
     save_npy(const char *path) const
     {
         check(nds_npy_save(c_view(), path));
+    }
+    /* Over the elements of a vector, std::array or span, which must outlive
+     * every handle on it; const ones are read-only. */
+    template <class Elements>
+    static array
+    over_memory(Elements &memory, const shape &extents)
+    {
+        using T = std::remove_pointer_t<decltype(std::data(memory))>;
+        detail::view_owner v;
+
+        check(nds_view_init(v.out(), dtype::of<T>().get(),
+                            const_cast<std::remove_cv_t<T> *>(
+                                std::data(memory)),
+                            std::size(memory) * sizeof(T), ndim(extents),
+                            extents.data()));
+        if (std::is_const_v<T>) {
+            v.out()->flags |= NDS_VIEW_READONLY;
+        }
+        return made<array>(nds_array_from_memory, v.out(), nullptr, nullptr);
     }
     /* A handle on a C handle that stays its owner's. */
     static array
@@ -324,6 +312,17 @@ class array : public owner<nds_array, nds_array_close>
     extents() const noexcept
     {
         return {c_view()->shape, static_cast<std::size_t>(ndim())};
+    }
+    /* Bytes, as in NumPy. */
+    span<const int64_t>
+    strides() const noexcept
+    {
+        return {c_view()->strides, static_cast<std::size_t>(ndim())};
+    }
+    bool
+    is_readonly() const noexcept
+    {
+        return (c_view()->flags & NDS_VIEW_READONLY) != 0;
     }
     int64_t
     extent(int axis) const
@@ -349,6 +348,12 @@ class array : public owner<nds_array, nds_array_close>
     name() const noexcept
     {
         return nds_array_name(get());
+    }
+    /* The memory it is in, which knows whether a name still leads there. */
+    nds::block
+    block() const
+    {
+        return nds::block::share(nds_array_block(get()));
     }
     void *
     data() const noexcept
@@ -385,6 +390,23 @@ class array : public owner<nds_array, nds_array_close>
     transpose() const
     {
         return made<array>(nds_array_transpose, get(), nullptr);
+    }
+    /* One field of an array of records. */
+    array
+    field(const char *name) const
+    {
+        return part(nds_view_field, name);
+    }
+    array
+    broadcast_to(const shape &extents) const
+    {
+        return part(nds_view_broadcast, ndim(extents), extents.data());
+    }
+    /* Another dtype over the same bytes, as NumPy's a.view(dtype). */
+    array
+    cast_bytes(const dtype &type) const
+    {
+        return part(nds_view_cast_bytes, type.get());
     }
     array
     readonly() const
@@ -434,6 +456,12 @@ class array : public owner<nds_array, nds_array_close>
     {
         return detail::hold<nds_array, nds_array_unlock>(
             get(), nds_array_lock(get(), nanoseconds(wait)));
+    }
+    /* Holding the lock, instead of unlocking: NDS_EPOISONED for all. */
+    void
+    poison()
+    {
+        check(nds_array_poison(get()));
     }
     /* The time in which data is written that snapshot() must see whole. */
     held<nds_array, nds_array_write_end>
@@ -545,12 +573,36 @@ class array : public owner<nds_array, nds_array_close>
         return apply(NDS_DIVIDE, b);
     }
     scalar
-    reduce(nds_reduction op) const
+    reduce(nds_reduction op, int ddof = 0) const
     {
+        nds_reduce_options opts = options<nds_reduce_options>();
         nds_scalar value;
 
-        check(nds_reduce(op, c_view(), nullptr, &value));
+        opts.ddof = ddof;
+        check(nds_reduce(op, c_view(), &opts, &value));
         return value;
+    }
+    /* Over some axes, negative ones from the end. */
+    array
+    reduce_axes(nds_reduction op, const std::vector<int> &axes,
+                bool keepdims = false, int ddof = 0) const
+    {
+        nds_reduce_options opts = options<nds_reduce_options>();
+        int naxes = static_cast<int>(axes.size()), left = 0;
+        shape extents(NDS_MAX_NDIM);
+        const nds_dtype *type = nullptr;
+
+        opts.ddof = ddof;
+        opts.keepdims = keepdims;
+        check(nds_reduce_shape(c_view(), naxes, axes.data(), &opts, &left,
+                               extents.data()));
+        extents.resize(static_cast<std::size_t>(left));
+        check(nds_reduce_dtype(op, c_view()->dtype, &type));
+        array result = zeros(dtype::adopt(type), extents);
+
+        check(nds_reduce_axes(op, result.c_view(), c_view(), naxes,
+                              axes.data(), &opts));
+        return result;
     }
     scalar
     sum() const
@@ -573,9 +625,34 @@ class array : public owner<nds_array, nds_array_close>
         return reduce(NDS_MEAN);
     }
     scalar
-    std() const
+    std(int ddof = 0) const
     {
-        return reduce(NDS_STD);
+        return reduce(NDS_STD, ddof);
+    }
+    scalar
+    var(int ddof = 0) const
+    {
+        return reduce(NDS_VAR, ddof);
+    }
+    scalar
+    argmin() const
+    {
+        return reduce(NDS_ARGMIN);
+    }
+    scalar
+    argmax() const
+    {
+        return reduce(NDS_ARGMAX);
+    }
+    scalar
+    any() const
+    {
+        return reduce(NDS_ANY);
+    }
+    scalar
+    all() const
+    {
+        return reduce(NDS_ALL);
     }
 
     /* ---- text, as NumPy's str and repr ---- */
@@ -600,6 +677,15 @@ class array : public owner<nds_array, nds_array_close>
     ndim(const shape &extents) noexcept
     {
         return static_cast<int>(extents.size());
+    }
+    template <class Cut, class... Args>
+    array
+    part(Cut cut, Args... args) const
+    {
+        detail::view_owner v;
+
+        check(cut(v.out(), c_view(), args...));
+        return made<array>(nds_array_wrap, get(), v.out());
     }
     array &
     apply(nds_op op, const array &b)
@@ -635,6 +721,21 @@ class typed_array : public owner<nds_typed, nds_typed_close>
     size() const noexcept
     {
         return nds_typed_count(get());
+    }
+    char
+    code() const noexcept
+    {
+        return nds_typed_code(get());
+    }
+    detail::indexed<typed_array, scalar>
+    begin() const noexcept
+    {
+        return {this, 0};
+    }
+    detail::indexed<typed_array, scalar>
+    end() const noexcept
+    {
+        return {this, size()};
     }
     scalar
     at(int64_t i) const

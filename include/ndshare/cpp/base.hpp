@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * base.hpp - errors, time-outs and owners, for the other C++ headers
+ * base.hpp - errors, time-outs, owners and loops, for the other C++ headers
  */
 #ifndef NDSHARE_CPP_BASE_HPP
 #define NDSHARE_CPP_BASE_HPP
@@ -10,6 +10,8 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -217,6 +219,112 @@ options() noexcept
     opts.size = sizeof opts;
     return opts;
 }
+
+namespace detail
+{
+struct the_end {
+};
+
+/* Over what From::next() gives, until it gives nothing: range-for, and an
+ * input range for the algorithms of C++20. */
+template <class From, class Value> class each
+{
+  public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = Value;
+    using difference_type = std::ptrdiff_t;
+    using pointer = Value *;
+    using reference = Value &;
+
+    explicit each(From *from) : from_(from), value_(from->next())
+    {
+    }
+    Value &
+    operator*() const
+    {
+        return *value_;
+    }
+    Value *
+    operator->() const
+    {
+        return &*value_;
+    }
+    each &
+    operator++()
+    {
+        value_ = from_->next();
+        return *this;
+    }
+    void
+    operator++(int)
+    {
+        ++*this;
+    }
+    friend bool
+    operator==(const each &it, the_end) noexcept
+    {
+        return !it.value_;
+    }
+    friend bool
+    operator!=(const each &it, the_end) noexcept
+    {
+        return it.value_.has_value();
+    }
+
+  private:
+    From *from_;
+    mutable std::optional<Value> value_; // const iterators lend it too
+};
+
+/* Over Of::at(0), at(1), ...: each is made when it is looked at. */
+template <class Of, class Value> class indexed
+{
+  public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = Value;
+    using difference_type = std::ptrdiff_t;
+    using pointer = void;
+    using reference = Value;
+
+    indexed() noexcept = default;
+    indexed(const Of *of, int64_t i) noexcept : of_(of), i_(i)
+    {
+    }
+    Value
+    operator*() const
+    {
+        return of_->at(i_);
+    }
+    indexed &
+    operator++() noexcept
+    {
+        i_++;
+        return *this;
+    }
+    indexed
+    operator++(int) noexcept
+    {
+        indexed before = *this;
+
+        i_++;
+        return before;
+    }
+    friend bool
+    operator==(const indexed &a, const indexed &b) noexcept
+    {
+        return a.i_ == b.i_;
+    }
+    friend bool
+    operator!=(const indexed &a, const indexed &b) noexcept
+    {
+        return a.i_ != b.i_;
+    }
+
+  private:
+    const Of *of_ = nullptr;
+    int64_t i_ = 0;
+};
+} // namespace detail
 
 } // namespace nds
 

@@ -15,8 +15,6 @@
 
 #include <ndshare/cpp/array.hpp>
 
-#include <cstring>
-#include <optional>
 #include <string_view>
 
 namespace nds
@@ -125,64 +123,6 @@ class taken : public array
     nds_queue *queue_;
 };
 
-namespace detail
-{
-/* Input iterator over what `next` gives, until it gives nothing. */
-template <class Channel> class items
-{
-  public:
-    using iterator_category = std::input_iterator_tag;
-    using value_type = item;
-    using difference_type = std::ptrdiff_t;
-    using pointer = item *;
-    using reference = item &;
-
-    items() = default;
-    explicit items(Channel *channel) : channel_(channel)
-    {
-        ++*this;
-    }
-    item &
-    operator*()
-    {
-        return *item_;
-    }
-    item *
-    operator->()
-    {
-        return &*item_;
-    }
-    items &
-    operator++()
-    {
-        item_ = channel_->next();
-        if (!item_) {
-            channel_ = nullptr;
-        }
-        return *this;
-    }
-    void
-    operator++(int)
-    {
-        ++*this;
-    }
-    friend bool
-    operator==(const items &a, const items &b)
-    {
-        return a.channel_ == b.channel_;
-    }
-    friend bool
-    operator!=(const items &a, const items &b)
-    {
-        return !(a == b);
-    }
-
-  private:
-    Channel *channel_ = nullptr;
-    std::optional<item> item_;
-};
-} // namespace detail
-
 /* What the receiving end and loans of queues and pipes have in common. */
 template <class H, void (*Close)(H *),
           int (*Get)(H *, nds_array **, nds_tag *, int64_t),
@@ -210,13 +150,13 @@ class channel : public owner<H, Close>
         check(rc);
         return got;
     }
-    detail::items<channel>
+    detail::each<channel, item>
     begin()
     {
-        return detail::items<channel>(this);
+        return detail::each<channel, item>(this);
     }
-    detail::items<channel>
-    end()
+    detail::the_end
+    end() const noexcept
     {
         return {};
     }
@@ -295,6 +235,43 @@ class queue
         check(nds_queue_put_move(get(), a.out(), beside.get(),
                                  nanoseconds(wait)));
     }
+    /* Runs of items: a container of arrays; how many of them, from the first
+     * on, are in the queue. Throws only if none is. */
+    template <class Arrays>
+    int
+    put_many(const Arrays &arrays, timeout wait = forever)
+    {
+        std::vector<nds_array *> handles;
+        int done = 0;
+
+        for (const array &a : arrays) {
+            handles.push_back(a.get());
+        }
+        int rc = nds_queue_put_many(get(), static_cast<int>(handles.size()),
+                                    handles.data(), nullptr,
+                                    nanoseconds(wait), &done);
+
+        check(done > 0 ? 0 : rc);
+        return done;
+    }
+    /* Waits for the first, then gives what is there, at most room of them. */
+    std::vector<item>
+    pop_many(int room, timeout wait = forever)
+    {
+        std::vector<nds_array *> handles(static_cast<std::size_t>(room));
+        std::vector<nds_tag> tags(handles.size());
+        std::vector<item> items(handles.size());
+        int count = 0;
+
+        check(nds_queue_get_many(get(), room, handles.data(), tags.data(),
+                                 nanoseconds(wait), &count));
+        items.resize(static_cast<std::size_t>(count));
+        for (std::size_t i = 0; i < items.size(); i++) {
+            items[i].value.reset(handles[i]);
+            *items[i].tag.out() = tags[i];
+        }
+        return items;
+    }
     void
     put_none(timeout wait = forever)
     {
@@ -329,6 +306,56 @@ class queue
     shutdown()
     {
         check(nds_queue_shutdown(get()));
+    }
+    /* ---- items kept aside (chan.h) ---- */
+    std::vector<nds_parked>
+    parked(int room = 1000)
+    {
+        std::vector<nds_parked> list(static_cast<std::size_t>(room));
+        int count = 0;
+
+        check(nds_queue_list_parked(get(), room, list.data(), &count));
+        list.resize(static_cast<std::size_t>(count));
+        return list;
+    }
+    taken
+    take_parked()
+    {
+        nds_array *handle = nullptr;
+        nds::tag beside;
+
+        check(nds_queue_take_parked(get(), &handle, beside.out()));
+        return {get(), handle, beside};
+    }
+    uint64_t
+    requeue_parked()
+    {
+        uint64_t count = 0;
+
+        check(nds_queue_requeue_parked(get(), &count));
+        return count;
+    }
+    uint64_t
+    discard_parked()
+    {
+        uint64_t count = 0;
+
+        check(nds_queue_discard_parked(get(), &count));
+        return count;
+    }
+
+    nds_queue_info
+    info() const
+    {
+        nds_queue_info what = options<nds_queue_info>();
+
+        check(nds_queue_info_get(get(), &what));
+        return what;
+    }
+    void
+    trim(uint64_t keep_bytes = 0)
+    {
+        check(nds_queue_trim(get(), keep_bytes));
     }
     int64_t
     size() const
@@ -394,6 +421,11 @@ class pipe
     poll(timeout wait = at_once)
     {
         return check_wait(nds_pipe_poll(get(), nanoseconds(wait)));
+    }
+    void
+    trim(uint64_t keep_bytes = 0)
+    {
+        check(nds_pipe_trim(get(), keep_bytes));
     }
     int
     fd()

@@ -11,9 +11,9 @@
 #ifndef NDSHARE_CPP_CONN_HPP
 #define NDSHARE_CPP_CONN_HPP
 
-#include <ndshare/cpp/manager.hpp>
+#include <ndshare/cpp/value.hpp>
 
-#include <iterator>
+#include <memory>
 
 namespace nds
 {
@@ -70,6 +70,19 @@ class conn : public owner<nds_conn, nds_conn_close>
         check(nds_conn_recv(get(), v.out(), nanoseconds(t)));
         return v;
     }
+    /* Nothing once the peer has ended. */
+    std::optional<value>
+    next(timeout t = forever)
+    {
+        value v;
+        int rc = nds_conn_recv(get(), v.out(), nanoseconds(t));
+
+        if (rc == NDS_EEOF) {
+            return std::nullopt;
+        }
+        check(rc);
+        return v;
+    }
     array
     recv_array(timeout t = forever)
     {
@@ -99,6 +112,28 @@ class conn : public owner<nds_conn, nds_conn_close>
         check(nds_conn_recv_bytes(get(), &data, &nbytes, nanoseconds(t)));
         return take_text(static_cast<char *>(data), nbytes);
     }
+    /* The elements alone, in C order: Python's send_bytes(a) and
+     * recv_bytes_into(a). */
+    void
+    send_elements(const array &a, timeout t = forever)
+    {
+        check(nds_conn_send_view(get(), a.c_view(), nanoseconds(t)));
+    }
+    void
+    recv_elements(array &a, timeout t = forever)
+    {
+        check(nds_conn_recv_view(get(), a.c_view(), nanoseconds(t)));
+    }
+    /* The process at the other end of a Unix socket: its id. */
+    int64_t
+    peer_pid() const
+    {
+        int64_t pid = 0;
+        uint32_t uid = 0;
+
+        check(nds_conn_peer(get(), &pid, &uid));
+        return pid;
+    }
     /* Whether a message has begun, or the end is there. */
     bool
     poll(timeout t = at_once)
@@ -116,60 +151,41 @@ class conn : public owner<nds_conn, nds_conn_close>
     }
 
     /* The values that come, until the peer ends. */
-    class iterator
-    {
-      public:
-        using iterator_category = std::input_iterator_tag;
-        using value_type = value;
-        using difference_type = std::ptrdiff_t;
-        using pointer = value *;
-        using reference = value &;
-
-        iterator() = default;
-        explicit iterator(conn *from) : from_(from)
-        {
-            ++*this;
-        }
-        value &
-        operator*()
-        {
-            return value_;
-        }
-        iterator &
-        operator++()
-        {
-            int rc;
-
-            value_.reset();
-            rc = nds_conn_recv(from_->get(), value_.out(), NDS_FOREVER);
-            if (rc == NDS_EEOF) {
-                from_ = nullptr;
-            } else {
-                check(rc);
-            }
-            return *this;
-        }
-        bool
-        operator!=(const iterator &other) const noexcept
-        {
-            return from_ != other.from_;
-        }
-
-      private:
-        conn *from_ = nullptr;
-        value value_;
-    };
-    iterator
+    detail::each<conn, value>
     begin()
     {
-        return iterator(this);
+        return detail::each<conn, value>(this);
     }
-    iterator
-    end()
+    detail::the_end
+    end() const noexcept
     {
-        return iterator();
+        return {};
     }
 };
+
+/* multiprocessing.connection.wait: which of them have something, by index;
+ * none once the time is over. */
+inline std::vector<std::size_t>
+wait(const std::vector<const conn *> &conns, timeout t = forever)
+{
+    std::vector<nds_conn *> handles;
+    std::vector<std::size_t> ready;
+    std::unique_ptr<bool[]> which(new bool[conns.size()]());
+
+    for (const conn *c : conns) {
+        handles.push_back(c->get());
+    }
+    if (check_wait(nds_conn_wait(handles.data(),
+                                 static_cast<int>(handles.size()),
+                                 which.get(), nanoseconds(t)))) {
+        for (std::size_t i = 0; i < conns.size(); i++) {
+            if (which[i]) {
+                ready.push_back(i);
+            }
+        }
+    }
+    return ready;
+}
 
 class listener : public owner<nds_listener, nds_listener_close>
 {

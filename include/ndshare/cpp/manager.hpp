@@ -10,81 +10,10 @@
 #ifndef NDSHARE_CPP_MANAGER_HPP
 #define NDSHARE_CPP_MANAGER_HPP
 
-#include <ndshare/cpp/array.hpp>
+#include <ndshare/cpp/value.hpp>
 
 namespace nds
 {
-
-/* A tree of plain Python values. */
-class value : public owner<nds_value, nds_value_free>
-{
-  public:
-    using owner::owner;
-
-    /* From a Python literal: "(3, 4)", "{'axis': 0}". */
-    static value
-    parse(const char *text)
-    {
-        return made<value>(nds_value_parse, text);
-    }
-    enum nds_value_kind
-    kind() const noexcept
-    {
-        return ::nds_value_kind(get());
-    }
-    std::size_t
-    size() const noexcept
-    {
-        return nds_value_count(get());
-    }
-    int64_t
-    as_int() const
-    {
-        int64_t n = 0;
-
-        need(nds_value_as_int(get(), &n), "an int");
-        return n;
-    }
-    double
-    as_float() const
-    {
-        double x = 0;
-
-        need(nds_value_as_float(get(), &x), "a float");
-        return x;
-    }
-    std::string
-    as_text() const
-    {
-        std::size_t n = 0;
-        const char *text = nds_value_text(get(), &n);
-
-        need(text != nullptr, "a text");
-        return std::string(text, n);
-    }
-    array
-    as_array() const
-    {
-        nds_array *lent = nds_value_as_array(get());
-
-        need(lent != nullptr, "an array");
-        return array::share(lent);
-    }
-    std::string
-    repr() const
-    {
-        return text_from(nds_value_repr, get());
-    }
-
-  private:
-    void
-    need(bool is, const char *what) const
-    {
-        if (!is) {
-            detail::fail(NDS_EINVAL, repr() + " is not " + what);
-        }
-    }
-};
 
 class proxy : public owner<nds_proxy, nds_proxy_close>
 {
@@ -97,10 +26,51 @@ class proxy : public owner<nds_proxy, nds_proxy_close>
     call(const char *method, const char *args = "()",
          const char *kwds = "{}") const
     {
-        value a = value::parse(args), k = value::parse(kwds), result;
+        return call(method, value::parse(args), value::parse(kwds));
+    }
+    /* args a tuple, kwds a dict; empty ones are none. */
+    value
+    call(const char *method, const value &args,
+         const value &kwds = value()) const
+    {
+        value result;
 
-        check(nds_proxy_call(get(), result.out(), method, a.get(), k.get()));
+        check(nds_proxy_call(get(), result.out(), method, args.get(),
+                             kwds.get()));
         return result;
+    }
+    /* For methods that answer with an object of their own. */
+    proxy
+    call_proxy(const char *method, const value &args = value(),
+               const value &kwds = value()) const
+    {
+        proxy p;
+
+        check(nds_proxy_call_proxy(get(), p.out(), method, args.get(),
+                                   kwds.get()));
+        return p;
+    }
+    /* An argument, or an item of a hosted container; it holds no reference. */
+    value
+    as_value() const
+    {
+        nds_value *v = nds_proxy_value(get());
+
+        if (v == nullptr) {
+            throw error(NDS_ENOMEM, nullptr);
+        }
+        return value(v);
+    }
+    proxy
+    handle() const
+    {
+        return made<proxy>(nds_proxy_get, get());
+    }
+    /* "list" */
+    const char *
+    type() const noexcept
+    {
+        return nds_proxy_typeid(get());
     }
     double
     reduce(const char *method) const
@@ -144,6 +114,18 @@ class proxy : public owner<nds_proxy, nds_proxy_close>
     }
 };
 
+/* With an address (nullptr: a fresh Unix socket) and a key; both must live. */
+inline nds_manager_options
+manager_options(const char *address, const std::string &authkey)
+{
+    nds_manager_options opts = options<nds_manager_options>();
+
+    opts.address = address;
+    opts.authkey = authkey.data();
+    opts.authkey_nbytes = authkey.size();
+    return opts;
+}
+
 class manager : public owner<nds_manager, nds_manager_close>
 {
   public:
@@ -157,14 +139,9 @@ class manager : public owner<nds_manager, nds_manager_close>
     static manager
     connect(const char *address, const std::string &authkey)
     {
-        nds_manager_options opts = options<nds_manager_options>();
-        manager m;
+        nds_manager_options opts = manager_options(address, authkey);
 
-        opts.address = address;
-        opts.authkey = authkey.data();
-        opts.authkey_nbytes = authkey.size();
-        check(nds_manager_connect(m.out(), &opts));
-        return m;
+        return made<manager>(nds_manager_connect, &opts);
     }
     std::string
     address() const
@@ -179,10 +156,77 @@ class manager : public owner<nds_manager, nds_manager_close>
         check(nds_manager_create(get(), p.out(), type, args));
         return p;
     }
+    /* args a tuple, kwds a dict; empty ones are none. */
+    proxy
+    create(const char *type, const value &args, const value &kwds = value())
+    {
+        proxy p;
+
+        check(nds_manager_create_value(get(), p.out(), type, args.get(),
+                                       kwds.get()));
+        return p;
+    }
+    /* The proxy that a value which came from this manager stands for. */
+    proxy
+    adopt(const value &v)
+    {
+        proxy p;
+
+        check(nds_manager_adopt(get(), p.out(), v.get()));
+        return p;
+    }
+    /* A request to the server itself: "number_of_objects", "debug_info". */
+    value
+    ask(const char *function, const value &args = value())
+    {
+        value answer;
+
+        check(nds_manager_ask(get(), answer.out(), function, args.get()));
+        return answer;
+    }
+    std::string
+    authkey() const
+    {
+        std::size_t n = 0;
+        const void *key = nds_manager_authkey(get(), &n);
+
+        return std::string(static_cast<const char *>(key), n);
+    }
     void
     shutdown()
     {
         check(nds_manager_shutdown(get()));
+    }
+};
+
+/* Being the server: bound by the constructor, serving in run(). */
+class server : public owner<nds_server, nds_server_free>
+{
+  public:
+    using owner::owner;
+
+    server(const char *address, const std::string &authkey)
+    {
+        nds_manager_options opts = manager_options(address, authkey);
+
+        check(nds_server_new(out(), &opts));
+    }
+    std::string
+    address() const
+    {
+        return nds_server_address(get());
+    }
+    /* Until shutdown by a client, or stop(). */
+    void
+    run()
+    {
+        check(nds_server_run(get()));
+    }
+    /* From any thread or signal handler. */
+    void
+    stop() noexcept
+    {
+        nds_server_stop(get());
     }
 };
 

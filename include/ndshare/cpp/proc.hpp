@@ -75,6 +75,14 @@ class arguments
     {
         return there(nds_args_str(args_, i), i, "text");
     }
+    span<const std::byte>
+    bytes(int i) const
+    {
+        std::size_t n = 0;
+        const void *data = there(nds_args_bytes(args_, i, &n), i, "bytes");
+
+        return {static_cast<const std::byte *>(data), n};
+    }
     /* Handles are lent: T is nds::queue, nds::pipe, nds::mutex, ... */
     template <class T> class lent
     {
@@ -175,6 +183,11 @@ class arguments
     kind(nds_proxy *)
     {
         return "proxy";
+    }
+    static constexpr const char *
+    kind(nds_block *)
+    {
+        return "block";
     }
 
   private:
@@ -278,6 +291,11 @@ class process : public owner<nds_proc, nds_proc_close>
     add(nds_args *list, const std::string &text)
     {
         add(list, text.c_str());
+    }
+    static void
+    add(nds_args *list, span<const std::byte> bytes)
+    {
+        check(nds_args_add_bytes(list, bytes.data(), bytes.size()));
     }
     static void
     add(nds_args *list, const typed_array &t)

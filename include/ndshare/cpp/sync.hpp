@@ -45,6 +45,12 @@ class mutex : public owner<nds_mutex, nds_mutex_close>
         return detail::hold<nds_mutex, nds_mutex_unlock>(
             get(), nds_mutex_lock(get(), nanoseconds(wait)));
     }
+    /* Holding it, instead of unlocking: NDS_EPOISONED for all from now on. */
+    void
+    poison()
+    {
+        check(nds_mutex_poison(get()));
+    }
 };
 
 class rwlock : public owner<nds_rwlock, nds_rwlock_close>
@@ -146,6 +152,11 @@ class semaphore : public owner<nds_sem, nds_sem_close>
     owned(unsigned permits)
     {
         return made<semaphore>(nds_sem_new_owned, permits);
+    }
+    static semaphore
+    create_owned(const char *name, unsigned permits)
+    {
+        return made<semaphore>(nds_sem_create_owned, name, permits);
     }
     static semaphore
     create(const char *name, unsigned value, unsigned bound = 0)

@@ -49,6 +49,13 @@ template <class T> class span
         : data_(data), size_(size)
     {
     }
+    /* Of T as const T. */
+    template <class U, std::enable_if_t<std::is_convertible_v<U (*)[], T (*)[]>,
+                                        int> = 0>
+    constexpr span(const span<U> &other) noexcept
+        : data_(other.data()), size_(other.size())
+    {
+    }
     constexpr T *
     data() const noexcept
     {
@@ -139,6 +146,15 @@ class dtype
     explicit dtype(const nds_dtype *handle) : handle_(nds_dtype_get(handle))
     {
     }
+    /* The count that the caller has becomes its own. */
+    static dtype
+    adopt(const nds_dtype *handle)
+    {
+        dtype taken(handle);
+
+        nds_dtype_put(handle);
+        return taken;
+    }
     template <class T>
     static dtype
     of()
@@ -180,6 +196,23 @@ class dtype
     {
         return nds_dtype_kind(handle_);
     }
+    bool
+    is_native() const noexcept
+    {
+        return nds_dtype_is_native(handle_);
+    }
+    /* '<', '>' or '=' for native */
+    dtype
+    with_order(char order) const
+    {
+        const nds_dtype *other = nullptr;
+
+        check(nds_dtype_with_order(&other, handle_, order));
+        return adopt(other);
+    }
+    struct field;
+    /* Of a record; none of all else. */
+    std::vector<field> fields() const;
     /* "float64" */
     std::string
     name() const
@@ -207,8 +240,51 @@ class dtype
     const nds_dtype *handle_ = nullptr;
 };
 
+struct dtype::field {
+    std::string name;
+    dtype type;
+    int64_t off; /* bytes from the record's start */
+};
+
+inline std::vector<dtype::field>
+dtype::fields() const
+{
+    std::vector<field> all;
+
+    for (int64_t i = 0; i < nds_dtype_field_count(handle_); i++) {
+        const char *name = nullptr;
+        const nds_dtype *type = nullptr;
+        int64_t off = 0;
+
+        check(nds_dtype_field(handle_, i, &name, &type, &off));
+        all.push_back({name, dtype(type), off});
+    }
+    return all;
+}
+
 namespace detail
 {
+/* A C view of our making, ended with the scope. */
+class view_owner
+{
+  public:
+    view_owner() = default;
+    view_owner(const view_owner &) = delete;
+    view_owner &operator=(const view_owner &) = delete;
+    ~view_owner()
+    {
+        nds_view_fini(&view_);
+    }
+    nds_view *
+    out() noexcept
+    {
+        return &view_;
+    }
+
+  private:
+    nds_view view_{};
+};
+
 [[noreturn]] inline void
 fail(int code, const std::string &text)
 {
