@@ -6,12 +6,12 @@
  * them. Everything else is bytes with a tag of four: "\0py" and what they are.
  * A C program sees a plain array of uint8.
  */
+#include "py_plain.h"
 #include "py_shared.h"
 
 #include <errno.h>
 #include <string.h>
 
-#define PLAIN_MOST 200 /* objects that are looked at before pickling */
 #define BIG 65536 /* bytes; larger ones are copied without the GIL */
 
 /* ---- arrays in ---------------------------------------------------------- */
@@ -208,63 +208,26 @@ py_item_from_buffer(PyObject *obj, Py_ssize_t off, Py_ssize_t nbytes,
     return from_memory((char *)it->buffer.buf + off, nbytes, what, it);
 }
 
-static bool
-is_atom(PyObject *obj)
-{
-    return obj == Py_None || PyUnicode_CheckExact(obj) ||
-           PyLong_CheckExact(obj) || PyFloat_CheckExact(obj) ||
-           PyBool_Check(obj) || PyBytes_CheckExact(obj);
-}
-
-/* Holds nothing whose pickling multiprocessing might have changed: builtins
- * all the way down, and not too many to look at. */
-static bool
-is_plain(PyObject *obj, int *budget)
-{
-    if (--*budget < 0) {
-        return false;
-    }
-    if (is_atom(obj)) {
-        return true;
-    }
-    if (PyTuple_CheckExact(obj) || PyList_CheckExact(obj)) {
-        Py_ssize_t n = PySequence_Fast_GET_SIZE(obj);
-
-        for (Py_ssize_t i = 0; i < n; i++) {
-            if (!is_plain(PySequence_Fast_GET_ITEM(obj, i), budget)) {
-                return false;
-            }
-        }
-        return true;
-    }
-    if (PyDict_CheckExact(obj)) {
-        PyObject *key, *value;
-        Py_ssize_t at = 0;
-
-        while (PyDict_Next(obj, &at, &key, &value)) {
-            if (!is_plain(key, budget) || !is_plain(value, budget)) {
-                return false;
-            }
-        }
-        return true;
-    }
-    return false;
-}
-
 static int
-from_object(struct py_state *st, PyObject *obj, struct py_item *it)
+from_object(struct py_state *st, PyObject *obj, struct py_scratch *scratch,
+            struct py_item *it)
 {
-    int budget = PLAIN_MOST;
-    enum py_ref dumps = is_plain(obj, &budget) ? PY_DUMPS : PY_FORKING_DUMPS;
+    size_t n = py_plain_write(obj, scratch->at, scratch->left);
 
-    it->keep = PyObject_CallOneArg(st->refs[dumps], obj);
+    if (n > 0) {
+        scratch->at += n;
+        scratch->left -= n;
+        return from_memory(scratch->at - n, (Py_ssize_t)n, PY_ITEM_PICKLE, it);
+    }
+    it->keep = PyObject_CallOneArg(st->refs[PY_FORKING_DUMPS], obj);
     return it->keep == NULL ? -1
                             : py_item_from_buffer(it->keep, 0, PY_SSIZE_T_MIN,
                                                   PY_ITEM_PICKLE, it);
 }
 
 int
-py_item_from(struct py_state *st, PyObject *obj, struct py_item *it)
+py_item_from(struct py_state *st, PyObject *obj, struct py_scratch *scratch,
+             struct py_item *it)
 {
     *it = (struct py_item){.array = NULL};
     if (obj == Py_None) {
@@ -285,7 +248,7 @@ py_item_from(struct py_state *st, PyObject *obj, struct py_item *it)
         py_item_fini(it);
         *it = (struct py_item){.array = NULL};
     }
-    return from_object(st, obj, it);
+    return from_object(st, obj, scratch, it);
 }
 
 int
@@ -403,6 +366,7 @@ py_item_bytes(nds_array *a)
 static PyObject *
 unpickle(struct py_state *st, nds_array *a, bool pickles)
 {
+    const nds_view *v = nds_array_view(a);
     PyObject *bytes, *obj;
 
     if (!pickles) {
@@ -412,8 +376,15 @@ unpickle(struct py_state *st, nds_array *a, bool pickles)
                         "pickles=False");
         return NULL;
     }
+    if (nds_view_nbytes(v) <= PY_PLAIN_ROOM) {
+        obj = py_plain_read(v->data, (size_t)nds_view_nbytes(v));
+        if (obj != NULL) {
+            nds_array_close(a);
+            return obj;
+        }
+    }
     // Large ones are read where they lie.
-    bytes = nds_view_nbytes(nds_array_view(a)) < BIG
+    bytes = nds_view_nbytes(v) < BIG
                 ? py_item_bytes(a) : py_ndarray_over(st, a);
     if (bytes == NULL) {
         return NULL;

@@ -6,6 +6,7 @@
  * Messages are items. send_bytes marks its own, for recv of multiprocessing
  * takes them for pickles.
  */
+#include "py_plain.h"
 #include "py_shared.h"
 
 #include <string.h>
@@ -167,6 +168,8 @@ pipe_send(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
 {
     static const char *const names[] = {"obj", "move", "tag", NULL};
     struct py_state *st = ((struct end *)self)->s.st;
+    unsigned char room[PY_PLAIN_ROOM];
+    struct py_scratch scratch = {room, sizeof room};
     PyObject *given[3], *done;
     struct py_item it;
     int moves, rc;
@@ -181,7 +184,7 @@ pipe_send(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
     if (enter_to(self, true) == NULL) { // before the work of pickling
         return NULL;
     }
-    rc = py_item_from(st, given[0], &it);
+    rc = py_item_from(st, given[0], &scratch, &it);
     if (rc == 0 && moves && Py_TYPE(given[0]) != (PyTypeObject *)st->ndarray) {
         PyErr_SetString(PyExc_TypeError, "only an ndshare array can be moved");
         rc = -1;

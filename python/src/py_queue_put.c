@@ -5,6 +5,7 @@
  * Where a queue without a bound has no room, ndshare._queue's `_spill` takes
  * the object, and a thread puts it later through `_put_spilled`.
  */
+#include "py_plain.h"
 #include "py_queue.h"
 
 struct putting {
@@ -77,6 +78,8 @@ put(PyObject *self, PyObject *obj, PyObject *move, PyObject *tag, bool once,
 {
     struct py_queue *q = (struct py_queue *)self;
     int moves = move == NULL ? 0 : PyObject_IsTrue(move);
+    unsigned char room[PY_PLAIN_ROOM];
+    struct py_scratch scratch = {room, sizeof room};
     struct py_item it;
     int rc;
 
@@ -86,7 +89,7 @@ put(PyObject *self, PyObject *obj, PyObject *move, PyObject *tag, bool once,
     if (q->spilling && !q->s.closed) {
         return spill(self, obj);
     }
-    rc = py_item_from(q->s.st, obj, &it);
+    rc = py_item_from(q->s.st, obj, &scratch, &it);
     if (rc == 0 && moves && Py_TYPE(obj) != (PyTypeObject *)q->s.st->ndarray) {
         PyErr_SetString(PyExc_TypeError, "only an ndshare array can be moved");
         rc = -1;
@@ -165,6 +168,7 @@ py_queue_put_spilled(PyObject *self, PyObject *args)
     struct py_queue *q = (struct py_queue *)self;
     struct py_item it = {.array = NULL};
     struct putting w = {NULL, &it, false};
+    struct py_scratch scratch = {NULL, 0}; // what was spilled is bytes
     PyObject *obj, *timeout;
     int64_t deadline;
     int rc, what;
@@ -175,7 +179,7 @@ py_queue_put_spilled(PyObject *self, PyObject *args)
     }
     rc = what != 0 ? py_item_from_buffer(obj, 0, PY_SSIZE_T_MIN,
                                          (enum py_item_what)what, &it)
-                   : py_item_from(q->s.st, obj, &it);
+                   : py_item_from(q->s.st, obj, &scratch, &it);
     w.q = q->s.handle;
     if (rc == 0 && w.q == NULL) {
         PyErr_SetString(PyExc_ValueError, "the queue is closed");
@@ -202,6 +206,7 @@ struct run {
     nds_array *arrays[PY_QUEUE_RUN];
     nds_tag tags[PY_QUEUE_RUN];
     int n, done;
+    unsigned char room[PY_QUEUE_RUN * 1024];
 };
 
 static int
@@ -221,12 +226,13 @@ static int
 run_fill(struct py_state *st, struct run *r, PyObject *objs, Py_ssize_t at)
 {
     Py_ssize_t left = PySequence_Fast_GET_SIZE(objs) - at;
+    struct py_scratch scratch = {r->room, sizeof r->room};
 
     r->n = r->done = 0;
     while (r->n < PY_QUEUE_RUN && r->n < left) {
         struct py_item *it = &r->items[r->n];
         int rc = py_item_from(st, PySequence_Fast_GET_ITEM(objs, at + r->n),
-                              it);
+                              &scratch, it);
 
         r->n++;
         if (rc < 0) {
@@ -322,7 +328,7 @@ py_queue_put_many(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
         return NULL;
     }
     objs = PySequence_Fast(given[0], "put_many() needs an iterable");
-    r = objs == NULL ? NULL : PyMem_Calloc(1, sizeof *r);
+    r = objs == NULL ? NULL : PyMem_Malloc(sizeof *r);
     if (objs != NULL && r == NULL) {
         PyErr_NoMemory();
     }

@@ -102,8 +102,15 @@ enum py_item_what {
     PY_ITEM_RAW = 'R'     /* Connection.send_bytes */
 };
 
+/* Memory for small pickles, that the items made with it look at. */
+struct py_scratch {
+    unsigned char *at;
+    size_t left;
+};
+
 /* -1: an exception. The item is to be finished in any case. */
-int py_item_from(struct py_state *st, PyObject *obj, struct py_item *it);
+int py_item_from(struct py_state *st, PyObject *obj,
+                 struct py_scratch *scratch, struct py_item *it);
 /* Raw bytes of anything with a buffer. */
 int py_item_from_buffer(PyObject *obj, Py_ssize_t off, Py_ssize_t nbytes,
                         enum py_item_what what, struct py_item *it);
