@@ -171,9 +171,9 @@ START_TEST(runs)
     q.shutdown();
     double sum = 0;
 #if defined(__cpp_lib_ranges)
-    for (nds::item &i : q | std::views::take(10)) {
-        sum += double(i.value.sum());
-    }
+    // Not a view: clang 14 cannot make one from what libstdc++ 12 has.
+    std::ranges::for_each(
+        q, [&](nds::item &i) { sum += double(i.value.sum()); });
 #else
     for (nds::item &i : q) {
         sum += double(i.value.sum());
