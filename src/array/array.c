@@ -99,6 +99,41 @@ ndi_array_over(nds_array **out, nds_block *b, const nds_view *v)
 }
 
 int
+ndi_array_finish(nds_array **out, nds_block *b, nds_view *v, int made)
+{
+    int rc;
+
+    *out = NULL;
+    if (made < 0) {
+        nds_block_close(b);
+        return made;
+    }
+    rc = ndi_array_over(out, b, v);
+    nds_view_fini(v);
+    return rc;
+}
+
+int
+ndi_array_finish_segment(nds_array **out, struct ndi_segment *s, nds_view *v,
+                         int made)
+{
+    nds_block *b = NULL;
+    int rc;
+
+    *out = NULL;
+    if (made < 0) {
+        ndi_segment_put(s);
+        return made;
+    }
+    rc = ndi_block_of_segment(&b, s);
+    if (rc == 0) {
+        rc = ndi_array_over(out, b, v);
+    }
+    nds_view_fini(v);
+    return rc;
+}
+
+int
 ndi_array_new_packed(nds_array **out, const nds_dtype *dtype, int ndim,
                      const int64_t *shape, char order, size_t nbytes)
 {
@@ -154,13 +189,7 @@ new_heap(nds_array **out, const nds_dtype *dtype, int ndim,
     rc = nds_view_init_strided(&v, dtype, nds_block_data(b),
                                nds_block_nbytes(b), 0, ndim, shape, NULL,
                                o->order == 'F' ? 'F' : 'C');
-    if (rc < 0) {
-        nds_block_close(b);
-        return rc;
-    }
-    rc = ndi_array_over(out, b, &v);
-    nds_view_fini(&v);
-    return rc;
+    return ndi_array_finish(out, b, &v, rc);
 }
 
 /* Memory that is about to be filled need not be zero. */

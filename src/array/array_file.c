@@ -30,14 +30,7 @@ over_block(nds_array **out, nds_block *b, const nds_dtype *dtype, int ndim,
                                    nds_block_nbytes(b), off, ndim, shape, NULL,
                                    order == 'F' ? 'F' : 'C');
 
-    *out = NULL;
-    if (rc < 0) {
-        nds_block_close(b);
-        return rc;
-    }
-    rc = ndi_array_over(out, b, &v);
-    nds_view_fini(&v);
-    return rc;
+    return ndi_array_finish(out, b, &v, rc);
 }
 
 int

@@ -34,6 +34,11 @@ int ndi_array_unlock_unchanged(nds_array *a);
 /* A handle over a block with this view; takes over one count on b (also on
  * failure) and copies the view (its dtype is counted anew). */
 int ndi_array_over(nds_array **out, nds_block *b, const nds_view *v);
+/* The same for whoever has just made v: made is what that gave, and v is ended
+ * here unless it failed. Takes over b, or one count on s. */
+int ndi_array_finish(nds_array **out, nds_block *b, nds_view *v, int made);
+int ndi_array_finish_segment(nds_array **out, struct ndi_segment *s,
+                             nds_view *v, int made);
 
 /* Heap memory of any content for a shape whose bytes, nbytes, are known to be
  * right; order 'C' or 'F'. */

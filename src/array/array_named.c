@@ -90,23 +90,12 @@ array_of_segment(nds_array **out, struct ndi_segment *s,
                  const nds_dtype *dtype, int ndim, const int64_t *shape,
                  char order, uint64_t data_off)
 {
-    nds_block *b = NULL;
     nds_view v;
     int rc = nds_view_init_strided(&v, dtype, s->body, s->body_nbytes,
                                    (int64_t)data_off, ndim, shape, NULL,
                                    order);
 
-    *out = NULL;
-    if (rc < 0) {
-        ndi_segment_put(s);
-        return rc;
-    }
-    rc = ndi_block_of_segment(&b, s);
-    if (rc == 0) {
-        rc = ndi_array_over(out, b, &v);
-    }
-    nds_view_fini(&v);
-    return rc;
+    return ndi_array_finish_segment(out, s, &v, rc);
 }
 
 struct begin {

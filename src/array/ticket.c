@@ -93,22 +93,10 @@ int
 ndi_ticket_unpack_geometry(struct ndi_parcel *p, struct ndi_segment *s,
                            nds_array **out)
 {
-    nds_block *b = NULL;
     nds_view v;
-    int rc;
+    int rc = unpack_view(p, s->body, s->body_nbytes, &v);
 
-    *out = NULL;
-    rc = unpack_view(p, s->body, s->body_nbytes, &v);
-    if (rc < 0) {
-        ndi_segment_put(s);
-        return rc;
-    }
-    rc = ndi_block_of_segment(&b, s);
-    if (rc == 0) {
-        rc = ndi_array_over(out, b, &v);
-    }
-    nds_view_fini(&v);
-    return rc;
+    return ndi_array_finish_segment(out, s, &v, rc);
 }
 
 static int
@@ -263,13 +251,7 @@ unpack_file(struct ndi_parcel *p, nds_array **out)
         return rc;
     }
     rc = unpack_view(p, nds_block_data(b), nds_block_nbytes(b), &v);
-    if (rc < 0) {
-        nds_block_close(b);
-        return rc;
-    }
-    rc = ndi_array_over(out, b, &v);
-    nds_view_fini(&v);
-    return rc;
+    return ndi_array_finish(out, b, &v, rc);
 }
 
 int

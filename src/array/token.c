@@ -395,7 +395,6 @@ open_segment(nds_array **out, const struct token *t)
     enum nds_mode mode = (t->flags & READONLY) != 0 ? NDS_READ
                                                     : NDS_READWRITE;
     struct ndi_segment *s = NULL;
-    nds_block *b = NULL;
     nds_view v;
     int named = NDS_ENOENT;
     int rc;
@@ -419,15 +418,7 @@ open_segment(nds_array **out, const struct token *t)
         return rc;
     }
     rc = view_over(&v, t, s->body, s->body_nbytes);
-    if (rc < 0) {
-        ndi_segment_put(s);
-        return rc;
-    }
-    rc = ndi_block_of_segment(&b, s);
-    if (rc == 0) {
-        rc = ndi_array_over(out, b, &v);
-    }
-    nds_view_fini(&v);
+    rc = ndi_array_finish_segment(out, s, &v, rc);
     NDI_KILL_POINT("token.attached");
     if (rc == 0 && t->serial != 0) {
         ndi_pin_acknowledge(&t->ack, t->serial);
@@ -467,13 +458,7 @@ open_file(nds_array **out, const struct token *t)
         return rc;
     }
     rc = view_over(&v, t, nds_block_data(b), nds_block_nbytes(b));
-    if (rc < 0) {
-        nds_block_close(b);
-        return rc;
-    }
-    rc = ndi_array_over(out, b, &v);
-    nds_view_fini(&v);
-    return rc;
+    return ndi_array_finish(out, b, &v, rc);
 }
 
 int

@@ -14,6 +14,8 @@
 /* Holds the right to change what `name` means, among files of `owner`. The
  * descriptor is the hold; ndi_os_close gives it back. */
 int ndi_name_hold(int *fd, const char *name, uid_t owner, int64_t deadline);
+/* What `name` means just now. -errno, without text */
+int ndi_name_stat(const char *name, struct stat *st);
 /* 1 if `name` is the file st tells of, 0 if it is another or gone, else NDS. */
 int ndi_name_is(const char *name, const struct stat *st);
 bool ndi_name_is_hidden(const char *name); /* ".nds-..." */

@@ -248,7 +248,6 @@ nds_block_check_name(const nds_block *b)
 {
     const char *name = nds_block_name(b);
     struct stat st = {0}, now;
-    int fd = -1;
     int rc;
 
     if (*name == '\0') {
@@ -256,11 +255,7 @@ nds_block_check_name(const nds_block *b)
     }
     st.st_dev = b->segment != NULL ? b->segment->dev : b->dev;
     st.st_ino = b->segment != NULL ? b->segment->ino : b->ino;
-    rc = ndi_shm_open(&fd, name, O_PATH);
-    if (rc == 0) {
-        rc = ndi_os_fstat(fd, &now);
-        ndi_os_close(fd);
-    }
+    rc = ndi_name_stat(name, &now);
     if (rc == -ENOENT) {
         return ndi_fail(NDS_ENOENT, "'%s': somebody unlinked the name, as "
                         "Python's resource tracker does; the memory is whole "

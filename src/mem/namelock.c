@@ -157,18 +157,26 @@ ndi_name_hold(int *fd, const char *name, uid_t owner, int64_t deadline)
 }
 
 int
-ndi_name_is(const char *name, const struct stat *st)
+ndi_name_stat(const char *name, struct stat *st)
 {
-    struct stat now;
     int fd = -1;
     int rc = ndi_shm_open(&fd, name, O_PATH);
 
+    if (rc == 0) {
+        rc = ndi_os_fstat(fd, st);
+        ndi_os_close(fd);
+    }
+    return rc;
+}
+
+int
+ndi_name_is(const char *name, const struct stat *st)
+{
+    struct stat now;
+    int rc = ndi_name_stat(name, &now);
+
     if (rc == -ENOENT) {
         return 0;
-    }
-    if (rc == 0) {
-        rc = ndi_os_fstat(fd, &now);
-        ndi_os_close(fd);
     }
     if (rc < 0) {
         return ndi_fail_errno(-rc, "look at '%s'", name);

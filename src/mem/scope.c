@@ -137,17 +137,12 @@ int
 nds_scope_add(nds_scope *s, const char *name)
 {
     struct stat st;
-    int fd = -1;
     int rc = ndi_name_posix(name, &name);
 
     if (rc < 0) {
         return rc;
     }
-    rc = ndi_shm_open(&fd, name, O_PATH);
-    if (rc == 0) {
-        rc = ndi_os_fstat(fd, &st);
-    }
-    ndi_os_close(fd);
+    rc = ndi_name_stat(name, &st);
     if (rc < 0) {
         return ndi_fail_errno(-rc, "look at '%s' in %s", name, ndi_shm_dir());
     }
@@ -164,19 +159,13 @@ static int
 is_still(const char *name, const struct stat *st)
 {
     struct stat now;
-    int fd = -1;
-    int rc = ndi_shm_open(&fd, name, O_PATH);
+    int rc = ndi_name_stat(name, &now);
 
-    if (rc == -ENOENT) {
-        return 0;
-    }
-    if (rc == 0) {
-        rc = ndi_os_fstat(fd, &now);
-        ndi_os_close(fd);
-    }
-    return rc < 0 ? rc
-                  : now.st_dev == st->st_dev && now.st_ino == st->st_ino &&
-                        now.st_uid == st->st_uid;
+    return rc == -ENOENT ? 0
+           : rc < 0      ? rc
+                         : now.st_dev == st->st_dev &&
+                               now.st_ino == st->st_ino &&
+                               now.st_uid == st->st_uid;
 }
 
 /* The name of an entry that still is its file: 1; 0, or -errno. */

@@ -605,18 +605,14 @@ int
 nds_name_unlink(const char *name)
 {
     struct stat st;
-    int fd = -1, hold = -1;
+    int hold = -1;
     int rc;
 
     rc = ndi_name_posix(name, &name);
     if (rc < 0) {
         return rc;
     }
-    rc = ndi_shm_open(&fd, name, O_PATH);
-    if (rc == 0) {
-        rc = ndi_os_fstat(fd, &st);
-        ndi_os_close(fd);
-    }
+    rc = ndi_name_stat(name, &st);
     if (rc < 0) {
         return ndi_fail_errno(-rc, "unlink '%s' in %s", name, ndi_shm_dir());
     }
