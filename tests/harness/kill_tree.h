@@ -9,7 +9,7 @@
 #ifndef NDS_KILL_TREE_H
 #define NDS_KILL_TREE_H
 
-#include <check.h>
+#include <harness/suite.h>
 #include <harness/walk.h>
 #include <ndshare/ndshare.h>
 #include <proc/proc_impl.h>
@@ -53,23 +53,17 @@ static inline int
 run_tree_tests(int argc, char **argv, const char *title,
                void (*add)(TCase *tc))
 {
-    Suite *s = suite_create(title);
     TCase *tc = tcase_create(title);
-    SRunner *sr;
-    int failed;
+    int rc;
 
     setenv("NDSHARE_KEEP", "0", 1); // warm memory would look like a leak
     nds_init(argc, argv);
     nds_own_shm_dir();
     tcase_set_timeout(tc, 200);
     add(tc);
-    suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
+    rc = nds_run_case(title, tc);
     nds_drop_shm_dir();
-    return failed != 0;
+    return rc;
 }
 
 #endif

@@ -14,7 +14,7 @@
 #include <sync/word.h>
 
 #include <check.h>
-#include <harness/walk.h>
+#include <harness/own_names.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,40 +166,15 @@ stop_child(pid_t pid)
     ck_assert(WIFSTOPPED(status));
 }
 
-/* Names of this program begin with it. Set and cleaned up by the process that
- * runs the tests, so also after one that failed. */
-static char name_prefix[64];
-
-static inline void
-choose_names(void)
-{
-    snprintf(name_prefix, sizeof name_prefix, "t-sync-%d-", (int)getpid());
-}
-
-static inline void
-remove_names(void)
-{
-    nds_remove_names(name_prefix);
-}
-
 static inline int
 run_tests(const char *title, void (*add)(TCase *tc))
 {
-    Suite *s = suite_create(title);
-    TCase *tc = tcase_create(title);
-    SRunner *sr;
-    int failed;
+    TCase *tc = case_with_names(title);
 
-    tcase_add_unchecked_fixture(tc, choose_names, remove_names);
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_set_timeout(tc, 60);
     add(tc);
-    suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed != 0;
+    return nds_run_case(title, tc);
 }
 
 #endif

@@ -7,29 +7,13 @@
  */
 #include <array/array_impl.h>
 #include <check.h>
-#include <harness/walk.h>
+#include <harness/own_names.h>
 #include <ndshare/ops.h>
 #include <os/os.h>
 #include <sync/word.h>
 
 #include <stdio.h>
 #include <unistd.h>
-
-static char prefix[64];
-static char name[96];
-
-static void
-setup(void)
-{
-    snprintf(prefix, sizeof prefix, "t-ka-%d-", (int)getpid());
-    snprintf(name, sizeof name, "%sa", prefix);
-}
-
-static void
-teardown(void)
-{
-    nds_remove_names(prefix);
-}
 
 static void
 make(void *ctx)
@@ -181,20 +165,11 @@ END_TEST
 int
 main(void)
 {
-    Suite *s = suite_create("kill array");
-    TCase *tc = tcase_create("kill array");
-    SRunner *sr;
-    int failed;
+    TCase *tc = case_with_names("kill array");
 
-    tcase_add_unchecked_fixture(tc, setup, teardown);
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, resize);
     tcase_add_test(tc, lock_write_unlock);
     tcase_add_test(tc, replace);
-    suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed != 0;
+    return nds_run_case("kill array", tc);
 }

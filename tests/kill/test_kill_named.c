@@ -6,7 +6,7 @@
  * sweep nothing of a `while used` name and no hidden name is left.
  */
 #include <check.h>
-#include <harness/walk.h>
+#include <harness/own_names.h>
 #include <mem/mem_impl.h>
 #include <os/os.h>
 
@@ -16,22 +16,6 @@
 #include <unistd.h>
 
 #define BODY 100000
-
-static char prefix[64];
-static char name[96];
-
-static void
-setup(void)
-{
-    snprintf(prefix, sizeof prefix, "t-kn-%d-", (int)getpid());
-    snprintf(name, sizeof name, "%sa", prefix);
-}
-
-static void
-teardown(void)
-{
-    nds_remove_names(prefix);
-}
 
 static int
 fill(struct ndi_segment *s, void *ctx)
@@ -385,14 +369,8 @@ END_TEST
 int
 main(void)
 {
-    Suite *s = suite_create("kill named");
-    TCase *tc = tcase_create("kill named");
-    SRunner *sr;
-    int failed;
+    TCase *tc = case_with_names("kill named");
 
-    // Unchecked: it cleans up after a failed test as well.
-    tcase_add_unchecked_fixture(tc, setup, teardown);
-    tcase_add_checked_fixture(tc, NULL, teardown);
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, create_and_close);
     tcase_add_test(tc, replace);
@@ -402,10 +380,5 @@ main(void)
     tcase_add_test(tc, sweep);
     tcase_add_test(tc, scope);
     tcase_add_test(tc, sweep_a_scope);
-    suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed != 0;
+    return nds_run_case("kill named", tc);
 }

@@ -2,7 +2,7 @@
 /* test_array.c - arrays over every kind of memory, growth, locks, files */
 #include <array/array_impl.h>
 #include <check.h>
-#include <harness/walk.h>
+#include <harness/own_names.h>
 #include <ndshare/ops.h>
 #include <os/os.h>
 
@@ -13,25 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static char prefix[64];
-static char name[96];
-static char file[128];
-
-static void
-setup(void)
-{
-    snprintf(prefix, sizeof prefix, "t-arr-%d-", (int)getpid());
-    snprintf(name, sizeof name, "%sa", prefix);
-    snprintf(file, sizeof file, "/tmp/%sfile", prefix);
-}
-
-static void
-teardown(void)
-{
-    nds_remove_names(prefix);
-    unlink(file);
-}
 
 #define SHAPE(...) (int64_t[]){__VA_ARGS__}
 
@@ -463,14 +444,8 @@ END_TEST
 int
 main(void)
 {
-    Suite *s = suite_create("array");
-    TCase *tc = tcase_create("array");
-    SRunner *sr;
-    int failed;
+    TCase *tc = case_with_names("array");
 
-    // Unchecked: it cleans up after a failed test as well.
-    tcase_add_unchecked_fixture(tc, setup, teardown);
-    tcase_add_checked_fixture(tc, NULL, teardown);
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, heap_and_shareable_are_zeros);
     tcase_add_test(tc, named_is_one_memory_for_all);
@@ -486,10 +461,5 @@ main(void)
     tcase_add_test(tc, info_describes_the_array);
     tcase_add_test(tc, tickets_carry_arrays);
     tcase_add_test(tc, spoilt_tickets_are_errors);
-    suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed != 0;
+    return nds_run_case("array", tc);
 }

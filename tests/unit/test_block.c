@@ -3,7 +3,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <harness/walk.h>
+#include <harness/own_names.h>
 #include <mem/mem_impl.h>
 #include <os/killpoint.h>
 #include <os/os.h>
@@ -13,25 +13,6 @@
 #include <string.h>
 #include <sys/shm.h>
 #include <unistd.h>
-
-static char prefix[64];
-static char name[96];
-static char file[128];
-
-static void
-setup(void)
-{
-    snprintf(prefix, sizeof prefix, "t-blk-%d-", (int)getpid());
-    snprintf(name, sizeof name, "%sa", prefix);
-    snprintf(file, sizeof file, "/tmp/%sfile", prefix);
-}
-
-static void
-teardown(void)
-{
-    nds_remove_names(prefix);
-    unlink(file);
-}
 
 START_TEST(heap_is_zero_and_aligned)
 {
@@ -338,14 +319,8 @@ END_TEST
 int
 main(void)
 {
-    Suite *s = suite_create("block");
-    TCase *tc = tcase_create("block");
-    SRunner *sr;
-    int failed;
+    TCase *tc = case_with_names("block");
 
-    // Unchecked: it cleans up after a failed test as well.
-    tcase_add_unchecked_fixture(tc, setup, teardown);
-    tcase_add_checked_fixture(tc, NULL, teardown);
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, heap_is_zero_and_aligned);
     tcase_add_test(tc, heap_too_large_is_an_error);
@@ -356,10 +331,5 @@ main(void)
     tcase_add_test(tc, sysv_segments_are_attached);
     tcase_add_test(tc, guard_turns_truncation_into_an_error);
     tcase_add_test(tc, failing_calls_leak_nothing);
-    suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed != 0;
+    return nds_run_case("block", tc);
 }

@@ -5,7 +5,7 @@
 #include <os/killpoint.h>
 #include <os/os.h>
 #include <sync/word.h>
-#include <harness/walk.h>
+#include <harness/own_names.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,26 +16,10 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
-static char prefix[64];
-static char name[96];
-
-static void
-setup(void)
-{
-    snprintf(prefix, sizeof prefix, "t-seg-%d-", (int)getpid());
-    snprintf(name, sizeof name, "%sa", prefix);
-}
-
 static void
 none_left(void)
 {
     ck_assert_int_eq(nds_count_names(prefix), 0);
-}
-
-static void
-teardown(void)
-{
-    nds_remove_names(prefix);
 }
 
 static int
@@ -421,10 +405,8 @@ main(void)
     Suite *s = suite_create("segment");
     TCase *tc = tcase_create("segment");
     TCase *bare = tcase_create("small mount");
-    SRunner *sr;
-    int failed;
 
-    tcase_add_unchecked_fixture(tc, setup, teardown);
+    tcase_add_unchecked_fixture(tc, choose_names, remove_names);
     tcase_add_checked_fixture(tc, NULL, none_left);
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, named_is_attached_by_name);
@@ -443,9 +425,5 @@ main(void)
     // First: afterwards this process knows its directory.
     suite_add_tcase(s, bare);
     suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed != 0;
+    return nds_run_suite(s);
 }

@@ -145,9 +145,7 @@ END_TEST
 START_TEST(both_kinds_by_handle)
 {
     nds_sem *s, *t;
-    char name[80];
 
-    snprintf(name, sizeof name, "%sa", name_prefix);
     ck_assert_int_eq(nds_sem_create_owned(&s, name, 2), 0);
     ck_assert_int_eq(nds_sem_attach(&t, name), 0);
     ck_assert_int_eq(nds_name_unlink(name), 0);

@@ -94,7 +94,6 @@ START_TEST(a_dead_writer_is_told_to_readers_until_the_next)
 }
 END_TEST
 
-static char name[80];
 static uint64_t *numbers; /* two, always equal in a snapshot */
 
 /* Read-only: the lock's file cannot be written through this handle. */
@@ -127,7 +126,6 @@ START_TEST(snapshots_are_whole_and_reading_needs_no_writing)
     nds_seqlock *l;
     pid_t pid;
 
-    snprintf(name, sizeof name, "%sa", name_prefix);
     numbers = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     ck_assert_ptr_ne(numbers, MAP_FAILED);
@@ -167,7 +165,6 @@ START_TEST(a_read_only_reader_hears_of_the_death)
     nds_seqlock *l, *r;
     uint64_t seen;
 
-    snprintf(name, sizeof name, "%sa", name_prefix);
     ck_assert_int_eq(nds_seqlock_create(&l, name), 0);
     ck_assert_int_eq(nds_seqlock_attach(&r, name, NDS_COPY), NDS_EINVAL);
     ck_assert_int_eq(nds_seqlock_attach(&r, name, NDS_READ), 0);

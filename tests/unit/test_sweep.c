@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_sweep.c - what goes, what stays and why; the list of names */
 #include <check.h>
-#include <harness/walk.h>
+#include <harness/own_names.h>
 #include <mem/mem_impl.h>
 #include <os/os.h>
 
@@ -13,22 +13,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static char prefix[64];
-static char name[96];
-
-static void
-setup(void)
-{
-    snprintf(prefix, sizeof prefix, "t-swp-%d-", (int)getpid());
-    snprintf(name, sizeof name, "%sa", prefix);
-}
-
-static void
-teardown(void)
-{
-    nds_remove_names(prefix);
-}
 
 /* A name whose maker is dead. */
 static int
@@ -366,14 +350,8 @@ END_TEST
 int
 main(void)
 {
-    Suite *s = suite_create("sweep");
-    TCase *tc = tcase_create("sweep");
-    SRunner *sr;
-    int failed;
+    TCase *tc = case_with_names("sweep");
 
-    // Unchecked: it cleans up after a failed test as well.
-    tcase_add_unchecked_fixture(tc, setup, teardown);
-    tcase_add_checked_fixture(tc, NULL, teardown);
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, while_used_of_the_dead_goes);
     tcase_add_test(tc, a_dead_name_is_no_obstacle);
@@ -385,10 +363,5 @@ main(void)
     tcase_add_test(tc, items_stay_while_their_channel_does);
     tcase_add_test(tc, info_tells_without_using);
     tcase_add_test(tc, walk_lists_ours_or_all);
-    suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed != 0;
+    return nds_run_case("sweep", tc);
 }

@@ -2,7 +2,7 @@
 /* test_token.c - arrays as tokens: what they say, who holds what, and death */
 #include <array/array_impl.h>
 #include <check.h>
-#include <harness/walk.h>
+#include <harness/own_names.h>
 #include <os/os.h>
 
 #include <signal.h>
@@ -11,25 +11,6 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static char prefix[64];
-static char name[96];
-static char file[128];
-
-static void
-setup(void)
-{
-    snprintf(prefix, sizeof prefix, "t-tok-%d-", (int)getpid());
-    snprintf(name, sizeof name, "%sa", prefix);
-    snprintf(file, sizeof file, "/tmp/%sfile", prefix);
-}
-
-static void
-teardown(void)
-{
-    nds_remove_names(prefix);
-    unlink(file);
-}
 
 #define SHAPE(...) (int64_t[]){__VA_ARGS__}
 
@@ -410,12 +391,8 @@ END_TEST
 int
 main(void)
 {
-    Suite *s = suite_create("token");
-    TCase *tc = tcase_create("token");
-    SRunner *sr;
-    int failed;
+    TCase *tc = case_with_names("token");
 
-    tcase_add_checked_fixture(tc, setup, teardown);
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, another_process_gets_the_same_memory);
     tcase_add_test(tc, a_token_keeps_the_memory);
@@ -429,10 +406,5 @@ main(void)
     tcase_add_test(tc, a_name_may_go_while_it_is_on_its_way);
     tcase_add_test(tc, files_go_by_path);
     tcase_add_test(tc, damaged_tokens_are_refused);
-    suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_ENV);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
+    return nds_run_case("token", tc);
 }
