@@ -3,7 +3,7 @@
  * own_names.h - names and a path that are this test program's own
  *
  * Chosen and cleaned up by the process that runs the tests, so also after one
- * that failed; each test that ends removes what it left.
+ * that failed; each test removes what it, or a failed one before it, left.
  */
 #ifndef NDS_OWN_NAMES_H
 #define NDS_OWN_NAMES_H
@@ -41,7 +41,7 @@ case_with_names(const char *title)
     TCase *tc = tcase_create(title);
 
     tcase_add_unchecked_fixture(tc, choose_names, remove_names);
-    tcase_add_checked_fixture(tc, NULL, remove_names);
+    tcase_add_checked_fixture(tc, remove_names, remove_names);
     return tc;
 }
 
