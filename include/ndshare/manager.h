@@ -46,8 +46,8 @@ typedef int (*nds_factory_fn)(const nds_value *args, const nds_value *kwds,
                               nds_array **out, void *ctx);
 /* Before nds_manager_start (fork), nds_server_run, or in a program that calls
  * nds_init (spawn). ones zeros full empty arange random load are there, and
- * SyncManager's list dict Namespace Value Array Queue JoinableQueue Event Lock
- * RLock Semaphore BoundedSemaphore Condition Barrier. */
+ * SyncManager's list dict set Namespace Value Array Queue JoinableQueue Event
+ * Lock RLock Semaphore BoundedSemaphore Condition Barrier. */
 NDS_API int nds_factory_register(const char *typeid_, nds_factory_fn fn,
                                  void *ctx);
 /* A hosted type of your own. make answers with an object that drop (may be NULL)

@@ -5,7 +5,7 @@
 >>> a = ndshare.zeros((2, 3), name='doc_first')
 >>> b = ndshare.attach('doc_first')     # here, or in any other process
 >>> b[0] = 1
->>> a.sum()
+>>> float(a.sum())
 3.0
 >>> ndshare.unlink('doc_first')
 """

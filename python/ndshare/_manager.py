@@ -67,6 +67,11 @@ class SyncManager(managers.SyncManager):
             args = (list(args[0]),) + args[1:]
         return super().list(*args)
 
+    if "set" in managers.SyncManager._registry:  # from CPython 3.14 on
+        def set(self, *args):
+            """A proxy on a set; of anything that can be iterated over."""
+            return super().set(*(set(a) for a in args))
+
     @classmethod
     def _run_server(cls, registry, address, authkey, serializer, writer,
                     initializer=None, initargs=()):

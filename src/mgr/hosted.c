@@ -26,7 +26,8 @@
 #define SLICE_NS 100000000
 
 static const struct ndi_hosted_kind *const kinds[] = {
-    &ndi_kind_list,      &ndi_kind_dict,     &ndi_kind_namespace,
+    &ndi_kind_list,      &ndi_kind_dict,     &ndi_kind_set,
+    &ndi_kind_namespace,
     &ndi_kind_iterator,  &ndi_kind_value,    &ndi_kind_array,
     &ndi_kind_queue,     &ndi_kind_joinable, &ndi_kind_lock,
     &ndi_kind_rlock,     &ndi_kind_semaphore, &ndi_kind_bounded,
@@ -168,6 +169,26 @@ ndi_act_text(const struct ndi_buf *b, nds_value **out)
     return rc < 0 ? rc
                   : ndi_act_made(nds_value_strn((const char *)b->data,
                                                 b->nbytes), out);
+}
+
+int
+ndi_act_iter(const nds_value *v, bool backward, nds_value **out)
+{
+    size_t width = v->kind == NDS_VALUE_DICT ? 2 : 1, n = v->count / width;
+    nds_value *list = nds_value_list(), *args = nds_value_tuple();
+    int rc = list == NULL ? NDS_ENOMEM : 0;
+
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        rc = ndi_value_push(list, v->items[(backward ? n - 1 - i : i) * width]);
+    }
+    rc = rc < 0 ? rc : nds_value_append(args, ndi_steal(&list));
+    nds_value_free(list);
+    if (rc < 0) {
+        nds_value_free(args);
+        return rc;
+    }
+    return ndi_act_made(ndi_value_call("builtins", "iter", args, NULL, false),
+                        out);
 }
 
 static int

@@ -24,27 +24,12 @@ find(const struct ndi_call *c, const nds_value *key)
     return ndi_keys_find(&c->self->state.keys, dict_of(c), key);
 }
 
-static bool
-can_be_key(const nds_value *key)
+/* A copy; for a state (t not NULL), with proxies in it pinned. */
+static int
+keep(struct ndi_idents *t, const nds_value *v, nds_value **out)
 {
-    switch (nds_value_kind(key)) {
-    case NDS_VALUE_LIST:
-    case NDS_VALUE_DICT:
-    case NDS_VALUE_SET:
-    case NDS_VALUE_BYTEARRAY:
-    case NDS_VALUE_ARRAY:
-        return false;
-    case NDS_VALUE_TUPLE:
-    case NDS_VALUE_FROZENSET:
-        for (size_t i = 0; i < nds_value_count(key); i++) {
-            if (!can_be_key(nds_value_item(key, i))) {
-                return false;
-            }
-        }
-        return true;
-    default:
-        return true;
-    }
+    return t != NULL ? ndi_act_keep(t, v, out)
+                     : ndi_act_made(ndi_value_copy(v), out);
 }
 
 /* dict[key] = value: copies of both. */
@@ -54,9 +39,9 @@ store(struct ndi_idents *t, struct ndi_state *s, const nds_value *key,
 {
     nds_value *dict = s->value, *k = NULL, *v = NULL;
     size_t at;
-    int rc = can_be_key(key) ? ndi_act_keep(t, value, &v)
-                             : ndi_fail(NDS_ECAST, "unhashable type");
+    int rc = ndi_keys_check(key);
 
+    rc = rc < 0 ? rc : keep(t, value, &v);
     if (rc < 0) {
         return rc;
     }
@@ -67,7 +52,7 @@ store(struct ndi_idents *t, struct ndi_state *s, const nds_value *key,
         return 0;
     }
     rc = ndi_keys_reserve(&s->keys, dict);
-    rc = rc < 0 ? rc : ndi_act_keep(t, key, &k);
+    rc = rc < 0 ? rc : keep(t, key, &k);
     rc = rc < 0 ? rc : nds_value_append(dict, k);
     if (rc == 0) {
         rc = nds_value_append(dict, v);
@@ -324,6 +309,78 @@ act_update(struct ndi_call *c, nds_value **out)
     return rc < 0 ? rc : ndi_act_none(out);
 }
 
+/* left | right */
+static int
+merge(const nds_value *left, const nds_value *right, nds_value **out)
+{
+    struct ndi_state s = {.value = nds_value_dict()};
+    int rc = s.value != NULL ? store_all(NULL, &s, left, NULL) : NDS_ENOMEM;
+
+    rc = rc < 0 ? rc : store_all(NULL, &s, right, NULL);
+    rc = rc < 0 ? rc : ndi_act_made(ndi_steal(&s.value), out);
+    ndi_state_fini(&s);
+    return rc;
+}
+
+static int
+act_or(struct ndi_call *c, nds_value **out)
+{
+    const nds_value *x = nds_value_item(c->args, 0);
+    int rc = ndi_act_check(c, c->method, 1, 1, NULL);
+
+    if (rc < 0) {
+        return rc;
+    }
+    if (nds_value_kind(x) != NDS_VALUE_DICT) {
+        return ndi_act_made(ndi_value_new(NDS_VALUE_NOTIMPLEMENTED), out);
+    }
+    return c->method[2] == 'r' ? merge(x, dict_of(c), out)
+                               : merge(dict_of(c), x, out);
+}
+
+/* |= takes pairs, too, and answers with the dict. */
+static int
+act_ior(struct ndi_call *c, nds_value **out)
+{
+    int rc = ndi_act_check(c, "__ior__", 1, 1, NULL);
+
+    rc = rc < 0 ? rc : store_all(c->idents, &c->self->state,
+                                 nds_value_item(c->args, 0), NULL);
+    return rc < 0 ? rc : ndi_act_made(ndi_value_get(dict_of(c)), out);
+}
+
+static int
+act_fromkeys(struct ndi_call *c, nds_value **out)
+{
+    const nds_value *from = nds_value_item(c->args, 0);
+    const nds_value *value = nds_value_item(c->args, 1);
+    struct ndi_state s = {.value = nds_value_dict()};
+    nds_value *none = nds_value_none();
+    int rc = s.value == NULL || none == NULL
+                 ? NDS_ENOMEM
+                 : ndi_act_check(c, "fromkeys", 1, 2, NULL);
+
+    if (rc == 0 && nds_value_kind(from) != NDS_VALUE_LIST &&
+        nds_value_kind(from) != NDS_VALUE_TUPLE &&
+        nds_value_kind(from) != NDS_VALUE_SET &&
+        nds_value_kind(from) != NDS_VALUE_FROZENSET) {
+        rc = ndi_raise(c, "TypeError", "a list, tuple or set was expected");
+    }
+    for (size_t i = 0; rc == 0 && i < from->count; i++) {
+        rc = store(NULL, &s, from->items[i], value != NULL ? value : none);
+    }
+    rc = rc < 0 ? rc : ndi_act_made(ndi_steal(&s.value), out);
+    nds_value_free(none);
+    ndi_state_fini(&s);
+    return rc;
+}
+
+static int
+act_reversed(struct ndi_call *c, nds_value **out)
+{
+    return ndi_act_iter(dict_of(c), true, out);
+}
+
 enum { KEYS = 1, VALUES = 2 };
 
 static int
@@ -558,11 +615,17 @@ const struct ndi_hosted_kind ndi_kind_dict = {
         NDI_ACT("__contains__", false, act_contains),
         NDI_ACT("__delitem__", false, act_delitem),
         NDI_ACT("__getitem__", false, act_getitem),
+        NDI_ACT("__ior__", true, act_ior),
         NDI_ACT("__iter__", false, act_iter),
         NDI_ACT("__len__", false, act_len),
+        NDI_ACT("__or__", true, act_or),
+        NDI_ACT("__reversed__", true, act_reversed),
+        NDI_ACT("__ror__", true, act_or),
         NDI_ACT("__setitem__", false, act_setitem),
         NDI_ACT("clear", false, act_clear),
-        NDI_ACT("copy", false, act_copy), NDI_ACT("get", false, act_get),
+        NDI_ACT("copy", false, act_copy),
+        NDI_ACT("fromkeys", true, act_fromkeys),
+        NDI_ACT("get", false, act_get),
         NDI_ACT("items", false, act_items),
         NDI_ACT("keys", false, act_keys), NDI_ACT("pop", false, act_pop),
         NDI_ACT("popitem", false, act_popitem),

@@ -479,6 +479,25 @@ act_imul(struct ndi_call *c, nds_value **out)
     return ndi_act_none(out);
 }
 
+static int
+act_clear(struct ndi_call *c, nds_value **out)
+{
+    ndi_value_clear(items_of(c));
+    return ndi_act_none(out);
+}
+
+static int
+act_copy(struct ndi_call *c, nds_value **out)
+{
+    return ndi_act_made(ndi_value_get(items_of(c)), out);
+}
+
+static int
+act_reversed(struct ndi_call *c, nds_value **out)
+{
+    return ndi_act_iter(items_of(c), true, out);
+}
+
 const struct ndi_hosted_kind ndi_kind_list = {
     "list",
     (const struct ndi_act[]){
@@ -488,9 +507,12 @@ const struct ndi_hosted_kind ndi_kind_list = {
         NDI_ACT("__getitem__", false, act_getitem),
         NDI_ACT("__len__", false, ndi_act_count),
         NDI_ACT("__mul__", false, repeat),
+        NDI_ACT("__reversed__", true, act_reversed),
         NDI_ACT("__rmul__", false, repeat),
         NDI_ACT("__setitem__", false, act_setitem),
         NDI_ACT("append", false, act_append),
+        NDI_ACT("clear", true, act_clear),
+        NDI_ACT("copy", true, act_copy),
         NDI_ACT("count", false, act_count),
         NDI_ACT("extend", false, act_extend),
         NDI_ACT("index", false, act_index),

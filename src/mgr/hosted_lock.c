@@ -457,5 +457,6 @@ const struct ndi_hosted_kind ndi_kind_condition = {
         NDI_ACT("release", false, act_release),
         NDI_ACT("wait", false, act_wait),
         NDI_ACT("notify", false, act_notify),
-        NDI_ACT("notify_all", false, act_notify_all), NDI_ACT_END},
+        NDI_ACT("notify_all", false, act_notify_all),
+        NDI_ACT("locked", true, act_locked), NDI_ACT_END},
     make_condition, true, true};

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * keys.c - where in a hosted dict a key stands
+ * keys.c - where in a hosted dict or set a key stands
  *
  * A table of places, open to its neighbours; what the keys are stays in the
  * dict. Numbers that are equal are one key, whatever their kind, as in Python.
+ * A set that is looked for is taken as the frozen one.
  */
 #include <mgr/mgr_impl.h>
 
@@ -15,6 +16,36 @@
 #define EMPTY UINT32_MAX
 #define GONE (UINT32_MAX - 1)
 #define FIRST_ROOM 16
+
+/* Items of an entry. */
+static size_t
+width(const nds_value *of)
+{
+    return of->kind == NDS_VALUE_DICT ? 2 : 1;
+}
+
+int
+ndi_keys_check(const nds_value *key)
+{
+    int rc = 0;
+
+    switch (nds_value_kind(key)) {
+    case NDS_VALUE_LIST:
+    case NDS_VALUE_DICT:
+    case NDS_VALUE_SET:
+    case NDS_VALUE_BYTEARRAY:
+    case NDS_VALUE_ARRAY:
+        return ndi_fail(NDS_ECAST, "unhashable type");
+    case NDS_VALUE_TUPLE:
+    case NDS_VALUE_FROZENSET:
+        for (size_t i = 0; rc == 0 && i < nds_value_count(key); i++) {
+            rc = ndi_keys_check(nds_value_item(key, i));
+        }
+        return rc;
+    default:
+        return 0;
+    }
+}
 
 static uint64_t
 mix(uint64_t h, uint64_t with)
@@ -49,6 +80,7 @@ hash_of(const nds_value *v)
             h = mix(h, hash_of(v->items[i]));
         }
         return h;
+    case NDS_VALUE_SET:
     case NDS_VALUE_FROZENSET:
         // In any order.
         for (size_t i = 0; i < v->count; i++) {
@@ -100,17 +132,17 @@ ndi_keys_reserve(struct ndi_keys *k, const nds_value *dict)
     if (k->room != 0 && k->used + 1 <= k->room / 2) {
         return 0;
     }
-    while (room < 4 * (dict->count / 2 + 1)) {
+    while (room < 4 * (dict->count / width(dict) + 1)) {
         room *= 2;
     }
     slots = dict->count < GONE - 2 ? malloc(room * sizeof *slots) : NULL;
     if (slots == NULL) {
-        return ndi_fail_nomem(room * sizeof *slots, "the keys of a dict");
+        return ndi_fail_nomem(room * sizeof *slots, "the keys of a dict or set");
     }
     memset(slots, 0xff, room * sizeof *slots);
     free(k->slots);
     *k = (struct ndi_keys){.slots = slots, .room = room};
-    for (size_t at = 0; at < dict->count; at += 2) {
+    for (size_t at = 0; at < dict->count; at += width(dict)) {
         k->slots[slot_of(k, dict, dict->items[at])] = (uint32_t)at;
         k->used++;
     }
@@ -129,10 +161,12 @@ ndi_keys_add(struct ndi_keys *k, const nds_value *dict, size_t at)
 void
 ndi_keys_cut(struct ndi_keys *k, const nds_value *dict, size_t at)
 {
+    uint32_t gap = (uint32_t)width(dict);
+
     k->slots[slot_of(k, dict, dict->items[at])] = GONE;
-    for (size_t i = 0; i < k->room && at + 2 < dict->count; i++) {
+    for (size_t i = 0; i < k->room && at + gap < dict->count; i++) {
         if (k->slots[i] < GONE && k->slots[i] > at) {
-            k->slots[i] -= 2;
+            k->slots[i] -= gap;
         }
     }
 }

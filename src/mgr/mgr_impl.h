@@ -26,11 +26,14 @@
 
 /* ---- idents.c: hosted objects and who holds them ---- */
 struct ndi_hosted_kind;
-/* ---- keys.c: where in a dict (of which entries are pairs of items) a key is */
+/* ---- keys.c: where a key is in a dict (of which entries are pairs of items) or
+ * in a set ---- */
 struct ndi_keys {
     uint32_t *slots;
     size_t room, used;
 };
+/* Whether it can be one: NDS_ECAST. */
+int ndi_keys_check(const nds_value *key);
 /* dict->count if it is not there. */
 size_t ndi_keys_find(const struct ndi_keys *k, const nds_value *dict,
                      const nds_value *key);
@@ -47,7 +50,7 @@ struct ndi_type;
  * number means is said by the kind's file. */
 struct ndi_state {
     nds_value *value;
-    struct ndi_keys keys;       /* of a dict */
+    struct ndi_keys keys;       /* of a dict or a set */
     struct ndi_holder *holders; /* of a semaphore */
     const struct ndi_type *type; /* of an object of a registered type */
     void *object;
@@ -200,6 +203,8 @@ int ndi_raise_key(struct ndi_call *c, const nds_value *key); /* KeyError(key) */
 int ndi_act_made(nds_value *v, nds_value **out); /* NDS_ENOMEM for NULL */
 int ndi_act_none(nds_value **out);
 int ndi_act_text(const struct ndi_buf *b, nds_value **out); /* a str of it */
+/* What goes over the items, or the keys of a dict: iter(list) to the client. */
+int ndi_act_iter(const nds_value *v, bool backward, nds_value **out);
 /* A copy for the state; proxies of our objects in it are pinned. */
 int ndi_act_keep(struct ndi_idents *t, const nds_value *v, nds_value **out);
 /* The same for the items of `from`, onto the end of `to`. */
@@ -234,8 +239,8 @@ void ndi_queue_undo(struct ndi_hosted *h, nds_value *item);
 /* Takes an acquire back whose reply could not be sent. */
 void ndi_lock_undo(struct ndi_hosted *h, pid_t pid);
 void ndi_holders_free(struct ndi_holder *first);
-extern const struct ndi_hosted_kind ndi_kind_list, ndi_kind_dict, ndi_kind_namespace,
-    ndi_kind_iterator, ndi_kind_value, ndi_kind_array, ndi_kind_queue,
+extern const struct ndi_hosted_kind ndi_kind_list, ndi_kind_dict, ndi_kind_set,
+    ndi_kind_namespace, ndi_kind_iterator, ndi_kind_value, ndi_kind_array, ndi_kind_queue,
     ndi_kind_joinable, ndi_kind_lock, ndi_kind_rlock, ndi_kind_semaphore,
     ndi_kind_bounded, ndi_kind_condition, ndi_kind_event, ndi_kind_barrier;
 

@@ -60,6 +60,7 @@ static const struct ndi_symbol symbols[] = {
     BUILTIN("set", SET),
     BUILTIN("frozenset", FROZENSET),
     BUILTIN("list", LIST),
+    BUILTIN("iter", LIST), /* what a set of a stock manager is gone over by */
     BUILTIN("slice", SLICE),
     BUILTIN("range", RANGE),
     BUILTIN("bytearray", BYTEARRAY),

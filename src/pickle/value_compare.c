@@ -93,6 +93,13 @@ numbers_equal(const nds_value *a, const nds_value *b)
     return nds_value_as_float(a, &x) && nds_value_as_float(b, &y) && x == y;
 }
 
+/* A frozen one equals another. */
+static bool
+is_set(const nds_value *v)
+{
+    return v->kind == NDS_VALUE_SET || v->kind == NDS_VALUE_FROZENSET;
+}
+
 bool
 ndi_value_equal(const nds_value *a, const nds_value *b)
 {
@@ -103,7 +110,7 @@ ndi_value_equal(const nds_value *a, const nds_value *b)
     if (is_number(a) && is_number(b)) {
         return numbers_equal(a, b);
     }
-    if (a->kind != b->kind) {
+    if (a->kind != b->kind && !(is_set(a) && is_set(b))) {
         return false;
     }
     if (ndi_value_has_text(a)) {

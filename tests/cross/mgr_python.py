@@ -235,11 +235,18 @@ def hostile(address, m):
     assert m._number_of_objects() >= 1
 
 
+def floats(n):
+    return np.arange(float(n))
+
+
+class Stock(SyncManager):
+    pass
+
+
+Stock.register("arr", floats, exposed=["sum", "max", "mean", "reshape"])
+
+
 def stock_server():
-    class Stock(SyncManager):
-        pass
-    Stock.register("arr", lambda n: np.arange(float(n)),
-                   exposed=["sum", "max", "mean", "reshape"])
     path = "/tmp/t-xmgr-%d.sock" % os.getpid()
     m = Stock(path, KEY)
     m.start()

@@ -7,11 +7,13 @@ words, and what a killed client leaves.
 import multiprocessing as mp
 import os
 import queue
+import random
 import signal
 import sys
 import threading
 import time
 from array import array
+from multiprocessing import managers
 from multiprocessing.managers import SyncManager
 
 from mgr_peer import Server, raises
@@ -94,6 +96,53 @@ def dicts(m):
     outer.append(m.list([1]))
     outer[0]["q"] = 7
     assert outer[0]["q"] == 7 and outer[1][:] == [1]
+
+
+def answer(call, *args):
+    """What it gives, or how it fails."""
+    try:
+        got = call(*args)
+    except Exception as fault:
+        return type(fault)
+    return sorted(got, key=str) if hasattr(got, "__next__") else got
+
+
+def sets(m):
+    """From 3.14 on: a stock server's set beside ours."""
+    if not hasattr(m, "set"):
+        return
+    dice = random.Random(14)
+    methods = [n for n in managers.SetProxy._exposed_ if "class" not in n]
+    some = (1, 2, 3.0, "a", "b", None, (1, 2), frozenset({1}))
+    with mp.Manager() as stock:
+        for _ in range(40):
+            start = [dice.choice(some) for _ in range(dice.randrange(6))]
+            ours, theirs = m.set(start), stock.set(start)
+            for _ in range(25):
+                name = dice.choice(methods)
+                x = [dice.choice(some) for _ in range(dice.randrange(4))]
+                x = dice.choice((set, frozenset, tuple, list))(x)
+                if name in ("add", "remove", "discard", "__contains__"):
+                    x = dice.choice(some + ([], {1}))
+                few = (() if name in ("__len__", "__iter__", "copy", "clear")
+                       else (x,))
+                if name == "pop":
+                    continue  # which one is nobody's business
+                a, b = (answer(p._callmethod, name, few)
+                        for p in (ours, theirs))
+                assert a == b and type(a) is type(b), (name, few, a, b)
+                assert ours.copy() == theirs.copy(), (name, few)
+        assert ours.pop() not in ours.copy() if len(ours) else True
+        d, e = m.dict(a=1, b=2), stock.dict(a=1, b=2)
+        p, q = m.list([1, 2]), stock.list([1, 2])
+        for a, b in (((d | {"c": 3}), (e | {"c": 3})),
+                     (({"a": 9} | d), ({"a": 9} | e)),
+                     (list(reversed(d)), list(reversed(e))),
+                     (d.fromkeys([1, 2], 5), e.fromkeys([1, 2], 5)),
+                     (p.copy(), q.copy()), (p.clear(), q.clear()),
+                     (p[:], q[:]), (list(reversed(p)), list(reversed(q))),
+                     (m.Lock().locked(), stock.Lock().locked())):
+            assert a == b and type(a) is type(b), (a, b)
 
 
 def cells(m):
@@ -302,7 +351,7 @@ def main():
         with Server(DRIVER, address) as s:
             m = SyncManager(s.address, KEY)
             m.connect()
-            for part in (lists, dicts, cells, queues, locks, events):
+            for part in (lists, dicts, sets, cells, queues, locks, events):
                 part(m)
             if address == path:
                 kills(m)

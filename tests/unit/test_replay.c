@@ -22,7 +22,7 @@
 #define TIMEOUT NDS_SEC(20)
 
 static const char *const versions[] = {"3.8",  "3.9",  "3.10",
-                                       "3.11", "3.12", "3.13"};
+                                       "3.11", "3.12", "3.13", "3.14"};
 
 struct line {
     int conn;

@@ -63,6 +63,15 @@ o = m.ones((2, 3)); assert o.sum() == 6.0 and o[1, 2] == 1.0
 fails(IndexError, o.__getitem__, 9)
 r = m.arange(5); assert r.tolist() == [0, 1, 2, 3, 4] and r.max() == 4
 fails(Exception, m.nosuch)
+if hasattr(m, "set"):  # 3.14
+    t = m.set([1, "b"]); t.add((2,)); t |= {3.5}
+    assert t & {1, 9} == {1} and {1, 9} - t == {9} and len(list(t)) == 4
+    assert t.union([7], "x") == {1, "b", (2,), 3.5, 7, "x"} and t > {1}
+    fails(TypeError, t.add, [])
+    fails(KeyError, t.remove, 77)
+    assert p.copy()[3] == 2 ** 70 and d | {2: 0} != d.copy()
+    k = m.Lock(); assert not k.locked()
+    with k: assert k.locked()
 """
 
 SERVER = r"""
