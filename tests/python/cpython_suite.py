@@ -27,22 +27,18 @@ import subprocess
 import sys
 import tempfile
 
-CLASSES = {
-    "fork": ["WithProcessesTestQueue", "WithProcessesTestLock",
-             "WithProcessesTestSemaphore", "WithProcessesTestCondition",
-             "WithProcessesTestEvent", "WithProcessesTestBarrier",
-             "WithProcessesTestValue", "WithProcessesTestArray",
-             "WithProcessesTestConnection", "WithProcessesTestPoll",
-             "WithProcessesTestPicklingConnections",
-             "WithProcessesTestSharedCTypes", "WithProcessesTestSharedMemory",
-             "WithProcessesTestPollEintr", "TestSimpleQueue", "TestWait",
-             "TestSyncManagerTypes", "WithManagerTestQueue",
-             "WithManagerTestLock", "WithManagerTestSemaphore",
-             "WithManagerTestCondition", "WithManagerTestEvent",
-             "WithManagerTestBarrier", "WithManagerTestContainers"],
-}
-CLASSES["spawn"] = [c for c in CLASSES["fork"] if "Processes" in c]
-CLASSES["forkserver"] = CLASSES["spawn"]
+METHODS = ("fork", "spawn", "forkserver")
+CLASSES = """
+WithProcessesTestQueue WithProcessesTestLock WithProcessesTestSemaphore
+WithProcessesTestCondition WithProcessesTestEvent WithProcessesTestBarrier
+WithProcessesTestValue WithProcessesTestArray WithProcessesTestConnection
+WithProcessesTestPoll WithProcessesTestPicklingConnections
+WithProcessesTestSharedCTypes WithProcessesTestSharedMemory
+WithProcessesTestPollEintr TestSimpleQueue TestWait TestSyncManagerTypes
+WithManagerTestQueue WithManagerTestLock WithManagerTestSemaphore
+WithManagerTestCondition WithManagerTestEvent WithManagerTestBarrier
+WithManagerTestContainers
+""".split()
 
 SPURIOUS = ("Condition.wait may come back without a notification: a wake-up "
             "is never lost with a process that is killed before it acts on it")
@@ -116,7 +112,7 @@ def shim():
 def package(here, tests):
     """A directory in which `test` is only the one found."""
     os.symlink(os.path.join(tests, "test"), os.path.join(here, "test"))
-    for method in CLASSES:
+    for method in METHODS:
         pathlib.Path(here, f"suite_{method}.py").write_text(
             "import os, sys\n"
             f"sys.path.insert(0, {str(pathlib.Path(__file__).parent)!r})\n"
@@ -131,10 +127,11 @@ def run_inside(method, which):
     """In the test's own process: one line of JSON about it."""
     import unittest
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     module = importlib.import_module(f"suite_{method}")
     if which == "?":
         names = []
-        for cls in CLASSES[method]:
+        for cls in CLASSES:
             found = getattr(module, cls, None)
             if found is not None:
                 names += [f"{cls}.{n}"
@@ -194,7 +191,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--inside", action="store_true")
     parser.add_argument("--stock", action="store_true")
-    parser.add_argument("--method", default="fork", choices=list(CLASSES))
+    parser.add_argument("--method", default="fork", choices=METHODS)
     parser.add_argument("--table")
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("patterns", nargs="*")
