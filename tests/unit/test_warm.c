@@ -9,7 +9,10 @@
 #include <os/os.h>
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -368,6 +371,68 @@ START_TEST(it_goes_when_memory_is_wanted)
 }
 END_TEST
 
+#define PRESSURE "/proc/pressure/memory"
+
+/* From now on the kernel's figures are what `path` holds, for this process
+ * only: a mount of its own over them. */
+static bool
+figures_from(const char *path)
+{
+    int root = geteuid() == 0 ? 0 : CLONE_NEWUSER;
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    return unshare(CLONE_NEWNS | root) == 0 &&
+           mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount(path, PRESSURE, NULL, MS_BIND, NULL) == 0;
+}
+
+static void
+figures_say(const char *path, const char *share)
+{
+    FILE *f = fopen(path, "w");
+
+    ck_assert_ptr_nonnull(f);
+    fprintf(f, "some avg10=%s avg60=0.00 avg300=0.00 total=1\n"
+               "full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n", share);
+    ck_assert_int_eq(fclose(f), 0);
+}
+
+/* Blocks of 16 MiB and more ask before they stay; smaller ones stay, and go
+ * with the next large one. */
+START_TEST(it_goes_when_processes_wait_for_memory)
+{
+    static const enum nds_reach reaches[] = {NDS_HEAP, NDS_SHAREABLE};
+    int64_t n = 16 * MIB;
+    char path[64];
+    bool can;
+
+    start();
+    snprintf(path, sizeof path, "/tmp/t-warm-%d", (int)getpid());
+    can = access(PRESSURE, R_OK) == 0 && figures_from(path);
+    for (int i = 0; can && i < 2; i++) {
+        nds_array_options o = {.size = sizeof o, .reach = reaches[i]};
+        nds_array *a = NULL;
+
+        figures_say(path, "0.99");
+        nds_array_close(array(reaches[i], false));
+        ck_assert_int_eq(nds_array_new(&a, NDS_UINT8, 1, &n, &o), 0);
+        nds_array_close(a);
+        ck_assert_uint_ge(nds_memory_trim(), SIZE + n);
+        ck_assert_int_eq(nds_array_new(&a, NDS_UINT8, 1, &n, &o), 0);
+        figures_say(path, "1.00");
+        nds_array_close(array(reaches[i], false));
+        nds_array_close(a);
+        ck_assert_uint_eq(nds_memory_trim(), 0);
+    }
+    if (!can) {
+        perror("not done, no mount over " PRESSURE);
+    }
+    unlink(path);
+}
+END_TEST
+
 /* A program that closes all descriptors, and opens its own. */
 START_TEST(a_closed_descriptor_is_noticed)
 {
@@ -396,4 +461,5 @@ RUN("warm", the_same_memory_comes_back, a_recycled_segment_is_as_good_as_new,
     filled_with_zeros_or_not, large_and_zero_by_the_kernel,
     what_others_may_have_does_not_stay, a_fork_finds_nothing_kept,
     no_more_than_the_bound, no_more_than_there_are_entries,
-    it_goes_when_memory_is_wanted, a_closed_descriptor_is_noticed)
+    it_goes_when_memory_is_wanted, it_goes_when_processes_wait_for_memory,
+    a_closed_descriptor_is_noticed)
