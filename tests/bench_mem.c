@@ -16,10 +16,11 @@
  *
  * -q: what a queue of four items holds. One process puts 40 of the size (and
  * then 40 of sizes between it and a fifth), another sums each; a third looks at
- * both every millisecond: the most that they held in proportional set size
+ * both at random times: the most that they held in proportional set size
  * beyond what they had before, the most that was in flight (loaned, waiting or
  * taken), and what they held a second and a half after the last item, while the
- * consumer waited for more.
+ * consumer waited for more. Both stand still while it looks, and the most that
+ * they held at one time beyond what was in flight then is what a queue costs.
  *
  * Kinds in turn, medians over the rounds; writes and sums by all processors.
  * Free memory that a virtual machine has given back to its host costs more at
@@ -29,8 +30,11 @@
 
 #include <ndshare/ndshare.h>
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -564,8 +568,10 @@ pss_of(pid_t pid)
 }
 
 struct watch { /* shared with the children */
-    _Atomic int stage; /* 2 observed, 3 the consumer waited, 4 over */
+    /* 1 there is an array, 2 observed, 3 the consumer waited, 4 over */
+    _Atomic int stage;
     double before, most, flight, after;
+    int looks;
 };
 
 static void
@@ -587,23 +593,79 @@ consume(nds_queue *q, struct watch *w)
     _exit(0);
 }
 
+static bool
+all_stopped(pid_t pid)
+{
+    char path[320], text[512];
+    struct dirent *e;
+    bool all = true;
+    DIR *d;
+
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    d = opendir(path);
+    must(d != NULL, "tasks");
+    while ((e = readdir(d)) != NULL) {
+        const char *state;
+        FILE *f;
+
+        snprintf(path, sizeof path, "/proc/%d/task/%s/stat", (int)pid,
+                 e->d_name);
+        f = e->d_name[0] != '.' ? fopen(path, "re") : NULL;
+        if (f != NULL && fgets(text, sizeof text, f) != NULL) {
+            state = strrchr(text, ')');
+            all = all && state != NULL && strchr("TZX", state[2]) != NULL;
+        }
+        if (f != NULL) {
+            fclose(f);
+        }
+    }
+    closedir(d);
+    return all;
+}
+
+static void
+in_flight(nds_queue *q, struct watch *w)
+{
+    nds_queue_info info = {.size = sizeof info};
+    double flight;
+
+    must(nds_queue_info_get(q, &info) == 0, "info");
+    flight = (double)info.bytes_used;
+    w->flight = flight > w->flight ? flight : w->flight;
+}
+
+/* Both stand still, so that nothing changes under it. */
+static void
+look(nds_queue *q, struct watch *w, pid_t a, pid_t b)
+{
+    double held;
+
+    must(kill(a, SIGSTOP) == 0 && kill(b, SIGSTOP) == 0, "stop");
+    while (!all_stopped(a) || !all_stopped(b)) {
+    }
+    in_flight(q, w);
+    held = pss_of(a) + pss_of(b) - w->before;
+    kill(a, SIGCONT);
+    kill(b, SIGCONT);
+    w->most = held > w->most ? held : w->most;
+    w->after = held;
+    w->looks++;
+}
+
 static void
 observe(nds_queue *q, struct watch *w, pid_t a, pid_t b)
 {
-    nds_queue_info info = {.size = sizeof info};
-
+    // In front of both, or moments are missed in which much is in flight.
+    if (sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){1}) < 0) {
+        perror("no real-time priority: what is in flight may be more");
+    }
     w->before = pss_of(a) + pss_of(b);
     atomic_store(&w->stage, 2);
     for (int stage = 2; stage != 3;) {
-        double now = pss_of(a) + pss_of(b) - w->before;
-
         stage = atomic_load(&w->stage);
-        w->most = now > w->most ? now : w->most;
-        w->after = now;
-        for (int i = 0; i < 20; i++) { // what is in flight changes faster
-            must(nds_queue_info_get(q, &info) == 0, "info");
-            w->flight = (double)info.bytes_used > w->flight
-                            ? (double)info.bytes_used : w->flight;
+        look(q, w, a, b);
+        for (int i = rand() % 100; i > 0; i--) { // it changes faster
+            in_flight(q, w);
             usleep(20);
         }
     }
@@ -612,29 +674,11 @@ observe(nds_queue *q, struct watch *w, pid_t a, pid_t b)
 }
 
 static void
-queue_memory(size_t nbytes)
+produce(nds_queue *q, struct watch *w, nds_array *a, int64_t count)
 {
-    nds_queue_options o = {.size = sizeof o, .max_items = 4};
-    struct watch *w = mmap(NULL, sizeof *w, PROT_READ | PROT_WRITE,
-                           MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    int64_t count = (int64_t)(nbytes / 8);
-    nds_queue *q;
-    nds_array *a, *part;
-    pid_t consumer, observer;
+    nds_array *part;
     char text[48];
 
-    must(w != MAP_FAILED && nds_queue_new(&q, &o) == 0, "queue");
-    consumer = fork();
-    if (consumer == 0) {
-        consume(q, w);
-    }
-    must(nds_array_new(&a, NDS_FLOAT64, 1, &count, NULL) == 0 &&
-             nds_fill(nds_array_view(a), nds_float(1)) == 0, "array");
-    observer = fork();
-    if (observer == 0) {
-        nds_array_close(a);
-        observe(q, w, getppid(), consumer);
-    }
     while (atomic_load(&w->stage) != 2) {
         usleep(1000);
     }
@@ -646,13 +690,49 @@ queue_memory(size_t nbytes)
                  nds_queue_put(q, part, NULL, NDS_SEC(30)) == 0, "put");
         nds_array_close(part);
     }
+    while (atomic_load(&w->stage) != 4) {
+        usleep(1000);
+    }
+    _exit(0);
+}
+
+static void
+queue_memory(size_t nbytes)
+{
+    nds_queue_options o = {.size = sizeof o, .max_items = 4};
+    struct watch *w = mmap(NULL, sizeof *w, PROT_READ | PROT_WRITE,
+                           MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int64_t count = (int64_t)(nbytes / 8);
+    nds_queue *q;
+    nds_array *a;
+    pid_t consumer, producer, observer;
+
+    must(w != MAP_FAILED && nds_queue_new(&q, &o) == 0, "queue");
+    consumer = fork();
+    if (consumer == 0) {
+        consume(q, w);
+    }
+    producer = fork();
+    if (producer == 0) {
+        must(nds_array_new(&a, NDS_FLOAT64, 1, &count, NULL) == 0 &&
+                 nds_fill(nds_array_view(a), nds_float(1)) == 0, "array");
+        atomic_store(&w->stage, 1);
+        produce(q, w, a, count);
+    }
+    while (atomic_load(&w->stage) != 1) {
+        usleep(1000);
+    }
+    observer = fork();
+    if (observer == 0) {
+        observe(q, w, producer, consumer);
+    }
     must(waitpid(consumer, NULL, 0) == consumer &&
+             waitpid(producer, NULL, 0) == producer &&
              waitpid(observer, NULL, 0) == observer, "children");
     printf("queue of 4 x %-10s held at most %7.1f MB, in flight at most "
-           "%7.1f MB, after it %6.1f MB\n", size_text(nbytes), w->most / 1e6,
-           w->flight / 1e6, w->after / 1e6);
+           "%7.1f MB, after it %6.1f MB (%d looks)\n", size_text(nbytes),
+           w->most / 1e6, w->flight / 1e6, w->after / 1e6, w->looks);
     munmap(w, sizeof *w);
-    nds_array_close(a);
     nds_queue_close(q);
 }
 
