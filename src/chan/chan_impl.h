@@ -28,6 +28,15 @@ struct ndi_hub;
  * a neighbour can invent the dead. */
 #define NDI_TRY_LOOKS 2
 #define NDI_RESERVE 16 /* loans ahead, at most */
+#define NDI_GIVEN 16   /* slots given up that are collected at once, at most */
+
+/* What this process knows of a lane: all entries before `at` mean nothing any
+ * more, the last of them had this number (0: it knows nothing). */
+struct ndi_cursor {
+    _Atomic uint64_t at;
+    _Atomic uint64_t seq;
+    _Atomic uint64_t tail; /* when last looked at */
+};
 
 struct ndi_chan {
     struct ndi_hub *hub;
@@ -72,8 +81,11 @@ struct ndi_chan {
     _Atomic uint32_t reserve[NDI_RESERVE];
     _Atomic uint64_t reserve_nbytes;
     uint32_t reserve_want;         /* under the channel's lock */
-    _Atomic uint32_t given;        /* slot + 1 given up, for the next claim */
-    _Atomic uint32_t may_give_up;  /* there was plenty at the last claim */
+    /* pick.c */
+    struct ndi_cursor cursor[NDI_LANES_MAX];
+    _Atomic uint32_t given[NDI_GIVEN]; /* slot + 1 given up, not collected */
+    _Atomic uint32_t given_count;
+    uint32_t give; /* so many at once, a power of two */
 };
 
 struct ndi_hub {
@@ -207,10 +219,12 @@ enum ndi_wait_for {
     NDI_WAIT_BYTES,
     NDI_WAIT_DONE
 };
-/* The look that failed: what there was too little of, and room_gen then. */
+/* The look that failed: what there was too little of, and room_gen then.
+ * search: also through all words, for what others have not used or not told. */
 struct ndi_full {
     enum ndi_wait_for what;
     uint32_t gen;
+    bool search;
 };
 /* As many of the n as there is room for, in order, in one section: 0 with *got
  * of them, or NDS_EAGAIN full; NDS_ECLOSED. */
@@ -226,7 +240,10 @@ int ndi_loan_locked(struct ndi_chan *c, struct ndi_need *need, uint64_t word,
 int ndi_chan_publish(struct ndi_chan *c, const uint32_t *slots, int n,
                      int64_t deadline);
 bool ndi_chan_has_items(const struct ndi_chan *c);
-/* Asks for the lines of the item that will probably be claimed next. */
+/* Asks for a slot's lines, its word's to write it. */
+void ndi_slot_prefetch(const struct ndi_chan *c, uint64_t slot,
+                       uint64_t nbytes);
+/* The same for the item that will probably be claimed next. */
 void ndi_chan_prefetch(const struct ndi_chan *c);
 int64_t ndi_chan_size(const struct ndi_chan *c);
 int ndi_chan_close(struct ndi_chan *c);
@@ -274,17 +291,32 @@ bool ndi_reserve_start(struct ndi_chan *c, const struct ndi_need *need,
 /* Under the lock, after a loan like it. */
 int ndi_reserve_more(struct ndi_chan *c, const struct ndi_need *need,
                      uint32_t me);
-/* Under the lock: all loans ahead, and what was given up unless only room for
- * items is wanted, become room. *did: some. */
-int ndi_reserve_reclaim(struct ndi_chan *c, enum ndi_wait_for want, bool *did);
-/* Without the lock: an item of ours that was copied, and has no extent, leaves.
- * word: TAKEN(me). False: not now, in a section. */
+/* Under the lock: all loans ahead, and what was picked or given up, become room
+ * as far as they go. *did: some. */
+int ndi_reserve_reclaim(struct ndi_chan *c, bool *did);
+/* Under the lock: what is reserved or given up becomes plain FREE, what is
+ * picked TAKEN, in no cache yet. *word: what it is now; true if it was so, and
+ * counted. */
+bool ndi_word_settle(struct ndi_chan *c, uint32_t slot, uint64_t *word);
+/* The same, and the caches. *did is set if there is more room now. */
+int ndi_slot_take_back(struct ndi_chan *c, uint32_t slot, bool *did);
+
+/* ---- pick.c -------------------------------------------------------------- */
+/* Without the lock: the oldest item, if it is small. *word: PICKED(me).
+ * NDS_EAGAIN: there is none; NDS_ENOTSUP: see in a section. */
+int ndi_pick(struct ndi_chan *c, uint32_t *slot, uint64_t *word);
+/* Without the lock: what was picked, and has no extent, leaves. False: in a
+ * section. */
 bool ndi_give_up(struct ndi_chan *c, uint32_t slot, uint64_t word);
 /* Under the lock, with each claim. */
 int ndi_give_up_over(struct ndi_chan *c);
-/* Under the lock: what is reserved or given up becomes plain FREE, in no cache
- * yet. *word: what it is now; true if it was so. */
-bool ndi_word_settle(struct ndi_chan *c, uint32_t slot, uint64_t *word);
+/* Under the lock: an item was claimed there, the next one is to be at `at`. */
+void ndi_cursor_set(struct ndi_chan *c, uint32_t lane, uint64_t at,
+                    uint64_t seq);
+/* Under the lock: the heads are raised to where we know of nothing older. */
+void ndi_cursors_to_heads(struct ndi_chan *c);
+/* Entries from the lane's first item on. */
+uint64_t ndi_lane_waiting(const struct ndi_chan *c, uint32_t lane);
 
 /* ---- repair.c ------------------------------------------------------------ */
 int ndi_chan_rebuild(struct ndi_chan *c);            /* under the lock */
@@ -301,6 +333,9 @@ int64_t ndi_chan_owed(const struct ndi_chan *c);
  * look that failed. NDS_ETIMEDOUT (NDS_EAGAIN for a try). */
 int ndi_chan_wait(struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen,
                   int64_t deadline);
+/* The same for room, in two steps: a spin, then, after a search, a sleep. */
+int ndi_chan_wait_room(struct ndi_chan *c, struct ndi_full *full,
+                       int64_t deadline);
 void ndi_event_wake(struct ndi_chan_event *e, int count);
 /* Wakes those who may sleep, after a fence. */
 static inline void
@@ -316,6 +351,12 @@ int ndi_hub_sweep(struct ndi_hub *hub);
 
 /* ---- taker.c ------------------------------------------------------------- */
 void ndi_taker_mark(struct ndi_chan *c, uint32_t me); /* under the lock */
+static inline bool
+ndi_taker_is_marked(const struct ndi_chan *c, uint32_t me)
+{
+    return ndi_load_rlx(&c->counters[me - 1].taker_gen) ==
+           ndi_owner_gen(ndi_party_self(&c->hub->segment->party));
+}
 void ndi_taker_forget(struct ndi_chan *c, uint32_t index);
 /* dead: of those that died since a consumer last came new. */
 void ndi_takers_count(const struct ndi_chan *c, uint32_t *live,

@@ -21,10 +21,11 @@
  *     word   63..61 state   60..56 deliveries   55..44 owner   43..0 seq
  *            owner is a participant index + 1, 0 nobody. seq 0 in LOANED is a
  *            producer's loan, which with deliveries 1 is RESERVED: nobody fills
- *            it, and it may be taken back. FREE with an owner is GIVEN UP: free,
- *            but on no stack yet. Another seq in LOANED is an item that has left the
- *            queue while its memory, or the name of its file, is still in use
- *            by who got it.
+ *            it, and it may be taken back. PICKED is TAKEN without the lock:
+ *            it counts as waiting still. FREE with an owner is GIVEN UP: free,
+ *            but on no stack yet, and counted like PICKED. Another seq in
+ *            LOANED is an item that has left the queue while its memory, or
+ *            the name of its file, is still in use by who got it.
  *     entry  63..44 slot    43..0 seq                 (lane rings)
  *
  * Truth is the words, each with its descriptor, next_seq, `top` and `closed`.
@@ -55,7 +56,8 @@ enum ndi_slot_state {
     NDI_READY = 2,  /* owner: its producer */
     NDI_TAKEN = 3,  /* owner: its consumer */
     NDI_BACK = 4,   /* to be delivered again */
-    NDI_PARKED = 5  /* kept aside */
+    NDI_PARKED = 5, /* kept aside */
+    NDI_PICKED = 6  /* taken, and counted as waiting still */
 };
 
 #define NDI_SEQ_BITS 44
@@ -96,11 +98,25 @@ ndi_word_seq(uint64_t word)
 
 #define NDI_WORD_FREE UINT64_C(0) /* on the free stack, or above top */
 
-/* FREE, and not yet on the free stack. */
+/* To be delivered. */
+static inline bool
+ndi_word_waits(uint64_t word)
+{
+    return ndi_word_state(word) == NDI_READY ||
+           ndi_word_state(word) == NDI_BACK;
+}
+
+/* FREE, and not yet on the free stack; counted as PICKED is. */
 static inline bool
 ndi_word_is_given(uint64_t word)
 {
     return ndi_word_state(word) == NDI_FREE && word != NDI_WORD_FREE;
+}
+
+static inline uint64_t
+ndi_word_given(uint32_t owner)
+{
+    return ndi_word_make(NDI_FREE, 0, owner, 0);
 }
 
 /* A loan ahead that nobody fills. */
@@ -181,7 +197,8 @@ _Static_assert(sizeof(struct ndi_lane) == 64, "one line a lane");
  * off by one after a kill. Never reset: an index that is used again goes on
  * counting. */
 struct ndi_counters {
-    _Atomic uint64_t delivered;
+    _Atomic uint64_t delivered; /* but for PICKED and GIVEN UP; under the lock,
+                                   by anybody */
     _Atomic uint64_t left; /* items that left by get, not acknowledged */
     _Atomic uint64_t done; /* task_done for those */
     _Atomic uint64_t redelivered;
@@ -230,7 +247,8 @@ struct ndi_chan_header {
     _Atomic uint32_t list_tail;
     _Atomic uint32_t list_count;
     _Atomic uint32_t lanes_used;
-    _Atomic uint32_t unclaimed; /* producers' loans, READY and BACK */
+    _Atomic uint32_t unclaimed; /* producers' loans, READY, BACK, PICKED and
+                                   FREE with an owner */
     _Atomic uint32_t room_gen;  /* raised when room appears */
     _Atomic uint64_t bytes_used;
     _Atomic uint64_t bytes_adopted; /* of LOANED with a seq */

@@ -23,11 +23,16 @@ lowest(struct ndi_chan *c, uint32_t *slot, uint64_t *word, int *lane)
     uint64_t w = 0;
 
     *lane = -1;
-
-    if (head < c->nslots && ndi_load_rlx(&c->h->list_count) > 0) {
-        *slot = head;
+    for (uint32_t k = 0; head < c->nslots && k < c->nslots &&
+                         ndi_load_rlx(&c->h->list_count) > 0; k++) {
         *word = ndi_load_acq(&ndi_slot_at(c, head)->word);
-        found = true;
+        if (ndi_word_waits(*word)) {
+            *slot = head;
+            found = true;
+            break;
+        }
+        ndi_list_remove(c, head); // it was picked from its lane
+        head = ndi_load_rlx(&c->h->list_head);
     }
     for (uint32_t i = 0; i < n; i++) {
         if (ndi_lane_head(c, i, &at, &w) &&
@@ -41,14 +46,39 @@ lowest(struct ndi_chan *c, uint32_t *slot, uint64_t *word, int *lane)
     return found;
 }
 
+/* The next item becomes ours, *word: TAKEN(me). A picker without the lock may
+ * be faster; then the next one. */
+static int
+choose(struct ndi_chan *c, uint32_t me, uint32_t *slot, uint64_t *word,
+       int *lane)
+{
+    for (int tries = 0; tries < NDI_CAS_TRIES; tries++) {
+        uint64_t w = 0, cost;
+
+        if (!lowest(c, slot, &w, lane)) {
+            return NDS_EAGAIN;
+        }
+        if (!ndi_word_waits(w) || !ndi_slot_cost(c, *slot, &cost)) {
+            return ndi_fail(NDS_ECORRUPT, "channel: slot %u cannot be "
+                            "delivered", *slot);
+        }
+        *word = ndi_word_make(NDI_TAKEN, ndi_word_deliveries(w), me,
+                              ndi_word_seq(w));
+        NDI_KILL_POINT("take.chosen");
+        if (ndi_cas_seq(&ndi_slot_at(c, *slot)->word, &w, *word)) {
+            return 0;
+        }
+    }
+    return ndi_restless("an item");
+}
+
 static int
 claim_locked(struct ndi_chan *c, uint32_t me, uint32_t *slot, uint64_t *word)
 {
-    uint64_t w = 0, cost;
     uint32_t unclaimed = ndi_load_rlx(&c->h->unclaimed);
-    int lane;
+    int lane, rc = choose(c, me, slot, word, &lane);
 
-    if (!lowest(c, slot, &w, &lane)) {
+    if (rc == NDS_EAGAIN) {
         uint32_t listed = ndi_load_rlx(&c->h->list_count);
 
         if (listed != 0) {
@@ -59,31 +89,41 @@ claim_locked(struct ndi_chan *c, uint32_t me, uint32_t *slot, uint64_t *word)
         return ndi_load_rlx(&c->h->closed) != 0 && unclaimed == 0 ? NDS_EEOF
                                                                   : NDS_EAGAIN;
     }
-    if ((ndi_word_state(w) != NDI_READY && ndi_word_state(w) != NDI_BACK) ||
-        !ndi_slot_cost(c, *slot, &cost)) {
-        return ndi_fail(NDS_ECORRUPT, "channel: slot %u cannot be delivered",
-                        *slot);
+    if (rc < 0) {
+        return rc;
     }
-    *word = ndi_word_make(NDI_TAKEN, ndi_word_deliveries(w), me,
-                          ndi_word_seq(w));
-    NDI_KILL_POINT("take.chosen");
-    ndi_store_rel(&ndi_slot_at(c, *slot)->word, *word);
     NDI_KILL_POINT("take.word");
     if (ndi_load_rlx(&ndi_slot_at(c, *slot)->listed) != 0) {
         ndi_list_remove(c, *slot);
     }
     NDI_KILL_POINT("take.unlisted");
     if (lane >= 0) {
-        ndi_store_rel(&c->lanes[lane].head,
-                      ndi_load_rlx(&c->lanes[lane].head) + 1);
+        uint64_t next = ndi_load_rlx(&c->lanes[lane].head) + 1;
+
+        ndi_store_rel(&c->lanes[lane].head, next);
+        ndi_cursor_set(c, (uint32_t)lane, next, ndi_word_seq(*word));
     }
     NDI_KILL_POINT("take.head");
     ndi_store_rlx(&c->h->unclaimed, unclaimed > 0 ? unclaimed - 1 : 0);
     ndi_store_rlx(&c->h->room_gen, ndi_load_rlx(&c->h->room_gen) + 1);
-    // Under the lock, so nobody else of this process adds.
     ndi_store_rlx(&c->counters[me - 1].delivered,
                   ndi_load_rlx(&c->counters[me - 1].delivered) + 1);
     return 0;
+}
+
+/* Nothing waits, but something counts, and nobody may put any more: what was
+ * picked, and not told yet, must not hide the end. */
+static int
+look_for_the_end(struct ndi_chan *c, int rc)
+{
+    bool did;
+
+    if (rc == NDS_EAGAIN && ndi_load_rlx(&c->h->closed) != 0) {
+        rc = ndi_reserve_reclaim(c, &did);
+        rc = rc < 0 ? rc
+             : ndi_load_rlx(&c->h->unclaimed) == 0 ? NDS_EEOF : NDS_EAGAIN;
+    }
+    return rc;
 }
 
 int
@@ -118,6 +158,9 @@ ndi_chan_claim(struct ndi_chan *c, int room, uint32_t *slots, uint64_t *words,
         }
         *got += rc == 0;
     }
+    if (*got == 0) {
+        rc = look_for_the_end(c, rc);
+    }
     ndi_chan_unlock_after(c, rc);
     if (*got > 0) {
         ndi_event_signal(&c->h->room, *got);
@@ -142,6 +185,9 @@ ndi_slot_recycle(struct ndi_chan *c, uint32_t slot)
         ndi_chan_saw_end(c, s->off + s->extent);
     }
     NDI_KILL_POINT("free.extent");
+    if (NDI_UNLIKELY(ndi_load_rlx(&s->listed) != 0)) {
+        ndi_list_remove(c, slot); // it was picked from its lane
+    }
     ndi_store_rlx(&c->free[count], slot);
     ndi_store_rlx(&c->h->free_count, count + 1);
     ndi_store_rlx(&c->h->bytes_used, used > cost ? used - cost : 0);
@@ -149,17 +195,23 @@ ndi_slot_recycle(struct ndi_chan *c, uint32_t slot)
     return rc;
 }
 
-/* Of this process, in one of the states of the mask. */
+/* Of this process, in one of the states of the mask. What we picked has become
+ * TAKEN, for the caches as well. */
 static int
 mine(struct ndi_chan *c, uint32_t slot, unsigned states, uint64_t *word)
 {
     uint32_t me;
+    bool did;
     int rc = ndi_chan_me(c, &me);
 
+    *word = ndi_load_acq(&ndi_slot_at(c, slot)->word);
+    if (rc == 0 && ndi_word_state(*word) == NDI_PICKED) {
+        rc = ndi_slot_take_back(c, slot, &did);
+        *word = ndi_load_acq(&ndi_slot_at(c, slot)->word);
+    }
     if (rc < 0) {
         return rc;
     }
-    *word = ndi_load_acq(&ndi_slot_at(c, slot)->word);
     if ((1U << ndi_word_state(*word) & states) == 0 ||
         ndi_word_owner(*word) != me) {
         return ndi_fail(NDS_ECORRUPT, "channel: slot %u is not this "

@@ -282,6 +282,9 @@ chan_over(struct ndi_hub *hub, uint32_t i, uint64_t off, uint64_t nbytes)
     c->max_items = copy.max_items;
     c->burst = copy.max_items < 64 ? 1
                : copy.max_items < 512 ? copy.max_items / 16 : 32;
+    for (c->give = 1; c->give < NDI_GIVEN && c->give < copy.max_items / 32;) {
+        c->give *= 2;
+    }
     c->max_deliveries = copy.max_deliveries;
     c->policy = copy.policy;
     c->acknowledge = copy.acknowledge != 0;
@@ -317,8 +320,9 @@ ndi_hub_enter_new_image(struct ndi_hub *hub)
             ndi_store_rlx(&c->reserve_left, 0);
             ndi_store_rlx(&c->reserve_nbytes, UINT64_MAX);
             c->reserve_want = 0;
-            ndi_store_rlx(&c->given, 0);
-            ndi_store_rlx(&c->may_give_up, 0);
+            memset(c->cursor, 0, sizeof c->cursor);
+            memset(c->given, 0, sizeof c->given);
+            ndi_store_rlx(&c->given_count, 0);
             ndi_store_rlx(&c->alive_ns, 0);
             ndi_store_rlx(&c->spin_get_ns, 20000);
             ndi_store_rlx(&c->spin_put_ns, 20000);

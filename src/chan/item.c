@@ -196,7 +196,7 @@ static int
 loan_run(struct ndi_chan *c, struct ndi_need *needs, int n, int64_t deadline,
          uint32_t *slots, int *got)
 {
-    struct ndi_full full = {.what = NDI_WAIT_ROOM};
+    struct ndi_full full = {.what = NDI_WAIT_ROOM, .search = deadline == 0};
     int64_t since = 0;
     int looks = 0;
     int rc;
@@ -208,7 +208,7 @@ loan_run(struct ndi_chan *c, struct ndi_need *needs, int n, int64_t deadline,
             return NDS_EAGAIN; // the pipe looks who is gone
         }
         deadline = ndi_deadline_begin(deadline);
-        rc = ndi_chan_wait(c, full.what, full.gen, deadline);
+        rc = ndi_chan_wait_room(c, &full, deadline);
         rc = nobody_takes(c, rc, deadline, &since);
         if (rc < 0) {
             return rc;

@@ -318,12 +318,19 @@ refuse(struct ndi_chan *c, uint32_t slot, uint64_t word, int rc,
         return;
     }
     if (ndi_chan_lock_by(c, deadline) == 0) {
-        if (ndi_load_acq(&ndi_slot_at(c, slot)->word) == word) {
+        uint64_t now = word;
+        bool did;
+
+        rc = ndi_slot_take_back(c, slot, &did); // picked: TAKEN
+        now = ndi_load_acq(&ndi_slot_at(c, slot)->word);
+        if (ndi_word_state(now) == NDI_TAKEN &&
+            ndi_word_owner(now) == ndi_word_owner(word) &&
+            ndi_word_seq(now) == ndi_word_seq(word)) {
             ndi_store_rel(&ndi_slot_at(c, slot)->word,
-                          ndi_word_make(NDI_PARKED, ndi_word_deliveries(word),
-                                        0, ndi_word_seq(word)));
+                          ndi_word_make(NDI_PARKED, ndi_word_deliveries(now),
+                                        0, ndi_word_seq(now)));
         }
-        ndi_chan_unlock(c);
+        ndi_chan_unlock_after(c, rc);
     }
 }
 
@@ -464,6 +471,21 @@ ndi_item_open(struct ndi_chan *c, enum ndi_get_how how, uint32_t slot,
 }
 
 static int
+claim_run(struct ndi_chan *c, enum ndi_get_how how, int room, uint32_t *slots,
+          uint64_t *words, int *got, int64_t deadline)
+{
+    int rc = NDS_ENOTSUP;
+
+    if (room == 1 && how == NDI_GET && !c->acknowledge) {
+        rc = ndi_pick(c, slots, words);
+        *got = 1;
+    }
+    return rc != NDS_ENOTSUP
+               ? rc : ndi_chan_claim(c, room < NDI_RUN ? room : NDI_RUN,
+                                     slots, words, got, deadline);
+}
+
+static int
 get_run(struct ndi_chan *c, enum ndi_get_how how, int room, nds_array **out,
         nds_tag *tags, int64_t deadline, int *count)
 {
@@ -472,8 +494,8 @@ get_run(struct ndi_chan *c, enum ndi_get_how how, int room, nds_array **out,
     int rc, got, looks = 0;
 
     *count = 0;
-    while ((rc = ndi_chan_claim(c, room < NDI_RUN ? room : NDI_RUN, slots,
-                                words, &got, deadline)) == NDS_EAGAIN) {
+    while ((rc = claim_run(c, how, room, slots, words, &got, deadline)) ==
+           NDS_EAGAIN) {
         deadline = ndi_deadline_begin(deadline);
         rc = ndi_chan_wait(c, NDI_WAIT_ITEMS, 0, deadline);
         if (rc < 0) {

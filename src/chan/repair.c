@@ -97,7 +97,7 @@ count_slot(struct ndi_chan *c, uint32_t i, uint64_t word, struct sums *sum,
     uint64_t seq = ndi_word_seq(word), cost;
     int rc = 0;
 
-    if (state > NDI_PARKED || !ndi_slot_cost(c, i, &cost)) {
+    if (state > NDI_PICKED || !ndi_slot_cost(c, i, &cost)) {
         return ndi_fail(NDS_ECORRUPT, "channel: slot %u of %u holds nonsense "
                         "(word %016llx)", i, c->nslots,
                         (unsigned long long)word);
@@ -145,7 +145,7 @@ ndi_chan_rebuild(struct ndi_chan *c)
     for (uint32_t i = 0; i < top && rc == 0; i++) {
         uint64_t word;
 
-        (void)ndi_word_settle(c, i, &word);
+        (void)ndi_word_settle(c, i, &word); // or it is READY, and picked later
         ndi_store_rlx(&ndi_slot_at(c, i)->listed, 0);
         if (ndi_word_state(word) == NDI_FREE) {
             ndi_store_rlx(&c->free[sum.nfree++], i);
@@ -182,7 +182,12 @@ bury_slot(struct ndi_chan *c, uint32_t i, uint64_t word)
     if (ndi_word_state(word) == NDI_READY) {
         now = ndi_word_make(NDI_BACK, ndi_word_deliveries(word), 0,
                             ndi_word_seq(word));
-    } else if (ndi_word_state(word) == NDI_TAKEN) {
+        // Or it is the item of who picks it this moment.
+        (void)ndi_cas_seq(&s->word, &word, now);
+        NDI_KILL_POINT("bury.word");
+        return;
+    }
+    if (ndi_word_state(word) == NDI_TAKEN) {
         now = ndi_word_returned(c, word);
     }
     if (ndi_word_state(now) == NDI_FREE && s->kind == NDI_ITEM_TICKET) {
@@ -248,6 +253,10 @@ ndi_chan_bury(struct ndi_chan *c, uint32_t index, uint32_t died_gen)
         uint64_t word = ndi_load_acq(&ndi_slot_at(c, i)->word);
         uint32_t state = ndi_word_state(word);
 
+        if (state == NDI_PICKED && ndi_word_owner(word) == index + 1) {
+            (void)ndi_word_settle(c, i, &word);
+            state = ndi_word_state(word);
+        }
         if (ndi_word_owner(word) == index + 1 &&
             (state == NDI_LOANED || state == NDI_READY ||
              state == NDI_TAKEN)) {
@@ -311,7 +320,8 @@ ndi_chan_unfinished(struct ndi_chan *c)
         uint32_t state =
             ndi_word_state(ndi_load_acq(&ndi_slot_at(c, i)->word));
 
-        sum += state == NDI_READY || state == NDI_BACK || state == NDI_TAKEN;
+        sum += state == NDI_READY || state == NDI_BACK ||
+               state == NDI_TAKEN || state == NDI_PICKED;
     }
     return (int64_t)(sum + (uint64_t)ndi_chan_owed(c));
 }
@@ -344,12 +354,15 @@ ndi_chan_info(struct ndi_chan *c, nds_queue_info *out)
         if (ndi_word_is_reserved(word)) {
             continue; // room, for whoever wants it
         }
+        out->delivered += ndi_word_state(word) == NDI_PICKED ||
+                          ndi_word_is_given(word);
         switch (ndi_word_state(word)) {
         case NDI_READY:
         case NDI_BACK:
             out->items++;
             break;
         case NDI_TAKEN:
+        case NDI_PICKED:
             out->taken++;
             break;
         case NDI_PARKED:
@@ -434,7 +447,7 @@ ndi_chan_valid(struct ndi_chan *c)
         if (word == NDI_WORD_FREE) {
             continue;
         }
-        if (state > NDI_PARKED || !ndi_slot_cost(c, i, &cost)) {
+        if (state > NDI_PICKED || !ndi_slot_cost(c, i, &cost)) {
             rc = ndi_fail(NDS_ECORRUPT, "slot %u holds nonsense", i);
         }
         used += cost;

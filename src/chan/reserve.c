@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * reserve.c - loans and frees that need no section of their own
+ * reserve.c - loans that need no section of their own
  *
  * A section moves the lock's line and the counters' from one processor to the
  * other and back, which costs more than all the rest of a small item. So:
@@ -12,12 +12,9 @@
  * line of counters says how many there are; that is a hint for whoever looks for
  * them, and stands where only the owner writes all the time.
  *
- * A consumer that has copied a small item out stores FREE with its name: GIVEN
- * UP. The slot is nobody's, but in no cache yet. The consumer's next claim puts
- * it there, or a producer that finds no slot or too few bytes left. The header
- * says that there may be some.
- *
- * Rebuilding makes both plain FREE slots, so the dead leave none.
+ * Rebuilding makes them plain FREE slots, so the dead leave none. What
+ * consumers have picked or given up (pick.c) is taken back here as well; the
+ * header says that there may be some.
  */
 #include <chan/chan_impl.h>
 
@@ -27,50 +24,64 @@
 
 /* ---- loans ahead -------------------------------------------------------- */
 
+/* What a word that counts becomes; false: it does not count, or is what the
+ * caches take it for. */
+static bool
+plain(uint64_t word, uint64_t *now)
+{
+    *now = ndi_word_state(word) == NDI_PICKED
+               ? ndi_word_make(NDI_TAKEN, ndi_word_deliveries(word),
+                               ndi_word_owner(word), ndi_word_seq(word))
+               : NDI_WORD_FREE;
+    return ndi_word_is_reserved(word) || ndi_word_is_given(word) ||
+           ndi_word_state(word) == NDI_PICKED;
+}
+
 bool
 ndi_word_settle(struct ndi_chan *c, uint32_t slot, uint64_t *word)
 {
     _Atomic uint64_t *at = &ndi_slot_at(c, slot)->word;
+    uint64_t now;
 
     *word = ndi_load_acq(at);
-    for (int tries = 0; ndi_word_is_reserved(*word) &&
-                        tries < NDI_CAS_TRIES; tries++) {
+    for (int tries = 0; plain(*word, &now) && tries < NDI_CAS_TRIES; tries++) {
         uint32_t owner = ndi_word_owner(*word);
+        bool ahead = ndi_word_is_reserved(*word);
 
-        if (ndi_cas_seq(at, word, NDI_WORD_FREE)) {
-            NDI_KILL_POINT("reclaim.word");
-            if (owner > 0 && owner <= c->hub->party_count) {
-                ndi_sub_seq(&c->counters[owner - 1].ahead, 1);
-            }
-            *word = NDI_WORD_FREE;
-            return true;
+        if (!ndi_cas_seq(at, word, now)) {
+            continue; // its owner was first
         }
-    }
-    if (ndi_word_state(*word) == NDI_FREE && *word != NDI_WORD_FREE) {
-        ndi_store_rel(at, NDI_WORD_FREE);
-        NDI_KILL_POINT("collect.word");
-        *word = NDI_WORD_FREE;
+        NDI_KILL_POINT("settle.word");
+        *word = now;
+        if (owner > 0 && owner <= c->hub->party_count) {
+            struct ndi_counters *n = &c->counters[owner - 1];
+
+            if (ahead) {
+                ndi_sub_seq(&n->ahead, 1);
+            } else {
+                ndi_store_rlx(&n->delivered, ndi_load_rlx(&n->delivered) + 1);
+            }
+        }
         return true;
     }
     return false;
 }
 
-/* Under the lock: a slot that is reserved or given up becomes room. */
-static int
-take_back(struct ndi_chan *c, uint32_t slot, bool *did)
+int
+ndi_slot_take_back(struct ndi_chan *c, uint32_t slot, bool *did)
 {
-    uint64_t word = ndi_load_acq(&ndi_slot_at(c, slot)->word);
-    bool counts = ndi_word_is_reserved(word);
     uint32_t n = ndi_load_rlx(&c->h->unclaimed);
+    uint64_t word;
     int rc;
 
-    if ((!counts && !ndi_word_is_given(word)) ||
-        !ndi_word_settle(c, slot, &word)) {
+    if (!ndi_word_settle(c, slot, &word)) {
         return 0;
     }
     *did = true;
-    if (counts) {
-        ndi_store_rlx(&c->h->unclaimed, n > 0 ? n - 1 : 0);
+    ndi_store_rlx(&c->h->unclaimed, n > 0 ? n - 1 : 0);
+    if (word != NDI_WORD_FREE) {
+        ndi_store_rlx(&c->h->room_gen, ndi_load_rlx(&c->h->room_gen) + 1);
+        return 0;
     }
     rc = ndi_slot_recycle(c, slot);
     // The word is FREE: that is the truth. Left dirty if that fails as well.
@@ -78,15 +89,15 @@ take_back(struct ndi_chan *c, uint32_t slot, bool *did)
 }
 
 int
-ndi_reserve_reclaim(struct ndi_chan *c, enum ndi_wait_for want, bool *did)
+ndi_reserve_reclaim(struct ndi_chan *c, bool *did)
 {
     uint32_t top = ndi_load_rlx(&c->h->top), n = ndi_lanes_used(c);
-    bool any = want != NDI_WAIT_ROOM && ndi_load_acq(&c->h->given) != 0;
+    bool any = ndi_load_acq(&c->h->given) != 0;
     int rc = 0;
 
     *did = false;
     if (any) {
-        ndi_swap_seq(&c->h->given, 0); // pairs with ndi_give_up()
+        ndi_swap_seq(&c->h->given, 0); // pairs with tell_of_room()
     }
     for (uint32_t i = 0; i < n; i++) {
         uint32_t owner =
@@ -96,7 +107,7 @@ ndi_reserve_reclaim(struct ndi_chan *c, enum ndi_wait_for want, bool *did)
                ndi_load_acq(&c->counters[owner].ahead) != 0;
     }
     for (uint32_t i = 0; any && i < top && i < c->nslots && rc == 0; i++) {
-        rc = take_back(c, i, did);
+        rc = ndi_slot_take_back(c, i, did);
     }
     return rc;
 }
@@ -134,7 +145,7 @@ change_size(struct ndi_chan *c, uint64_t nbytes)
     int rc = 0;
 
     for (uint32_t i = 0; i < left && rc == 0; i++) {
-        rc = take_back(c, ndi_load_rlx(&c->reserve[i]), &did);
+        rc = ndi_slot_take_back(c, ndi_load_rlx(&c->reserve[i]), &did);
     }
     ndi_store_rlx(&c->reserve_nbytes, nbytes);
     c->reserve_want = 0;
@@ -210,54 +221,4 @@ ndi_reserve_start(struct ndi_chan *c, const struct ndi_need *need,
         left = ndi_load_acq(&c->reserve_left);
     }
     return false;
-}
-
-/* ---- slots given up ----------------------------------------------------- */
-
-bool
-ndi_give_up(struct ndi_chan *c, uint32_t slot, uint64_t word)
-{
-    struct ndi_slot *s = ndi_slot_at(c, slot);
-    uint32_t before;
-    bool did;
-
-    if (ndi_load_rlx(&c->may_give_up) == 0 ||
-        ndi_load_rlx(&s->word) != word) {
-        return false;
-    }
-    ndi_store_rel(&s->word, ndi_word_make(NDI_FREE, 0, ndi_word_owner(word),
-                                          0));
-    NDI_KILL_POINT("giveup.word");
-    // Between the word and the look at who searches or sleeps.
-    ndi_fence_seq();
-    if (ndi_load_rlx(&c->h->given) == 0) {
-        ndi_store_rel(&c->h->given, 1);
-    }
-    before = ndi_swap_seq(&c->given, slot + 1);
-    if (NDI_UNLIKELY(ndi_load_rlx(&c->h->room.asleep) != 0)) {
-        ndi_event_wake(&c->h->room, 1);
-    }
-    if (before != 0 && ndi_chan_lock_by(c, 0) == 0) { // another thread's
-        int rc = take_back(c, before - 1, &did);
-
-        ndi_chan_unlock_after(c, rc);
-    }
-    return true;
-}
-
-int
-ndi_give_up_over(struct ndi_chan *c)
-{
-    uint32_t given = ndi_load_rlx(&c->given);
-    uint64_t used = ndi_load_rlx(&c->h->bytes_used);
-    uint64_t slots = (uint64_t)ndi_load_rlx(&c->h->free_count) + c->nslots -
-                     ndi_load_rlx(&c->h->top);
-    bool did;
-
-    ndi_store_rlx(&c->may_give_up,
-                  used <= c->max_bytes / 2 && slots > c->nslots / 2);
-    if (given == 0 || (given = ndi_swap_seq(&c->given, 0)) == 0) {
-        return 0;
-    }
-    return take_back(c, given - 1, &did);
 }

@@ -145,23 +145,33 @@ ndi_slot_cost(const struct ndi_chan *c, uint32_t slot, uint64_t *cost)
 
 /* ---- the list of what is in no lane ------------------------------------- */
 
+static bool
+waits_after(const struct ndi_chan *c, uint32_t slot, uint64_t seq)
+{
+    uint64_t word = ndi_load_rlx(&ndi_slot_at(c, slot)->word);
+
+    return ndi_word_waits(word) && ndi_seq_before(seq, ndi_word_seq(word));
+}
+
 void
 ndi_list_insert(struct ndi_chan *c, uint32_t slot, uint64_t seq)
 {
     struct ndi_slot *s = ndi_slot_at(c, slot);
-    uint32_t after = ndi_load_rlx(&c->h->list_tail); // goes behind this one
-    uint32_t before = NDI_NO_SLOT;
-    uint32_t head = ndi_load_rlx(&c->h->list_head);
+    uint32_t after, before, head;
 
-    if (head < c->nslots &&
-        ndi_seq_before(seq, ndi_word_seq(
-                                ndi_load_rlx(&ndi_slot_at(c, head)->word)))) {
+    if (NDI_UNLIKELY(ndi_load_rlx(&s->listed) != 0)) {
+        ndi_list_remove(c, slot); // it was picked while it stood there
+    }
+    after = ndi_load_rlx(&c->h->list_tail); // goes behind this one
+    head = ndi_load_rlx(&c->h->list_head);
+    if (head < c->nslots && waits_after(c, head, seq)) {
         after = NDI_NO_SLOT; // what comes back is mostly the oldest
     }
     for (uint32_t n = 0; after < c->nslots && n < c->nslots; n++) {
         struct ndi_slot *t = ndi_slot_at(c, after);
 
-        if (!ndi_seq_before(seq, ndi_word_seq(ndi_load_rlx(&t->word)))) {
+        if (ndi_word_waits(ndi_load_rlx(&t->word)) &&
+            !waits_after(c, after, seq)) {
             break;
         }
         after = ndi_load_rlx(&t->prev);
@@ -305,8 +315,7 @@ ndi_lane_head(struct ndi_chan *c, uint32_t lane, uint32_t *slot, uint64_t *word)
         if (at < c->nslots) {
             uint64_t w = ndi_load_acq(&ndi_slot_at(c, at)->word);
 
-            if ((ndi_word_state(w) == NDI_READY ||
-                 ndi_word_state(w) == NDI_BACK) &&
+            if (ndi_word_waits(w) &&
                 ndi_word_seq(w) == (entry & NDI_SEQ_MASK)) {
                 ndi_store_rel(&l->head, head);
                 *slot = at;
@@ -328,12 +337,26 @@ ndi_chan_has_items(const struct ndi_chan *c)
         return true;
     }
     for (uint32_t i = 0; i < n; i++) {
-        if (ndi_load_acq(&c->lanes[i].tail) !=
-            ndi_load_rlx(&c->lanes[i].head)) {
+        if (ndi_lane_waiting(c, i) != 0) {
             return true;
         }
     }
     return false;
+}
+
+void
+ndi_slot_prefetch(const struct ndi_chan *c, uint64_t slot, uint64_t nbytes)
+{
+    const char *s = (const char *)ndi_slot_at(c, (uint32_t)slot);
+
+    if (slot >= c->nslots) {
+        return;
+    }
+    __builtin_prefetch(s, 1);
+    for (uint64_t off = NDI_LINE;
+         off < offsetof(struct ndi_slot, payload) + nbytes; off += NDI_LINE) {
+        __builtin_prefetch(s + off, 0);
+    }
 }
 
 void
@@ -343,27 +366,16 @@ ndi_chan_prefetch(const struct ndi_chan *c)
 
     for (uint32_t i = 0; i < n && i < 2; i++) {
         uint64_t head = ndi_load_rlx(&c->lanes[i].head);
-        uint64_t nbytes = ndi_load_rlx(&c->last_nbytes);
-        const char *s;
-        uint64_t at;
 
-        if (ndi_load_acq(&c->lanes[i].tail) == head) {
-            continue;
+        if (ndi_load_acq(&c->lanes[i].tail) != head) {
+            ndi_slot_prefetch(
+                c,
+                ndi_load_rlx(&c->rings[(uint64_t)i * c->lane_entries +
+                                       (head & (c->lane_entries - 1))]) >>
+                    NDI_SEQ_BITS,
+                ndi_load_rlx(&c->last_nbytes));
+            return;
         }
-        at = ndi_load_rlx(&c->rings[(uint64_t)i * c->lane_entries +
-                                    (head & (c->lane_entries - 1))]) >>
-             NDI_SEQ_BITS;
-        if (at >= c->nslots) {
-            continue;
-        }
-        s = (const char *)ndi_slot_at(c, (uint32_t)at);
-        __builtin_prefetch(s, 1);
-        for (uint64_t off = NDI_LINE;
-             off < offsetof(struct ndi_slot, payload) + nbytes;
-             off += NDI_LINE) {
-            __builtin_prefetch(s + off, 0);
-        }
-        return;
     }
 }
 
@@ -374,8 +386,7 @@ ndi_chan_size(const struct ndi_chan *c)
     uint32_t n = ndi_lanes_used(c);
 
     for (uint32_t i = 0; i < n; i++) {
-        uint64_t head = ndi_load_acq(&c->lanes[i].head);
-        uint64_t count = ndi_load_acq(&c->lanes[i].tail) - head;
+        uint64_t count = ndi_lane_waiting(c, i);
 
         sum += count <= c->lane_entries ? count : 0;
     }
@@ -484,8 +495,10 @@ loan_one(struct ndi_chan *c, struct ndi_need *need, uint32_t me,
     if (rc == NDS_EAGAIN && full != NULL) {
         full->what = ndi_load_rlx(&c->h->unclaimed) >= c->max_items
                          ? NDI_WAIT_ROOM : NDI_WAIT_BYTES;
-        rc = ndi_reserve_reclaim(c, full->what, &again);
-        rc = rc < 0 ? rc : NDS_EAGAIN;
+        if (full->search) {
+            rc = ndi_reserve_reclaim(c, &again);
+            rc = rc < 0 ? rc : NDS_EAGAIN;
+        }
     }
     return again ? ndi_loan_locked(c, need, word, slot) : rc;
 }
@@ -609,7 +622,7 @@ ndi_chan_close(struct ndi_chan *c)
 
     if (rc == 0) {
         // First the loans ahead: none is started once it is closed.
-        rc = ndi_reserve_reclaim(c, NDI_WAIT_BYTES, &did);
+        rc = ndi_reserve_reclaim(c, &did);
         if (rc == 0) {
             ndi_store_rel(&c->h->closed, 1);
             ndi_store_rlx(&c->h->room_gen, ndi_load_rlx(&c->h->room_gen) + 1);

@@ -47,7 +47,6 @@ ready(const struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen)
                (ndi_load_acq(&c->h->closed) != 0 &&
                 ndi_load_acq(&c->h->unclaimed) == 0);
     case NDI_WAIT_ROOM:
-        return ndi_load_acq(&c->h->room_gen) != seen;
     case NDI_WAIT_BYTES:
         return ndi_load_acq(&c->h->room_gen) != seen ||
                ndi_load_acq(&c->h->given) != 0;
@@ -86,6 +85,20 @@ partner_is_here(const struct ndi_chan *c, enum ndi_wait_for what)
     return false;
 }
 
+/* For a spin to end. What others did not tell of is for a search. */
+static bool
+enough(const struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen)
+{
+    switch (what) {
+    case NDI_WAIT_ROOM:
+        return ndi_load_acq(&c->h->room_gen) - seen >= c->burst;
+    case NDI_WAIT_BYTES:
+        return ndi_load_acq(&c->h->room_gen) != seen;
+    default:
+        return ready(c, what, seen);
+    }
+}
+
 static bool
 spin(struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen)
 {
@@ -103,9 +116,7 @@ spin(struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen)
     end = ndi_now_ns() + budget;
     do {
         for (int i = 0; i < 32; i++) {
-            if (what == NDI_WAIT_ROOM ? ndi_load_acq(&c->h->room_gen) - seen >=
-                                            c->burst
-                                      : ready(c, what, seen)) {
+            if (enough(c, what, seen)) {
                 ndi_store_rlx(learned, budget * 2 < SPIN_MAX_NS
                                            ? budget * 2
                                            : SPIN_MAX_NS);
@@ -114,7 +125,7 @@ spin(struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen)
             ndi_cpu_relax();
         }
     } while (ndi_now_ns() < end);
-    if (what == NDI_WAIT_ROOM && ready(c, what, seen)) {
+    if (what == NDI_WAIT_ROOM && ndi_load_acq(&c->h->room_gen) != seen) {
         return true;
     }
     ndi_store_rlx(learned, short_of / 2 > SPIN_MIN_NS ? short_of / 2
@@ -152,9 +163,19 @@ ndi_hub_sweep(struct ndi_hub *hub)
     return ndi_party_sweep(&hub->segment->party);
 }
 
-int
-ndi_chan_wait(struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen,
-              int64_t deadline)
+static void
+say_where(struct ndi_chan *c, enum ndi_wait_for what)
+{
+    if (what == NDI_WAIT_ITEMS) {
+        ndi_store_rlx(&c->h->get_cpu, (uint32_t)ndi_cpu() + 1);
+    } else if (c->lane >= 0) {
+        ndi_store_rlx(&c->lanes[c->lane].cpu, (uint32_t)ndi_cpu() + 1);
+    }
+}
+
+static int
+wait_for(struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen,
+         bool spins, int64_t deadline)
 {
     struct ndi_chan_event *e = what == NDI_WAIT_ITEMS ? &c->h->items
                                : what == NDI_WAIT_DONE ? &c->h->done
@@ -166,18 +187,14 @@ ndi_chan_wait(struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen,
         return ndi_hub_sweep(c->hub) > 0 && ready(c, what, seen) ? 0
                                                                  : NDS_EAGAIN;
     }
-    if (what == NDI_WAIT_ITEMS) {
-        ndi_store_rlx(&c->h->get_cpu, (uint32_t)ndi_cpu() + 1);
-    } else if (c->lane >= 0) {
-        ndi_store_rlx(&c->lanes[c->lane].cpu, (uint32_t)ndi_cpu() + 1);
-    }
+    say_where(c, what);
     // Before the spin: a condition that only seems to hold must not keep the
     // caller looking for ever.
     left = ndi_deadline_left(deadline);
     if (left <= 0) {
         return NDS_ETIMEDOUT;
     }
-    if (spin(c, what, seen)) {
+    if (spins && spin(c, what, seen)) {
         return 0;
     }
     sleep_on(c, e, what, seen, left);
@@ -185,5 +202,23 @@ ndi_chan_wait(struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen,
         (void)ndi_hub_sweep(c->hub);
         ndi_chan_trim_now_and_then(c, true);
     }
+    return 0;
+}
+
+int
+ndi_chan_wait(struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen,
+              int64_t deadline)
+{
+    return wait_for(c, what, seen, true, deadline);
+}
+
+int
+ndi_chan_wait_room(struct ndi_chan *c, struct ndi_full *full, int64_t deadline)
+{
+    if (full->search) {
+        return wait_for(c, full->what, full->gen, false, deadline);
+    }
+    say_where(c, full->what);
+    full->search = !spin(c, full->what, full->gen);
     return 0;
 }

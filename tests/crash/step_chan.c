@@ -133,20 +133,22 @@ look(struct ndi_chan *c, struct scene *out)
         uint32_t state = ndi_word_state(word);
         int number = -1;
 
-        if (state != NDI_READY && state != NDI_BACK && state != NDI_TAKEN) {
+        bool taken = state == NDI_TAKEN || state == NDI_PICKED;
+
+        if (!ndi_word_waits(word) && !taken) {
             continue;
         }
         memcpy(&number, s->tag, sizeof number);
         need(s->tag_nbytes == sizeof number && number > 0 && number < NUMBERS,
              "slot %u is an item and has tag %d", i, number);
         need(!out->there[number], "item %d stands in two slots", number);
-        if (state == NDI_TAKEN && step_case()->policy != NDS_REDELIVER) {
+        if (taken && step_case()->policy != NDS_REDELIVER) {
             out->parked += step_case()->policy == NDS_PARK;
             continue; // was being consumed: not again
         }
         out->there[number] = true;
         out->deliveries[number] =
-            ndi_word_deliveries(word) + (state == NDI_TAKEN);
+            ndi_word_deliveries(word) + taken;
         out->count++;
     }
 }
@@ -292,15 +294,16 @@ need_caches(struct ndi_chan *c)
         const struct ndi_slot *s = ndi_slot_at(c, i);
         uint64_t word = ndi_load_acq(&s->word);
         uint32_t state = ndi_word_state(word), owner = ndi_word_owner(word);
-        bool waits = state == NDI_READY || state == NDI_BACK;
+        bool waits = ndi_word_waits(word);
         bool dead = state == NDI_READY && owner > 0 && owner <= p->count &&
                     ndi_party_is_dead(
                         p, ndi_owner_make(owner - 1, ndi_load_acq(
                                               &p->slots[owner - 1].gen)));
 
-        unclaimed += waits || (state == NDI_LOANED &&
-                               ndi_word_seq(word) == 0);
-        listed += waits && ndi_load_rlx(&s->listed) != 0;
+        unclaimed += waits || state == NDI_PICKED ||
+                     ndi_word_is_given(word) ||
+                     (state == NDI_LOANED && ndi_word_seq(word) == 0);
+        listed += ndi_load_rlx(&s->listed) != 0;
         need(!waits || dead || ndi_load_rlx(&s->listed) != 0 ||
                  in_a_lane(c, i, ndi_word_seq(word)),
              "slot %u waits in no lane and no list", i);

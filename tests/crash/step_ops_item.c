@@ -262,12 +262,41 @@ abandon(const struct step_now *now)
     (void)now;
 }
 
-/* The slot of the first is given up, and collected with the second. */
+/* The second is picked, given up and collected. */
 static void
 get_each(void)
 {
     get();
     get();
+}
+
+/* The first in a section, the others picked; their slots wait for one that
+ * collects them, or the second of the two collects. */
+static void
+get_three(void)
+{
+    get();
+    get();
+    get();
+}
+
+/* Full, if two that were picked and given up count still. */
+static void
+make_full_of_given(void)
+{
+    step_queue_make();
+    get_one();
+    get_one();
+    get_one();
+    step_put(step_case()->extra);
+}
+
+static void
+put_try(void)
+{
+    nds_tag tag = new_tag(STEP_NEW);
+
+    must(nds_queue_put(step_queue, held, &tag, 0));
 }
 
 #define SMALL 100 /* 800 bytes: in the slot */
@@ -303,7 +332,11 @@ static const struct step_case
                .policy = NDS_PARK},
     list_put = {.count = SMALL, .old = 2, .adds = 1, .max_items = 8,
                 .laneless = true},
-    list_take = {.count = SMALL, .old = 2, .max_items = 8, .laneless = true};
+    list_take = {.count = SMALL, .old = 2, .max_items = 8, .laneless = true},
+    picks = {.count = SMALL, .old = 4, .takes = 3, .max_items = 128},
+    collects = {.count = SMALL, .old = 4, .takes = 3, .max_items = 64},
+    searches = {.count = SMALL, .old = 96, .takes = 3, .adds = 1,
+                .max_items = 96, .extra = 97};
 
 #define OP(name, hot, prepare, operate, arg)                                  \
     {name, hot, step_queue_make, prepare, operate, NULL, step_queue_finish,   \
@@ -338,6 +371,10 @@ const struct step_op step_ops_item[] = {
     OP("queue.take-close", false, join_and_take, give_back, no_change),
     OP("queue.get-inline", false, join, get, small_get),
     OP("queue.get-given-up", false, join, get_each, small_gets),
+    OP("queue.get-picked", false, join, get_three, picks),
+    OP("queue.get-collects", false, join, get_three, collects),
+    {"queue.put-search", false, make_full_of_given, join_and_fill, put_try,
+     NULL, step_queue_finish, step_queue_over, &searches, NULL},
     OP("queue.get-arena", false, join, get, large_get),
     OP("queue.get-arena-open", false, join, get_open, large_get),
     OP("queue.get-moved", false, join, get, moved_get),

@@ -142,6 +142,14 @@ run_get(nds_queue *q)
     }
 }
 
+/* The first in a section, the second picked. */
+static void
+run_get_twice(nds_queue *q)
+{
+    run_get(q);
+    run_get(q);
+}
+
 /* A file that is received and moved on, into the queue it came from. */
 static void
 run_forward(nds_queue *q)
@@ -309,6 +317,8 @@ static const struct op ops[] = {
     {"loan, publish", NULL, run_loan_publish, 1, 0, 20000, NDS_HEAP, false},
     {"loan, discard", NULL, run_loan_discard, 0, 0, 20000, NDS_HEAP, false},
     {"get small", NULL, run_get, 0, 1, 20, NDS_HEAP, false},
+    {"get small twice", before_many, run_get_twice, 0, 2, 20, NDS_HEAP,
+     false},
     {"get large", NULL, run_get, 0, 1, 20000, NDS_HEAP, false},
     {"get moved", NULL, run_get, 0, 1, 20000, NDS_SHAREABLE, false},
     {"forward", NULL, run_forward, 1, 1, 20000, NDS_SHAREABLE, false},

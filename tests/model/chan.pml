@@ -14,8 +14,10 @@
  * consumer may give back what it has not started, and frees in one section.
  *
  * With AHEAD the producer takes a loan ahead, which anybody may take back, and
- * starts it without the lock; and a consumer may give a slot up without it, for
- * whoever comes next to collect.
+ * starts it without the lock. With PICK a consumer that knows its place in the
+ * lane picks an item without the lock, and gives the slot up without it, for
+ * whoever comes next to collect; both count as waiting until somebody who holds
+ * the lock has seen them.
  *
  * Checked whenever caches are said to be clean, and at the end after a last
  * burial: slots and extents are partitioned, every committed item is in one
@@ -38,14 +40,18 @@
 #define READY 2
 #define TAKEN 3
 #define BACK 4
-#ifdef AHEAD
 #define RESERVED 5
 #define GIVEN 6
-#define IS_ROOM(x) (st[x] == RESERVED || st[x] == GIVEN)
-#define IS_LOAN(x) (st[x] == LOANED || st[x] == RESERVED)
-#else
-#define IS_LOAN(x) (st[x] == LOANED)
-#endif
+#define PICKED 7
+/* What a holder of the lock may make plain: a swap of the word. */
+#define IS_ODD(x) (st[x] == RESERVED || st[x] == GIVEN || st[x] == PICKED)
+#define SETTLE(x)                                                            \
+    if                                                                       \
+    :: st[x] == PICKED -> st[x] = TAKEN                                      \
+    :: st[x] == RESERVED || st[x] == GIVEN -> st[x] = FREE; own[x] = 0       \
+    :: else                                                                  \
+    fi
+#define COUNTS(x) (st[x] == LOANED || WAITS(x) || IS_ODD(x))
 
 /* The words (one store each, so always changed in one atomic step). */
 byte st[NS], own[NS], sq[NS];
@@ -94,6 +100,7 @@ inline check_clean()
         do
         :: k < NS ->
             assert((st[k] == FREE) == fr[k]);
+            assert(!fr[k] || !lst[k]);
             if
             :: st[k] != FREE -> assert(!ef[ext[k]])
             :: else
@@ -103,8 +110,7 @@ inline check_clean()
         od;
         assert(st[0] == FREE || st[1] == FREE || ext[0] != ext[1]);
         assert(fr[0] + fr[1] == ef[0] + ef[1]);
-        assert(unclaimed == (IS_LOAN(0) || WAITS(0)) +
-                            (IS_LOAN(1) || WAITS(1)));
+        assert(unclaimed == COUNTS(0) + COUNTS(1));
         k = 0;
     }
 }
@@ -120,15 +126,7 @@ inline rebuild()
     do
     :: r < NS ->
         STEP(lst[r] = false;);
-#ifdef AHEAD
-        STEP(if
-             :: IS_ROOM(r) -> st[r] = FREE; own[r] = 0
-             :: else
-             fi;
-             w = st[r];);
-#else
-        STEP(w = st[r];); /* read once; a producer may go on meanwhile */
-#endif
+        STEP(SETTLE(r); w = st[r];); /* once; others may go on meanwhile */
         if
         :: w == FREE ->
             STEP(fr[r] = true;)
@@ -166,32 +164,29 @@ inline give_lock()
     STEP(lk = 0;)
 }
 
-#ifdef AHEAD
-/* Under the lock: a slot that is reserved or given up becomes room. What the
- * look finds is for the swap of the word to confirm. */
+/* Under the lock: what is reserved or given up becomes room, what is picked
+ * counts no more. What the look finds is for the swap of the word to confirm. */
 inline take_back(x)
 {
     if
-    :: IS_ROOM(x) ->
-        STEP(if
-             :: IS_ROOM(x) -> w = st[x]; st[x] = FREE; own[x] = 0
-             :: else -> w = FREE
-             fi;);
+    :: IS_ODD(x) ->
+        STEP(w = (IS_ODD(x) -> st[x] : FREE); SETTLE(x););
         if
         :: w != FREE ->
+            STEP(unclaimed--;);
             if
-            :: w == RESERVED -> STEP(unclaimed--;)
+            :: w != PICKED ->
+                STEP(lst[x] = false;);
+                STEP(ef[ext[x]] = true;);
+                STEP(fr[x] = true;)
             :: else
-            fi;
-            STEP(ef[ext[x]] = true;);
-            STEP(fr[x] = true;)
+            fi
         :: else
         fi;
         w = 0
     :: else
     fi
 }
-#endif
 
 /* The dead one's words, each by one store; then the caches anew. */
 inline bury(d)
@@ -201,10 +196,19 @@ inline bury(d)
     do
     :: b < NS ->
         if
-        :: own[b] == d && IS_LOAN(b) ->
+        :: own[b] == d && (st[b] == LOANED || st[b] == RESERVED) ->
             STEP(st[b] = FREE; own[b] = 0; sq[b] = 0;)
-        :: own[b] == d && (st[b] == TAKEN || st[b] == READY) ->
+        :: own[b] == d && (st[b] == TAKEN || st[b] == PICKED) ->
             STEP(st[b] = BACK; own[b] = 0;)
+        :: own[b] == d && st[b] == READY ->
+#if MUTANT == 4
+            STEP(st[b] = BACK; own[b] = 0;)
+#else
+            STEP(if /* or somebody picks it this moment */
+                 :: own[b] == d && st[b] == READY -> st[b] = BACK; own[b] = 0
+                 :: else
+                 fi;)
+#endif
         :: else
         fi;
         b++
@@ -283,9 +287,6 @@ proctype Producer()
         od;
 #ifdef AHEAD
         if
-        :: cnt == 0 -> /* full: what nobody uses */
-            take_back(0);
-            take_back(1)
         :: cnt == 1 && (fr[0] || fr[1]) ->
             slot = (fr[0] -> 0 : 1);
             e = (ef[0] -> 0 : 1);
@@ -295,6 +296,14 @@ proctype Producer()
             STEP(st[slot] = RESERVED; own[slot] = me; sq[slot] = 0;);
             STEP(unclaimed++;);
             ahead = slot
+        :: else
+        fi;
+#endif
+#if defined(AHEAD) || defined(PICK)
+        if
+        :: cnt == 0 -> /* full: what nobody uses, and nobody told */
+            take_back(0);
+            take_back(1)
         :: else
         fi;
 #endif
@@ -343,6 +352,17 @@ inline choose()
 {
     slot = NS;
     inlane = false;
+    k = 0;
+    do
+    :: k < NS ->
+        if
+        :: lst[k] && !WAITS(k) -> STEP(lst[k] = false;) /* it was picked */
+        :: else
+        fi;
+        k++
+    :: else -> break
+    od;
+    k = 0;
     do
     :: head != tail && !((st[eslot[head]] == READY ||
                           st[eslot[head]] == BACK) &&
@@ -362,7 +382,7 @@ inline choose()
         do
         :: k < NS ->
             if
-            :: lst[k] && (slot == NS || sq[k] < sq[slot]) ->
+            :: lst[k] && WAITS(k) && (slot == NS || sq[k] < sq[slot]) ->
                 slot = k; inlane = false
             :: else
             fi;
@@ -373,22 +393,90 @@ inline choose()
     }
 }
 
+/* Items that were claimed leave, in one section. */
+inline leave()
+{
+    take_lock();
+    i = 0;
+    do
+    :: i < cnt ->
+        slot = mine[i];
+        assert(st[slot] == TAKEN && own[slot] == me);
+        STEP(got[sq[slot]]++; delivered++;
+             assert(got[sq[slot]] == 1);
+             st[slot] = FREE; own[slot] = 0; sq[slot] = 0;);
+        STEP(lst[slot] = false;);
+        STEP(ef[ext[slot]] = true;);
+        STEP(fr[slot] = true;);
+        i++
+    :: else -> break
+    od;
+    give_lock()
+}
+
 proctype Consumer(byte me)
 {
     byte k, r, w, b, slot, cnt, i;
     byte mine[RUN];
     bool inlane;
-#ifdef AHEAD
-    byte given = NS;
+#ifdef PICK
+    byte given = NS, cur, seen;
+    bool knows;
 #endif
 
     do
-#ifdef AHEAD
-    :: IS_ROOM(0) || IS_ROOM(1) -> /* as a full producer, or a shutdown */
+#if defined(AHEAD) || defined(PICK)
+    :: IS_ODD(0) || IS_ODD(1) -> /* as a full producer, or a shutdown */
         take_lock();
         take_back(0);
         take_back(1);
         give_lock()
+#endif
+#ifdef PICK
+    :: knows && !lst[0] && !lst[1] && cur != tail ->
+        slot = eslot[cur];
+        seen = eseq[cur];
+        cnt = 0;
+        if
+        :: st[slot] == READY && sq[slot] == seen ->
+#if MUTANT == 3
+            STEP(st[slot] = PICKED; own[slot] = me; cnt = 1;)
+#else
+            STEP(if
+                 :: st[slot] == READY && sq[slot] == seen ->
+                    assert(st[1 - slot] != READY || sq[1 - slot] > seen);
+                    st[slot] = PICKED; own[slot] = me; cnt = 1
+                 :: else
+                 fi;)
+#endif
+        :: else
+        fi;
+        cur++;
+        if
+        :: cnt == 1 ->
+            /* The payload is read here; then it leaves, or it was counted. */
+            STEP(if
+                 :: st[slot] == PICKED && own[slot] == me ->
+                    got[sq[slot]]++; delivered++;
+                    assert(got[sq[slot]] == 1);
+                    st[slot] = GIVEN; sq[slot] = 0; cnt = 0
+                 :: else
+                 fi;);
+            if
+            :: cnt == 0 ->
+                if /* one at a time: the next one is collected with it */
+                :: given == NS -> given = slot
+                :: else ->
+                    take_lock();
+                    take_back(given);
+                    take_back(slot);
+                    give_lock();
+                    given = NS
+                fi
+            :: else -> mine[0] = slot; leave()
+            fi
+        :: else
+        fi
 #endif
     :: DUE ->
         may_bury(1);
@@ -398,7 +486,7 @@ proctype Consumer(byte me)
         :: HAS_ITEMS ->
             take_lock();
             cnt = 0;
-#ifdef AHEAD
+#ifdef PICK
             if
             :: given != NS -> take_back(given); given = NS
             :: else
@@ -411,16 +499,30 @@ proctype Consumer(byte me)
                 :: slot == NS -> break
                 :: else
                 fi;
-                assert(st[slot] == READY || st[slot] == BACK);
-                STEP(st[slot] = TAKEN; own[slot] = me;);
-                STEP(lst[slot] = false;);
+                r = 0;
+                STEP(if /* who picks may be faster */
+                     :: WAITS(slot) ->
+                        st[slot] = TAKEN; own[slot] = me; r = 1
+                     :: else
+                     fi;);
                 if
-                :: inlane -> STEP(head++;)
+                :: r == 1 ->
+                    r = 0;
+                    STEP(lst[slot] = false;);
+                    if
+                    :: inlane ->
+                        STEP(head++;);
+#ifdef PICK
+                        cur = head;
+                        knows = true
+#endif
+                    :: else
+                    fi;
+                    STEP(unclaimed--;);
+                    mine[cnt] = slot;
+                    cnt++
                 :: else
-                fi;
-                STEP(unclaimed--;);
-                mine[cnt] = slot;
-                cnt++
+                fi
             :: else -> break
             od;
             give_lock();
@@ -438,32 +540,7 @@ proctype Consumer(byte me)
             fi;
 #endif
             if
-#ifdef AHEAD
-            :: cnt == 1 && given == NS -> /* read, and left without the lock */
-                slot = mine[0];
-                STEP(got[sq[slot]]++; delivered++;
-                     assert(got[sq[slot]] == 1);
-                     assert(st[slot] == TAKEN && own[slot] == me);
-                     st[slot] = GIVEN; sq[slot] = 0;);
-                given = slot
-#endif
-            :: cnt > 0 ->
-                /* The payload is read here. */
-                take_lock();
-                i = 0;
-                do
-                :: i < cnt ->
-                    slot = mine[i];
-                    assert(st[slot] == TAKEN && own[slot] == me);
-                    STEP(got[sq[slot]]++; delivered++;
-                         assert(got[sq[slot]] == 1);
-                         st[slot] = FREE; own[slot] = 0; sq[slot] = 0;);
-                    STEP(ef[ext[slot]] = true;);
-                    STEP(fr[slot] = true;);
-                    i++
-                :: else -> break
-                od;
-                give_lock()
+            :: cnt > 0 -> leave() /* the payload is read before */
             :: else
             fi
         :: else
@@ -486,9 +563,7 @@ proctype Auditor()
         do
         :: k < NS ->
             if
-#ifdef AHEAD
-            :: IS_ROOM(k) -> st[k] = FREE
-#endif
+            :: st[k] == RESERVED || st[k] == GIVEN -> st[k] = FREE
             :: st[k] != FREE && st[k] != BACK && !alive[own[k]] ->
                 if
                 :: st[k] == LOANED -> st[k] = FREE

@@ -49,9 +49,12 @@ chan)
     holds
     holds -DRUN=2 -DKILLS=1
     holds -DAHEAD -DKILLS=1
+    holds -DPICK -DKILLS=1
     effort=-O0
     fails 'a section without the dirty flag' -DMUTANT=1
     fails 'a loan ahead that is started without a look' -DAHEAD -DMUTANT=2
+    fails 'an item that is picked without a look' -DPICK -DMUTANT=3
+    fails 'a burial that takes an item from who picks it' -DPICK -DMUTANT=4
     ;;
 mutex)
     holds -DJOIN=0
