@@ -107,8 +107,17 @@ py_loan_new(PyObject *channel, const struct py_loan_ops *ops, nds_array *a,
 }
 
 int
-py_loan_args(struct py_state *st, PyObject *shape, PyObject *dtype, int *ndim,
-             int64_t *extents, const nds_dtype **out)
+py_loan_slice(void *ctx, int64_t timeout_ns)
+{
+    struct py_loaning *w = ctx;
+
+    return w->ops->loan(w->handle, &w->array, w->dtype, w->ndim, w->shape,
+                        timeout_ns);
+}
+
+int
+py_loan_args(struct py_state *st, PyObject *shape, PyObject *dtype,
+             struct py_loaning *w)
 {
     int rc;
 
@@ -116,10 +125,10 @@ py_loan_args(struct py_state *st, PyObject *shape, PyObject *dtype, int *ndim,
         PyErr_SetString(PyExc_TypeError, "shape must be a tuple");
         return -1;
     }
-    if (py_shape_from(shape, ndim, extents) < 0) {
+    if (py_shape_from(shape, &w->ndim, w->shape) < 0) {
         return -1;
     }
-    rc = py_dtype_from(st, dtype, out);
+    rc = py_dtype_from(st, dtype, &w->dtype);
     if (rc == 0) {
         PyErr_Format(PyExc_TypeError, "dtype %S cannot be shared", dtype);
     }

@@ -116,6 +116,36 @@ pipe_set(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* ---- in place ---------------------------------------------------------- */
+
+static int
+publish(void *p, nds_array **a, const nds_tag *tag)
+{
+    return nds_pipe_publish(p, a, tag);
+}
+
+static void
+discard(void *p, nds_array **a)
+{
+    nds_pipe_discard(p, a);
+}
+
+static int
+loan(void *p, nds_array **a, const nds_dtype *dtype, int ndim,
+     const int64_t *shape, int64_t timeout_ns)
+{
+    return nds_pipe_loan(p, a, dtype, ndim, shape, timeout_ns);
+}
+
+static int
+move(void *p, nds_array **a, const nds_tag *tag, int64_t timeout_ns)
+{
+    return nds_pipe_send_move(p, a, tag, timeout_ns);
+}
+
+static const struct py_loan_ops loan_ops = {publish, discard, NULL, loan,
+                                            move};
+
 /* ---- send --------------------------------------------------------------- */
 
 struct sending {
@@ -424,53 +454,21 @@ pipe_poll(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                ? py_raise_chan(rc) : PyBool_FromLong(rc == 0);
 }
 
-/* ---- in place, and the rest --------------------------------------------- */
-
-static int
-publish(void *p, nds_array **a, const nds_tag *tag)
-{
-    return nds_pipe_publish(p, a, tag);
-}
-
-static void
-discard(void *p, nds_array **a)
-{
-    nds_pipe_discard(p, a);
-}
-
-static const struct py_loan_ops loan_ops = {publish, discard, NULL};
-
-struct loaning {
-    nds_pipe *p;
-    nds_array *array;
-    const nds_dtype *dtype;
-    int ndim;
-    int64_t shape[NDS_MAX_NDIM];
-};
-
-static int
-loan_slice(void *ctx, int64_t timeout_ns)
-{
-    struct loaning *w = ctx;
-
-    return nds_pipe_loan(w->p, &w->array, w->dtype, w->ndim, w->shape,
-                         timeout_ns);
-}
+/* ---- the rest ----------------------------------------------------------- */
 
 static PyObject *
 pipe_loan(PyObject *self, PyObject *args)
 {
-    struct loaning w = {.array = NULL};
+    struct py_loaning w = {.ops = &loan_ops};
     PyObject *shape, *dtype;
     int rc;
 
     if (!PyArg_ParseTuple(args, "OO:_loan", &shape, &dtype) ||
-        py_loan_args(((struct end *)self)->s.st, shape, dtype, &w.ndim,
-                     w.shape, &w.dtype) < 0 ||
-        (w.p = enter_to(self, true)) == NULL) {
+        py_loan_args(((struct end *)self)->s.st, shape, dtype, &w) < 0 ||
+        (w.handle = enter_to(self, true)) == NULL) {
         return NULL;
     }
-    rc = py_wait(loan_slice, &w, NDS_FOREVER);
+    rc = py_wait(py_loan_slice, &w, NDS_FOREVER);
     if (rc == 0) {
         return py_loan_new(self, &loan_ops, w.array, NULL);
     }

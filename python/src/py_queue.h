@@ -49,6 +49,7 @@ PyObject *py_queue_next(PyObject *self);
 
 /* ---- py_queue_place.c --------------------------------------------------- */
 extern const char py_queue_take_doc[];
+extern const struct py_loan_ops py_queue_loan_ops;
 PyObject *py_queue_loan(PyObject *self, PyObject *args);
 PyObject *py_queue_take(PyObject *self, PyObject *const *args,
                         Py_ssize_t nargs, PyObject *kwnames);

@@ -24,25 +24,23 @@ release(void *q, nds_array **a)
     return nds_queue_release(q, a);
 }
 
-static const struct py_loan_ops loan_ops = {publish, discard, NULL};
-static const struct py_loan_ops take_ops = {publish, discard, release};
-
-struct loaning {
-    nds_queue *q;
-    nds_array *array;
-    const nds_dtype *dtype;
-    int ndim;
-    int64_t shape[NDS_MAX_NDIM];
-};
+static int
+loan(void *q, nds_array **a, const nds_dtype *dtype, int ndim,
+     const int64_t *shape, int64_t timeout_ns)
+{
+    return nds_queue_loan(q, a, dtype, ndim, shape, timeout_ns);
+}
 
 static int
-loan_slice(void *ctx, int64_t timeout_ns)
+move(void *q, nds_array **a, const nds_tag *tag, int64_t timeout_ns)
 {
-    struct loaning *w = ctx;
-
-    return nds_queue_loan(w->q, &w->array, w->dtype, w->ndim, w->shape,
-                          timeout_ns);
+    return nds_queue_put_move(q, a, tag, timeout_ns);
 }
+
+const struct py_loan_ops py_queue_loan_ops = {publish, discard, NULL, loan,
+                                              move};
+static const struct py_loan_ops take_ops = {publish, discard, release, NULL,
+                                            NULL};
 
 /* What a call that waits for an array came to. The channel is entered. */
 static PyObject *
@@ -67,20 +65,19 @@ in_place(PyObject *self, const struct py_loan_ops *ops, int rc, nds_array *a,
 PyObject *
 py_queue_loan(PyObject *self, PyObject *args)
 {
-    struct loaning w = {.array = NULL};
+    struct py_loaning w = {.ops = &py_queue_loan_ops};
     PyObject *shape, *dtype, *timeout;
     int64_t deadline;
     int rc;
 
     if (!PyArg_ParseTuple(args, "OOO:_loan", &shape, &dtype, &timeout) ||
-        py_loan_args(((struct py_queue *)self)->s.st, shape, dtype, &w.ndim,
-                     w.shape, &w.dtype) < 0 ||
+        py_loan_args(((struct py_queue *)self)->s.st, shape, dtype, &w) < 0 ||
         py_deadline(timeout, &deadline) < 0 ||
-        (w.q = py_shared_enter(self)) == NULL) {
+        (w.handle = py_shared_enter(self)) == NULL) {
         return NULL;
     }
-    rc = py_wait(loan_slice, &w, deadline);
-    return in_place(self, &loan_ops, rc, w.array, NULL);
+    rc = py_wait(py_loan_slice, &w, deadline);
+    return in_place(self, &py_queue_loan_ops, rc, w.array, NULL);
 }
 
 struct taking {

@@ -136,14 +136,30 @@ struct py_loan_ops {
     int (*publish)(void *handle, nds_array **a, const nds_tag *tag);
     void (*discard)(void *handle, nds_array **a);
     int (*release)(void *handle, nds_array **a); /* NULL: a loan */
+    int (*loan)(void *handle, nds_array **a, const nds_dtype *dtype, int ndim,
+                const int64_t *shape, int64_t timeout_ns);
+    int (*move)(void *handle, nds_array **a, const nds_tag *tag,
+                int64_t timeout_ns);
 };
+
+/* A call that waits for a loan: `py_loan_slice` is for py_wait. */
+struct py_loaning {
+    const struct py_loan_ops *ops;
+    void *handle;
+    nds_array *array;
+    const nds_dtype *dtype;
+    int ndim;
+    int64_t shape[NDS_MAX_NDIM];
+};
+int py_loan_slice(void *ctx, int64_t timeout_ns);
+
 /* The object for `with`; takes over a (NULL: None) and the entered channel,
  * which it leaves at its end. */
 PyObject *py_loan_new(PyObject *channel, const struct py_loan_ops *ops,
                       nds_array *a, const nds_tag *tag);
 /* (shape, dtype) of a call to loan. -1: an exception. */
 int py_loan_args(struct py_state *st, PyObject *shape, PyObject *dtype,
-                 int *ndim, int64_t *extents, const nds_dtype **out);
+                 struct py_loaning *w);
 
 /* NDS_EBROKEN of a channel is no barrier's. Returns NULL. */
 PyObject *py_raise_chan(int rc);
