@@ -7,17 +7,16 @@ import threading
 import time
 import traceback
 import weakref
-from multiprocessing import reduction, util
+from multiprocessing import util
 
 import numpy as np
 
-from . import _core
+from . import _core, _pickling  # noqa: F401 (the latter sets itself)
 from ._array import _shape, ndarray
 from ._handle import Handle
 
 _POLICIES = {"again": 0, "drop": 1, "park": 2}
 _MAX_ITEMS = 1 << 19
-_PICKLE = ord("P")
 
 
 class Queue(Handle, _core.Queue):
@@ -28,7 +27,8 @@ class Queue(Handle, _core.Queue):
     joined by any program, in C and C++ too. What differs:
 
     - Arrays cross as arrays: one copy in, none out (`loan`, `take` and
-      ``put(a, move=True)``: none at all).
+      ``put(a, move=True)``: none at all). Large ones inside of other objects
+      cross beside the pickle, with one copy too.
     - Objects are pickled in `put`, which raises what is wrong with them, and
       not later by a thread.
     - What was put is in shared memory at once: it survives the process that
@@ -130,11 +130,11 @@ class Queue(Handle, _core.Queue):
         if isinstance(obj, np.ndarray) and type(obj) in (np.ndarray, ndarray):
             item, what = np.array(obj), 0
             if item.dtype.hasobject:
-                item, what = reduction.ForkingPickler.dumps(obj), _PICKLE
+                item, what = _core._item_bytes(obj)
         elif obj is None or type(obj) is bytes:
             item, what = obj, 0
         else:
-            item, what = bytes(reduction.ForkingPickler.dumps(obj)), _PICKLE
+            item, what = _core._item_bytes(obj)
         with self._changed:
             self._spilled.append((item, what))
             self._flags(True)
@@ -153,7 +153,7 @@ class Queue(Handle, _core.Queue):
     @staticmethod
     def _finalize(thread):
         thread = thread()
-        if thread is not None:
+        if thread not in (None, threading.current_thread()):
             thread.join()
 
     def _feed(self):

@@ -33,11 +33,13 @@ enum py_ref {
     PY_UNPICKLING_ERROR,
     PY_DUMPS,            /* pickle.dumps */
     PY_LOADS,            /* pickle.loads */
-    PY_FORKING_DUMPS,    /* ForkingPickler.dumps */
+    PY_BUFFERS,          /* ("buffers",), for that */
+    PY_PICKLED,          /* ndshare._pickling's: object -> pickle, parts */
     PY_NUMPY_NDARRAY,
     PY_TO_DTYPE,         /* dict: numpy.dtype -> capsule of ours, or None */
     PY_STR_DTYPE,        /* "dtype" */
     PY_STR_SETFLAGS,     /* "setflags" */
+    PY_STR_SPILL,        /* "_spill" */
     PY_DTYPE_TEXT,       /* ndshare._array's: numpy.dtype -> text */
     PY_BROKEN_BARRIER,   /* threading.BrokenBarrierError */
     PY_OWNER_DIED,       /* ndshare.OwnerDiedWarning */
@@ -85,6 +87,11 @@ int py_wait(int (*fn)(void *ctx, int64_t timeout_ns), void *ctx,
 int py_add_names(PyObject *m);
 int py_add_guard(PyObject *m);
 
+/* A memoryview of a's bytes, which are contiguous; a is taken over, also on
+ * failure. */
+PyObject *py_memory_over(struct py_state *st, nds_array *a);
+/* A numpy.dtype, from the few texts a program uses again and again. */
+PyObject *py_dtype_named(struct py_state *st, PyObject *text);
 /* A numpy.ndarray over a, which is taken over, also on failure. */
 PyObject *py_ndarray_over(struct py_state *st, nds_array *a);
 /* The array under a numpy.ndarray or under what that is a view of; lent, NULL

@@ -118,7 +118,21 @@ tuple_of(int ndim, const int64_t *numbers)
     return t;
 }
 
-/* A numpy.dtype, from the few texts a program uses again and again. */
+PyObject *
+py_dtype_named(struct py_state *st, PyObject *text)
+{
+    PyObject *found = PyDict_GetItemWithError(st->dtypes, text);
+
+    Py_XINCREF(found);
+    if (found == NULL && !PyErr_Occurred()) {
+        found = PyObject_CallOneArg(st->load_dtype, text);
+        if (found != NULL && PyDict_SetItem(st->dtypes, text, found) < 0) {
+            Py_CLEAR(found);
+        }
+    }
+    return found;
+}
+
 static PyObject *
 dtype_object(struct py_state *st, const nds_dtype *dtype)
 {
@@ -134,16 +148,29 @@ dtype_object(struct py_state *st, const nds_dtype *dtype)
     if (key == NULL) {
         return NULL;
     }
-    found = PyDict_GetItemWithError(st->dtypes, key);
-    Py_XINCREF(found);
-    if (found == NULL && !PyErr_Occurred()) {
-        found = PyObject_CallOneArg(st->load_dtype, key);
-        if (found != NULL && PyDict_SetItem(st->dtypes, key, found) < 0) {
-            Py_CLEAR(found);
-        }
-    }
+    found = py_dtype_named(st, key);
     Py_DECREF(key);
     return found;
+}
+
+PyObject *
+py_memory_over(struct py_state *st, nds_array *a)
+{
+    const nds_view *v = nds_array_view(a);
+    const nds_block *b = nds_array_block(a);
+    Py_ssize_t nbytes = (Py_ssize_t)nds_view_nbytes(v);
+    Py_ssize_t off = nbytes == 0 ? 0
+                                 : (char *)v->data - (char *)nds_block_data(b);
+    PyObject *owner = owner_new(st, a);
+    PyObject *all = owner == NULL ? NULL : PyMemoryView_FromObject(owner);
+    PyObject *mine = NULL;
+
+    Py_XDECREF(owner);
+    if (all != NULL) {
+        mine = PySequence_GetSlice(all, off, off + nbytes);
+        Py_DECREF(all);
+    }
+    return mine;
 }
 
 PyObject *

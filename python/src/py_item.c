@@ -6,6 +6,7 @@
  * them. Everything else is bytes with a tag of four: "\0py" and what they are.
  * A C program sees a plain array of uint8.
  */
+#include "py_parts.h"
 #include "py_plain.h"
 #include "py_shared.h"
 
@@ -147,14 +148,10 @@ from_ndarray(struct py_state *st, PyObject *obj, struct py_item *it)
 
 /* ---- bytes in ----------------------------------------------------------- */
 
-static void
-set_kind(nds_tag *tag, enum py_item_what what)
+nds_tag
+py_item_tag(enum py_item_what what)
 {
-    tag->nbytes = 4;
-    tag->bytes[0] = '\0';
-    tag->bytes[1] = 'p';
-    tag->bytes[2] = 'y';
-    tag->bytes[3] = (unsigned char)what;
+    return (nds_tag){4, {'\0', 'p', 'y', (unsigned char)what}};
 }
 
 static int
@@ -175,7 +172,7 @@ from_memory(const void *data, Py_ssize_t nbytes, enum py_item_what what,
         py_raise(rc);
         return -1;
     }
-    set_kind(&it->tag, what);
+    it->tag = py_item_tag(what);
     return 0;
 }
 
@@ -208,21 +205,78 @@ py_item_from_buffer(PyObject *obj, Py_ssize_t off, Py_ssize_t nbytes,
     return from_memory((char *)it->buffer.buf + off, nbytes, what, it);
 }
 
+/* What py_plain_write wrote: an item as it is, or with parts. */
+static int
+from_plain(const unsigned char *pickle, size_t nbytes,
+           const struct py_plain_arrays *arrays, struct py_item *it)
+{
+    if (arrays->count == 0) {
+        return from_memory(pickle, (Py_ssize_t)nbytes, PY_ITEM_PICKLE, it);
+    }
+    it->parts = py_parts_new((size_t)arrays->count);
+    if (it->parts == NULL) {
+        return -1;
+    }
+    it->parts->pickle = pickle;
+    it->parts->pickle_nbytes = nbytes;
+    for (int i = 0; i < arrays->count; i++) {
+        it->parts->part[i].obj = Py_NewRef(arrays->at[i].obj);
+        it->parts->part[i].nbytes = arrays->at[i].nbytes;
+    }
+    return py_parts_layout(it->parts);
+}
+
+/* Of (bytes, [part, its size, ...]). */
+static int
+from_pickled(PyObject *pickle, PyObject *list, struct py_item *it)
+{
+    Py_ssize_t n = PyList_GET_SIZE(list) / 2;
+
+    if (n == 0) {
+        it->keep = Py_NewRef(pickle);
+        return from_memory(PyBytes_AS_STRING(pickle), PyBytes_GET_SIZE(pickle),
+                           PY_ITEM_PICKLE, it);
+    }
+    it->parts = py_parts_new((size_t)n);
+    if (it->parts == NULL) {
+        return -1;
+    }
+    it->parts->keep = Py_NewRef(pickle);
+    it->parts->pickle = (unsigned char *)PyBytes_AS_STRING(pickle);
+    it->parts->pickle_nbytes = (size_t)PyBytes_GET_SIZE(pickle);
+    for (Py_ssize_t i = 0; i < n; i++) {
+        struct py_part *part = &it->parts->part[i];
+
+        part->obj = Py_NewRef(PyList_GET_ITEM(list, 2 * i));
+        part->nbytes = PyLong_AsSize_t(PyList_GET_ITEM(list, 2 * i + 1));
+        if (PyErr_Occurred()) {
+            return -1;
+        }
+    }
+    return py_parts_layout(it->parts);
+}
+
 static int
 from_object(struct py_state *st, PyObject *obj, struct py_scratch *scratch,
             struct py_item *it)
 {
-    size_t n = py_plain_write(obj, scratch->at, scratch->left);
+    struct py_plain_arrays arrays;
+    size_t n = py_plain_write(st, obj, scratch->at, scratch->left, &arrays);
+    PyObject *pair, *pickle, *list;
+    int rc = -1;
 
     if (n > 0) {
         scratch->at += n;
         scratch->left -= n;
-        return from_memory(scratch->at - n, (Py_ssize_t)n, PY_ITEM_PICKLE, it);
+        return from_plain(scratch->at - n, n, &arrays, it);
     }
-    it->keep = PyObject_CallOneArg(st->refs[PY_FORKING_DUMPS], obj);
-    return it->keep == NULL ? -1
-                            : py_item_from_buffer(it->keep, 0, PY_SSIZE_T_MIN,
-                                                  PY_ITEM_PICKLE, it);
+    pair = PyObject_CallOneArg(st->refs[PY_PICKLED], obj);
+    if (pair != NULL && PyArg_ParseTuple(pair, "SO!:pickled", &pickle,
+                                         &PyList_Type, &list)) {
+        rc = from_pickled(pickle, list, it);
+    }
+    Py_XDECREF(pair);
+    return rc;
 }
 
 int
@@ -292,11 +346,13 @@ void
 py_item_fini(struct py_item *it)
 {
     nds_array_close(it->array);
+    py_parts_free(it->parts);
     if (it->buffer.obj != NULL) {
         PyBuffer_Release(&it->buffer);
     }
     Py_XDECREF(it->keep);
     it->array = NULL;
+    it->parts = NULL;
     it->keep = NULL;
 }
 
@@ -318,6 +374,7 @@ py_item_what(const nds_array *a, const nds_tag *tag)
     }
     switch (tag->bytes[3]) {
     case PY_ITEM_PICKLE:
+    case PY_ITEM_PARTS:
     case PY_ITEM_BYTES:
     case PY_ITEM_RAW:
         return (enum py_item_what)tag->bytes[3];
@@ -364,20 +421,23 @@ py_item_bytes(nds_array *a)
 }
 
 static PyObject *
-unpickle(struct py_state *st, nds_array *a, bool pickles)
+refuse_pickle(struct py_state *st, nds_array *a)
+{
+    nds_array_close(a);
+    PyErr_SetString(st->refs[PY_UNPICKLING_ERROR],
+                    "the item is a pickle, and this queue was opened with "
+                    "pickles=False");
+    return NULL;
+}
+
+static PyObject *
+unpickle(struct py_state *st, nds_array *a)
 {
     const nds_view *v = nds_array_view(a);
     PyObject *bytes, *obj;
 
-    if (!pickles) {
-        nds_array_close(a);
-        PyErr_SetString(st->refs[PY_UNPICKLING_ERROR],
-                        "the item is a pickle, and this queue was opened with "
-                        "pickles=False");
-        return NULL;
-    }
     if (nds_view_nbytes(v) <= PY_PLAIN_ROOM) {
-        obj = py_plain_read(v->data, (size_t)nds_view_nbytes(v));
+        obj = py_plain_read(st, v->data, (size_t)nds_view_nbytes(v), NULL);
         if (obj != NULL) {
             nds_array_close(a);
             return obj;
@@ -403,7 +463,9 @@ py_item_to(struct py_state *st, nds_array *a, const nds_tag *tag,
     }
     switch (py_item_what(a, tag)) {
     case PY_ITEM_PICKLE:
-        return unpickle(st, a, pickles);
+        return pickles ? unpickle(st, a) : refuse_pickle(st, a);
+    case PY_ITEM_PARTS:
+        return pickles ? py_parts_read(st, a) : refuse_pickle(st, a);
     case PY_ITEM_BYTES:
     case PY_ITEM_RAW:
         return py_item_bytes(a);
@@ -459,10 +521,9 @@ static const struct {
 static int
 find(struct py_state *st)
 {
-    PyObject *m, *pickler;
-
     for (size_t i = 0; i < sizeof found / sizeof found[0]; i++) {
-        m = PyImport_ImportModule(found[i].module);
+        PyObject *m = PyImport_ImportModule(found[i].module);
+
         if (m == NULL) {
             return -1;
         }
@@ -472,27 +533,60 @@ find(struct py_state *st)
             return -1;
         }
     }
-    m = PyImport_ImportModule("multiprocessing.reduction");
-    pickler = m == NULL ? NULL : PyObject_GetAttrString(m, "ForkingPickler");
-    Py_XDECREF(m);
-    if (pickler != NULL) {
-        st->refs[PY_FORKING_DUMPS] = PyObject_GetAttrString(pickler, "dumps");
-        Py_DECREF(pickler);
-    }
-    return st->refs[PY_FORKING_DUMPS] == NULL ? -1 : 0;
+    return 0;
+}
+
+static PyObject *
+set_ref(PyObject *m, enum py_ref ref, PyObject *callable)
+{
+    Py_INCREF(callable);
+    Py_XSETREF(py_state_of(m)->refs[ref], callable);
+    Py_RETURN_NONE;
 }
 
 static PyObject *
 set_dtype_text(PyObject *m, PyObject *callable)
 {
-    Py_INCREF(callable);
-    Py_XSETREF(py_state_of(m)->refs[PY_DTYPE_TEXT], callable);
-    Py_RETURN_NONE;
+    return set_ref(m, PY_DTYPE_TEXT, callable);
+}
+
+static PyObject *
+set_pickled(PyObject *m, PyObject *callable)
+{
+    return set_ref(m, PY_PICKLED, callable);
+}
+
+/* An object's item as (bytes, what), for what cannot be put yet. */
+static PyObject *
+item_bytes(PyObject *m, PyObject *obj)
+{
+    struct py_state *st = py_state_of(m);
+    unsigned char room[PY_PLAIN_ROOM];
+    struct py_scratch scratch = {room, sizeof room};
+    struct py_item it = {.array = NULL};
+    PyObject *bytes = NULL;
+    enum py_item_what what;
+
+    if (from_object(st, obj, &scratch, &it) < 0) {
+        py_item_fini(&it);
+        return NULL;
+    }
+    what = it.parts != NULL ? PY_ITEM_PARTS : PY_ITEM_PICKLE;
+    bytes = it.parts != NULL ? py_parts_bytes(st, it.parts)
+                             : py_item_bytes(it.array);
+    if (it.parts == NULL) {
+        it.array = NULL; // py_item_bytes has closed it
+    }
+    py_item_fini(&it);
+    return bytes == NULL ? NULL : Py_BuildValue("Ni", bytes, (int)what);
 }
 
 static PyMethodDef functions[] = {
     {"_set_dtype_text", set_dtype_text, METH_O,
      "How the text of a numpy.dtype is made."},
+    {"_set_pickled", set_pickled, METH_O, "How objects are pickled."},
+    {"_item_bytes", item_bytes, METH_O,
+     "_item_bytes(obj): its pickle, with parts, and of which kind that is."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -502,10 +596,14 @@ py_add_item(PyObject *m)
     struct py_state *st = py_state_of(m);
 
     st->refs[PY_TO_DTYPE] = PyDict_New();
+    st->refs[PY_BUFFERS] = Py_BuildValue("(s)", "buffers");
     st->refs[PY_STR_DTYPE] = PyUnicode_InternFromString("dtype");
     st->refs[PY_STR_SETFLAGS] = PyUnicode_InternFromString("setflags");
-    if (st->refs[PY_TO_DTYPE] == NULL || st->refs[PY_STR_DTYPE] == NULL ||
-        st->refs[PY_STR_SETFLAGS] == NULL || find(st) < 0) {
+    st->refs[PY_STR_SPILL] = PyUnicode_InternFromString("_spill");
+    if (st->refs[PY_TO_DTYPE] == NULL || st->refs[PY_BUFFERS] == NULL ||
+        st->refs[PY_STR_DTYPE] == NULL ||
+        st->refs[PY_STR_SETFLAGS] == NULL ||
+        st->refs[PY_STR_SPILL] == NULL || find(st) < 0) {
         return -1;
     }
     return PyModule_AddFunctions(m, functions);

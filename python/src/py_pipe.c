@@ -6,6 +6,7 @@
  * Messages are items. send_bytes marks its own, for recv of multiprocessing
  * takes them for pickles.
  */
+#include "py_parts.h"
 #include "py_plain.h"
 #include "py_shared.h"
 
@@ -169,10 +170,14 @@ send_slice(void *ctx, int64_t timeout_ns)
 static PyObject *
 send_item(PyObject *self, struct py_item *it, int rc, bool move)
 {
+    struct py_state *st = ((struct end *)self)->s.st;
     struct sending w = {NULL, it, move};
 
     if (rc == 0 && (w.p = enter_to(self, true)) != NULL) {
-        rc = py_wait(send_slice, &w, NDS_FOREVER);
+        rc = it->parts != NULL
+                 ? py_parts_put(st, it->parts, &loan_ops, w.p, false,
+                                NDS_FOREVER)
+                 : py_wait(send_slice, &w, NDS_FOREVER);
         py_shared_leave(self);
         if (rc < 0) {
             py_raise_chan(rc);
@@ -325,7 +330,7 @@ message(PyObject *self, struct receiving *w)
     case PY_ITEM_PICKLE:
         return py_item_bytes(w->array);
     default:
-        obj = py_item_to(st, w->array, &w->tag, false);
+        obj = py_item_to(st, w->array, &w->tag, ((struct end *)self)->pickles);
         break;
     }
     bytes = obj == NULL ? NULL

@@ -210,12 +210,14 @@ queue_close_handle(PyObject *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-/* Whether it can be waited for, and what it does with pickles. */
+/* Whether it can be waited for, and what it does with pickles. While it spills
+ * the handle stays, also when the queue is closed. */
 static PyObject *
 queue_set(PyObject *self, PyObject *args)
 {
     struct py_queue *q = (struct py_queue *)self;
     int unbounded, spilling, pickles, closed;
+    bool before = q->spilling;
 
     if (!PyArg_ParseTuple(args, "pppp:_set", &unbounded, &spilling, &pickles,
                           &closed)) {
@@ -225,6 +227,11 @@ queue_set(PyObject *self, PyObject *args)
     q->spilling = spilling != 0;
     q->pickles = pickles != 0;
     q->s.closed = closed != 0;
+    if (!before && spilling) {
+        q->s.busy++;
+    } else if (before && !spilling) {
+        py_shared_leave(self);
+    }
     Py_RETURN_NONE;
 }
 

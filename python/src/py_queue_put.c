@@ -5,6 +5,7 @@
  * Where a queue without a bound has no room, ndshare._queue's `_spill` takes
  * the object, and a thread puts it later through `_put_spilled`.
  */
+#include "py_parts.h"
 #include "py_plain.h"
 #include "py_queue.h"
 
@@ -28,23 +29,35 @@ put_slice(void *ctx, int64_t timeout_ns)
                : nds_queue_put(w->q, it->array, &it->tag, timeout_ns);
 }
 
+/* What py_wait returns. The queue is entered. */
+static int
+put_entered(struct py_queue *q, struct py_item *it, bool move, bool once,
+            int64_t deadline)
+{
+    struct putting w = {q->s.handle, it, move};
+
+    if (q->unbounded) {
+        once = true;
+        deadline = 0;
+    }
+    return it->parts != NULL
+               ? py_parts_put(q->s.st, it->parts, &py_queue_loan_ops, w.q,
+                              once, deadline)
+               : py_wait_or_try(put_slice, &w, once, deadline);
+}
+
 /* 0, or -1 and an exception. */
 static int
 put_item(PyObject *self, struct py_item *it, bool move, bool once,
          int64_t deadline)
 {
     struct py_queue *q = (struct py_queue *)self;
-    struct putting w = {py_shared_enter(self), it, move};
     int rc;
 
-    if (w.q == NULL) {
+    if (py_shared_enter(self) == NULL) {
         return -1;
     }
-    if (q->unbounded) {
-        once = true;
-        deadline = 0;
-    }
-    rc = py_wait_or_try(put_slice, &w, once, deadline);
+    rc = put_entered(q, it, move, once, deadline);
     py_shared_leave(self);
     if (rc == PY_RAISED) {
         return -1;
@@ -62,7 +75,8 @@ static PyObject *
 spill(PyObject *self, PyObject *obj)
 {
     PyErr_Clear();
-    return PyObject_CallMethod(self, "_spill", "O", obj);
+    return PyObject_CallMethodOneArg(
+        self, ((struct py_queue *)self)->s.st->refs[PY_STR_SPILL], obj);
 }
 
 static bool
@@ -189,9 +203,7 @@ py_queue_put_spilled(PyObject *self, PyObject *args)
         py_item_fini(&it);
         return NULL;
     }
-    q->s.busy++;
-    rc = py_wait(put_slice, &w, deadline);
-    py_shared_leave(self);
+    rc = py_wait(put_slice, &w, deadline); // q->spilling keeps the handle
     py_item_fini(&it);
     if (rc == PY_RAISED) {
         return NULL;
@@ -221,7 +233,8 @@ put_run_slice(void *ctx, int64_t timeout_ns)
     return rc;
 }
 
-/* Of the objects from `at` on, up to PY_QUEUE_RUN of them; -1. */
+/* Of the objects from `at` on, up to PY_QUEUE_RUN of them; one with parts is
+ * alone. -1: an exception. */
 static int
 run_fill(struct py_state *st, struct run *r, PyObject *objs, Py_ssize_t at)
 {
@@ -234,9 +247,16 @@ run_fill(struct py_state *st, struct run *r, PyObject *objs, Py_ssize_t at)
         int rc = py_item_from(st, PySequence_Fast_GET_ITEM(objs, at + r->n),
                               &scratch, it);
 
+        if (rc == 0 && it->parts != NULL && r->n > 0) {
+            py_item_fini(it); // its turn comes
+            return 0;
+        }
         r->n++;
         if (rc < 0) {
             return -1;
+        }
+        if (it->parts != NULL) {
+            return 0;
         }
         r->arrays[r->n - 1] = it->array;
         r->tags[r->n - 1] = it->tag;
@@ -284,7 +304,12 @@ put_all(PyObject *self, struct run *r, PyObject *objs, int64_t deadline)
             run_fini(r);
             return -1;
         }
-        rc = py_wait(put_run_slice, r, q->unbounded ? 0 : deadline);
+        if (r->items[0].parts != NULL) {
+            rc = put_entered(q, &r->items[0], false, false, deadline);
+            r->done = rc == 0;
+        } else {
+            rc = py_wait(put_run_slice, r, q->unbounded ? 0 : deadline);
+        }
         at += r->done;
         run_fini(r);
         if ((py_queue_timed_out(rc) || rc == NDS_EBROKEN) && q->unbounded) {

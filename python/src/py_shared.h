@@ -89,7 +89,8 @@ py_wait_or_try(int (*fn)(void *ctx, int64_t timeout_ns), void *ctx, bool once,
 
 /* A Python object on its way into a channel. */
 struct py_item {
-    nds_array *array; /* NULL: None */
+    nds_array *array; /* NULL: None, or parts */
+    struct py_parts *parts;
     nds_tag tag;
     PyObject *keep;   /* what the array's memory belongs to */
     Py_buffer buffer;
@@ -98,6 +99,7 @@ struct py_item {
 enum py_item_what {
     PY_ITEM_FOREIGN = 0,  /* an array, or None; a tag of the user's */
     PY_ITEM_PICKLE = 'P', /* of any Python object */
+    PY_ITEM_PARTS = 'A',  /* such a pickle, and arrays beside it: py_parts.h */
     PY_ITEM_BYTES = 'B',  /* a bytes object */
     PY_ITEM_RAW = 'R'     /* Connection.send_bytes */
 };
@@ -119,6 +121,7 @@ void py_item_fini(struct py_item *it);
 /* An ndarray whose memory is another's now: it can only be read. */
 int py_let_go(struct py_state *st, PyObject *array);
 
+nds_tag py_item_tag(enum py_item_what what);
 enum py_item_what py_item_what(const nds_array *a, const nds_tag *tag);
 /* Takes over a, also on failure. */
 PyObject *py_item_to(struct py_state *st, nds_array *a, const nds_tag *tag,

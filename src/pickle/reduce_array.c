@@ -224,7 +224,29 @@ frombuffer(const nds_value *args, nds_value **out)
     return array_value(&raw, false, out);
 }
 
-/* ndarray(shape, dtype, data, 0, None, order): our own form */
+static int
+named_array(struct raw *raw, const nds_value *name, nds_value **out)
+{
+    nds_value dtype = {.kind = NDS_VALUE_DTYPE};
+    char text[8] = "";
+    int rc;
+
+    if (name->v.nbytes >= sizeof text) {
+        return refuse("an array of a dtype with a long name");
+    }
+    memcpy(text, name->u.text, name->v.nbytes); // a NUL in it ends it
+    rc = nds_dtype_parse(&dtype.u.dtype, text);
+    if (rc < 0) {
+        return rc;
+    }
+    raw->dtype = &dtype;
+    rc = array_value(raw, false, out);
+    nds_dtype_put(dtype.u.dtype);
+    return rc;
+}
+
+/* ndarray(shape, dtype, data, 0, None, order): our own form; the dtype may be
+ * its name, "<f8" */
 static int
 ndarray(const nds_value *args, nds_value **out)
 {
@@ -243,6 +265,9 @@ ndarray(const nds_value *args, nds_value **out)
     raw.order = read_order(args->items[5]);
     if (raw.order == 0 || raw.order == 'K') {
         return refuse("ndarray with another order");
+    }
+    if (raw.dtype->kind == NDS_VALUE_STR) {
+        return named_array(&raw, raw.dtype, out);
     }
     return array_value(&raw, false, out);
 }

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """What objects are when they come out of a queue: the same as by pickle."""
 import collections
+import gc
 import math
 import pickle
+import queue
 import random
 import signal
 
@@ -146,3 +148,228 @@ def test_garbage_is_refused_as_pickle_refuses_it(q):
         assert same(outcome(lambda d: as_item(q, d), data), want)
         seen.add(isinstance(want, type))
     assert seen == {True, False}
+
+
+# ---- arrays inside of objects
+
+SMALL, LARGE = 10, 3000
+INSIDE = [
+    np.arange(SMALL), np.arange(LARGE), np.array(5.5), np.zeros((3, 0)),
+    np.arange(LARGE, dtype=">i2"), np.arange(LARGE) > 5,
+    np.arange(LARGE).astype("f2"), np.arange(LARGE) * 1j,
+    np.asfortranarray(np.arange(6000.0).reshape(2, 3000)),
+    np.asfortranarray(np.arange(6).reshape(2, 3)),
+    np.arange(9000)[::-3], np.arange(30)[::2],
+    np.broadcast_to(np.arange(1000), (3, 1000)),
+    np.arange(8000.0).reshape(20, 20, 20).transpose(1, 2, 0),
+    np.array(["a", "bcd"] * 1000), np.array([b"a", b"bcd"] * 1000),
+    np.array(["2020-01-01"] * 1000, "M8[D]"), np.arange(1000).view("m8[ms]"),
+    np.array([(1, 2.0)] * 1000, [("a", "i4"), ("b", "f8")]),
+    np.ones((1,) * 20 + (LARGE,)), np.array([1, "x", None], object),
+    np.ones(LARGE).view(np.recarray), np.ma.array(np.arange(LARGE)),
+]
+
+
+def equal(a, b):
+    return (type(a) is type(b) and a.dtype == b.dtype and a.shape == b.shape
+            and bool((a == b).all()))
+
+
+class Sample:
+    def __init__(self, **parts):
+        self.__dict__.update(parts)
+
+
+def inside(whole):
+    return (whole.a if isinstance(whole, Sample) else whole["k"]
+            if isinstance(whole, dict) else whole[-1])
+
+
+@pytest.mark.parametrize("a", INSIDE,
+                         ids=lambda a: f"{a.dtype.str[:9]}{a.shape[-2:]}")
+def test_arrays_inside_of_objects(q, a):
+    fixed = a.copy(order="K")
+    fixed.flags.writeable = False
+    a.flags.writeable = False
+    for whole in ((1, a), [a], {"k": a, "l": [1, 2]}, Sample(a=a), (fixed,)):
+        back = through(q, whole)
+        assert type(back) is type(whole)
+        inner = inside(back)
+        assert equal(inner, a)
+        if a.dtype.kind != "O" and type(a) is np.ndarray:
+            assert inner.flags.writeable and inner.flags.aligned
+            assert inner.flags.fnc == inside(whole).flags.fnc
+            inner[...] = np.zeros((), a.dtype)  # its own
+            assert not a.size or not equal(inner, a)
+
+
+def test_arrays_inside_are_not_pickled_byte_by_byte(q):
+    a = np.zeros(10**6)
+    q.put((1, a))
+    with q.take() as item:  # as a program in C sees it
+        head = item[:32].view("u8").copy()
+        data = item[head[2]:head[2] + head[3]].view("f8").copy()
+    assert item.dtype == np.uint8 and head[1] == 1
+    assert head[0] < 200 and np.array_equal(data, a)
+    q.put(Sample(a=a))
+    with q.take() as item:
+        assert item[:8].view("u8")[0] < 400
+
+
+def test_the_same_array_in_two_places_is_one(q):
+    for n in (SMALL, LARGE):
+        a = np.arange(n)
+        b, c = through(q, (a, a))
+        assert b is c
+        b, c = through(q, (a, a[1:]))
+        b[1] = 77
+        assert c[0] == 1  # two arrays by value, as by pickle
+
+
+def test_many_arrays_in_one_object(q):
+    for n in (15, 16, 17, 300):
+        arrays = [np.full(LARGE, i, "u1") for i in range(n)]
+        back = through(q, arrays)
+        assert all(map(equal, arrays, back))
+    small = [np.full(2, i) for i in range(20)]
+    assert all(map(equal, small, through(q, tuple(small))))
+
+
+def test_shared_arrays_inside_stay_shared(q):
+    a = ndshare.zeros(LARGE)
+    _, b = through(q, (1, a))
+    b[0] = 5
+    assert a[0] == 5 and type(b) is ndshare.ndarray
+
+
+def test_a_registered_reducer_of_arrays_is_kept(q):
+    from multiprocessing.reduction import ForkingPickler
+    ForkingPickler.register(np.ndarray, lambda a: (str, ("array",)))
+    try:
+        assert through(q, Sample(a=np.ones(LARGE))).a == "array"
+    finally:
+        del ForkingPickler._extra_reducers[np.ndarray]
+    ndshare.install_reducer(min_bytes=1)
+    try:
+        assert equal(through(q, Sample(a=np.ones(LARGE))).a, np.ones(LARGE))
+    finally:
+        ndshare.uninstall_reducer()
+
+
+class Holder:
+    """An object with a buffer that it is made of again."""
+    def __init__(self, data):
+        self.data = data
+
+    def __reduce_ex__(self, protocol):
+        assert protocol >= 5
+        return type(self), (pickle.PickleBuffer(self.data),)
+
+
+@pytest.mark.parametrize("n", [SMALL, LARGE])
+def test_buffers_of_other_objects(q, n):
+    assert bytes(through(q, Holder(b"x" * n)).data) == b"x" * n
+    data = memoryview(through(q, Holder(bytearray(n))).data)
+    assert not data.readonly and data.nbytes == n
+
+
+def test_runs_with_and_without_arrays_inside(q):
+    objs = [1, (1, np.ones(LARGE)), (2, np.ones(LARGE)), "x", None,
+            np.arange(5), {"a": np.zeros(LARGE)}] * 30
+    assert q.put_many(objs) == len(objs)
+    got = []
+    while len(got) < len(objs):
+        got += q.get_many(50)
+    for a, b in zip(objs, got):
+        assert same(a, b) if not has_array(a) else has_array(b)
+
+
+def has_array(obj):
+    return (isinstance(obj, np.ndarray) or isinstance(obj, (tuple, dict)) and
+            any(isinstance(x, np.ndarray) for x in
+                (obj.values() if isinstance(obj, dict) else obj)))
+
+
+def test_a_full_queue_makes_them_wait():
+    with ndshare.Queue(1) as q:
+        q.put((1, np.ones(LARGE)))
+        with pytest.raises(queue.Full):
+            q.put((2, np.ones(LARGE)), timeout=0.01)
+        with pytest.raises(queue.Full):
+            q.put_nowait((2, np.ones(LARGE)))
+        assert q.get()[0] == 1 and q.empty()
+
+
+def test_what_does_not_fit_is_put_later():
+    """The queue has 1 MiB: the rest waits in the process, as it was."""
+    with ndshare.Queue(max_bytes=1 << 20) as q:
+        sent = [Sample(i=i, a=np.full(30000, i)) for i in range(20)]
+        for s in sent:
+            q.put(s)
+            q.put((s.i, s.a))
+            s.a[:] = -1
+        for i in range(20):
+            assert (q.get().a == i).all()
+            assert (q.get()[1] == i).all()
+    with ndshare.Queue(10, max_bytes=1 << 20) as q:  # larger than the memory
+        assert (through(q, (1, np.full(10**6, 3)))[1] == 3).all()
+
+
+def test_their_memory_goes_with_the_last_of_them(nothing_left):
+    with ndshare.Queue() as q:
+        a, b = through(q, (np.ones(10**5), np.zeros(10**5)))
+        used = q.info()["bytes_used"]
+        assert used >= 16 * 10**5
+        del a
+        assert q.info()["bytes_used"] == used
+        del b
+        assert q.info()["bytes_used"] == 0
+        kept = through(q, [np.full(10**5, 7)])[0]
+    del q
+    gc.collect()
+    assert (kept == 7).all()
+
+
+def test_pipes_carry_them_too():
+    a, b = ndshare.Pipe()
+    a.send((1, np.arange(LARGE)))
+    assert np.array_equal(b.recv()[1], np.arange(LARGE))
+    a.send(Sample(a=np.arange(LARGE)))
+    assert np.array_equal(b.recv().a, np.arange(LARGE))
+    a.send((1, np.arange(LARGE)))
+    assert np.array_equal(pickle.loads(b.recv_bytes())[1], np.arange(LARGE))
+
+
+def test_they_can_be_refused():
+    with ndshare.Queue(pickles=False) as q:
+        q.put((1, np.ones(LARGE)))
+        with pytest.raises(pickle.UnpicklingError):
+            q.get()
+
+
+def test_a_bad_item_with_parts_is_refused(q):
+    q.put((1, np.arange(LARGE), np.ones(LARGE)))
+    with q.take() as item:
+        good = item.copy()
+    rng = random.Random(5)
+
+    def load(data):
+        q.put(data, tag=b"\0pyA")
+        return q.get()
+
+    assert np.array_equal(load(good)[1], np.arange(LARGE))
+    for n in (0, 1, 15, 16, 47, 48, 100, len(good) - 1):
+        with pytest.raises((pickle.UnpicklingError, EOFError, ValueError)):
+            load(good[:n])
+    for at in range(48):  # every byte of the table
+        for value in (0, 1, 0x7f, 0x80, 0xff, rng.randrange(256)):
+            bad = good.copy()
+            bad[at] = value
+            try:
+                load(bad)
+            except Exception:
+                pass  # what it says depends; it must not crash
+    bad = good.copy()
+    bad[8:16].view("u8")[0] = 1  # two places, one part
+    with pytest.raises(pickle.UnpicklingError):
+        load(bad)

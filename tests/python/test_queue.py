@@ -136,6 +136,28 @@ def test_close_while_a_thread_waits():
     assert found == [True]
 
 
+def test_what_was_spilled_gets_out_of_a_closed_queue():
+    q, there = ndshare.Queue(max_bytes=1 << 20), ndshare.Queue()
+    go = mp.Event()
+    p = mp.Process(target=get_all, args=(q, go, there, 30))
+    p.start()
+    for i in range(30):
+        q.put((i, np.full(30000, i)) if i % 2 else np.full(30000, i))
+    held = q.loan(3)  # whoever leaves last does not take the handle along
+    q.close()
+    held.discard()
+    go.set()
+    assert there.get() == list(range(30))
+    p.join()
+    q.join_thread()
+
+
+def get_all(q, go, there, n):
+    go.wait()
+    items = [q.get() for _ in range(n)]
+    there.put([int(a[1][0] if isinstance(a, tuple) else a[0]) for a in items])
+
+
 def test_pickles_can_be_refused():
     q = ndshare.Queue(pickles=False)
     q.put({"a": 1})

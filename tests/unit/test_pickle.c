@@ -498,6 +498,32 @@ START_TEST(what_explodes_is_refused)
 }
 END_TEST
 
+/* As the Python package writes arrays inside of objects. */
+START_TEST(a_dtype_may_be_its_name)
+{
+    static const char pickle[] =
+        "\x80\5(K\1\x8c\5numpy\x8c\7ndarray\x93("
+        "K\2\x85\x8c\3<i2\x96\4\0\0\0\0\0\0\0\7\0\xff\xff"
+        "K\0N\x8c\1CtRt.";
+    char bad[sizeof pickle];
+    const nds_array *a;
+    nds_value *v;
+
+    ck_assert_int_eq(read_both_ways(&v, pickle, sizeof pickle - 1), 0);
+    a = nds_value_as_array(nds_value_item(v, 1));
+    ck_assert_ptr_nonnull(a);
+    ck_assert(nds_dtype_equal(nds_array_view(a)->dtype, NDS_INT16));
+    ck_assert_int_eq(((const int16_t *)nds_array_data(a))[0], 7);
+    ck_assert_int_eq(((const int16_t *)nds_array_data(a))[1], -1);
+    nds_value_free(v);
+    for (size_t i = 0; i < 3; i++) { // the name's bytes
+        memcpy(bad, pickle, sizeof bad);
+        memcpy(strstr(bad, "<i2"), &"xxx\0\0\0|O8"[3 * i], 3);
+        ck_assert_int_lt(read_both_ways(&v, bad, sizeof bad - 1), 0);
+    }
+}
+END_TEST
+
 START_TEST(large_arrays_are_not_copied)
 {
     struct ndi_pickle p = {0};
@@ -533,6 +559,7 @@ main(void)
     tcase_add_test(tc, random_opcodes_are_errors);
     tcase_add_test(tc, names_off_the_list_are_named);
     tcase_add_test(tc, what_explodes_is_refused);
+    tcase_add_test(tc, a_dtype_may_be_its_name);
     tcase_add_test(tc, large_arrays_are_not_copied);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
