@@ -32,7 +32,7 @@ struct bench_ring {
     size_t stride;
     uint32_t depth;
     bool sleeps;
-    _Alignas(128) char slots[];
+    _Alignas(4096) char slots[];
 };
 
 /* One process's side: what it has counted, and last saw of the other. */
@@ -41,19 +41,52 @@ struct bench_side {
     uint32_t mine, seen;
 };
 
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+#define BENCH_RING_HUGE ((size_t)2 << 20)
+
+/* Shared memory at a multiple of 2 MiB, touched; large items get 2 MiB pages,
+ * as ours do. NULL: no memory. */
+static inline void *
+bench_ring_memory(size_t all, bool huge)
+{
+    char *room = mmap(NULL, all + BENCH_RING_HUGE, PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *at = room + (-(uintptr_t)room & (BENCH_RING_HUGE - 1));
+
+    if (room == MAP_FAILED ||
+        mmap(at, all, PROT_READ | PROT_WRITE,
+             MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != at) {
+        return NULL;
+    }
+    memset(at, 0, all);
+    if (huge) {
+        madvise(at, all, MADV_COLLAPSE);
+    }
+    return at;
+}
+
+static inline size_t
+bench_ring_nbytes(uint32_t depth, size_t stride)
+{
+    size_t all = sizeof(struct bench_ring) + depth * stride;
+
+    return (all + BENCH_RING_HUGE - 1) & ~(BENCH_RING_HUGE - 1);
+}
+
 /* NULL: no memory. */
 static inline struct bench_ring *
 bench_ring_new(uint32_t depth, size_t nbytes, bool sleeps)
 {
-    size_t stride = (nbytes + 127) & ~(size_t)127;
-    size_t all = sizeof(struct bench_ring) + depth * stride;
-    struct bench_ring *r = mmap(NULL, all, PROT_READ | PROT_WRITE,
-                                MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    size_t unit = nbytes >= 65536 ? 4096 : 128;
+    size_t stride = (nbytes + unit - 1) & ~(unit - 1);
+    struct bench_ring *r = bench_ring_memory(bench_ring_nbytes(depth, stride),
+                                             nbytes >= 2 * BENCH_RING_HUGE);
 
-    if (r == MAP_FAILED) {
+    if (r == NULL) {
         return NULL;
     }
-    memset(r, 0, all); // touched
     r->stride = stride;
     r->depth = depth;
     r->sleeps = sleeps;
@@ -63,7 +96,23 @@ bench_ring_new(uint32_t depth, size_t nbytes, bool sleeps)
 static inline void
 bench_ring_free(struct bench_ring *r)
 {
-    munmap(r, sizeof *r + r->depth * r->stride);
+    munmap(r, bench_ring_nbytes(r->depth, r->stride));
+}
+
+/* As the library copies (src/os/copy.c). */
+static inline void
+bench_ring_copy(void *to, const void *from, size_t nbytes)
+{
+#if defined(__x86_64__)
+    if (nbytes >= 256 << 10) {
+        __asm__ volatile("rep movsb"
+                         : "+D"(to), "+S"(from), "+c"(nbytes)
+                         :
+                         : "memory");
+        return;
+    }
+#endif
+    memcpy(to, from, nbytes);
 }
 
 static inline uint64_t

@@ -237,6 +237,7 @@ warm_up(struct ndi_chan *c, uint64_t off, uint64_t nbytes)
 {
     uint64_t warm = ndi_load_rlx(&c->h->warm);
     uint64_t end = off + nbytes;
+    size_t cold;
 
     for (int tries = 0; warm < end && tries < NDI_CAS_TRIES; tries++) {
         NDI_KILL_POINT("warm.will_raise");
@@ -248,8 +249,11 @@ warm_up(struct ndi_chan *c, uint64_t off, uint64_t nbytes)
         return;
     }
     // Also below `warm`, where there may be holes.
-    ndi_chan_grows(c, ndi_map_cold(c->data + off, nbytes));
-    ndi_map_collapse(c->data + off, nbytes, c->hub->segment->huge);
+    cold = ndi_map_cold(c->data + off, nbytes);
+    if (cold > 0) {
+        ndi_chan_grows(c, cold);
+        ndi_map_collapse(c->data + off, nbytes, c->hub->segment->huge);
+    }
 }
 
 static int

@@ -80,7 +80,10 @@ void ndi_set_crew(int count); /* 0: back to the default */
 void ndi_in_pieces(int64_t count, size_t nbytes_each,
                    void (*range)(void *ctx, int64_t from, int64_t to),
                    void *ctx);
-void ndi_copy(void *to, const void *from, size_t nbytes); /* memcpy by them */
+
+/* ---- copy.c --------------------------------------------------------------- */
+/* memcpy, by several threads if it is large, into memory that others read. */
+void ndi_copy(void *to, const void *from, size_t nbytes);
 
 /* ---- file.c ------------------------------------------------------------ */
 int ndi_os_open(int *fd, const char *path, int flags, unsigned mode);

@@ -124,26 +124,3 @@ ndi_in_pieces(int64_t count, size_t nbytes_each,
     }
     ndi_parallel((count + r.piece - 1) / r.piece, one_range, &r);
 }
-
-struct copy {
-    char *to;
-    const char *from;
-};
-
-static void
-copy_range(void *ctx, int64_t from, int64_t to)
-{
-    const struct copy *c = ctx;
-
-    memcpy(c->to + from, c->from + from, (size_t)(to - from));
-}
-
-void
-ndi_copy(void *to, const void *from, size_t nbytes)
-{
-    struct copy c = {to, from};
-
-    if (nbytes > 0) {
-        ndi_in_pieces((int64_t)nbytes, 1, copy_range, &c);
-    }
-}

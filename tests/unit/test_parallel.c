@@ -63,6 +63,42 @@ START_TEST(every_piece_is_done_once)
 }
 END_TEST
 
+#define ROOM ((size_t)20 << 20)
+
+/* Around the size from which the processor's own instruction copies, and in
+ * pieces; at any place within a line, the two places apart by any of them. */
+START_TEST(a_copy_is_whole_and_no_more)
+{
+    static const size_t sizes[] = {1, 4096, (256 << 10) - 1, 256 << 10,
+                                   (256 << 10) + 65, (8 << 20) + 1,
+                                   (17 << 20) + 3};
+    unsigned char *from = malloc(ROOM), *to = malloc(ROOM);
+
+    crew(_i);
+    ck_assert(from != NULL && to != NULL);
+    for (size_t i = 0; i < ROOM; i++) {
+        from[i] = (unsigned char)(i * 2654435761u >> 13);
+    }
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        size_t n = sizes[k];
+
+        for (size_t off = 0; off < 130; off += n < 1 << 20 ? 3 : 61) {
+            memset(to, 0x5a, n + 4096);
+            ndi_copy(to + 64 + off, from + off / 2, n);
+            ck_assert_mem_eq(to + 64 + off, from + off / 2, n);
+            for (size_t i = 0; i < 64 + off; i++) {
+                ck_assert_int_eq(to[i], 0x5a);
+                ck_assert_int_eq(to[64 + off + n + i], 0x5a);
+            }
+        }
+    }
+    ndi_copy(to, from, 0);
+    ck_assert_int_eq(to[0], 0x5a);
+    free(from);
+    free(to);
+}
+END_TEST
+
 static nds_array *
 fresh(const nds_dtype *dtype, int64_t count)
 {
@@ -296,6 +332,7 @@ main(void)
 
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, every_piece_is_done_once, 0, 2);
+    tcase_add_loop_test(tc, a_copy_is_whole_and_no_more, 0, 2);
     tcase_add_loop_test(tc, random_fill_and_arithmetic_are_the_same, 0, 2);
     tcase_add_loop_test(tc, views_and_axes_are_the_same, 0, 4);
     tcase_add_loop_test(tc, reductions_are_the_same, 0, 6);
