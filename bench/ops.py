@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Arithmetic and reductions beside NumPy's and beside the memory's limits.
 
-    bench/ops.py [--mb 64] [--runs 7] [--types f8,i4] [--only REGEX]
-                 [--build DIR] [--json]
+    bench/ops.py [--mb 64 | --elements N] [--runs 7] [--types f8,i4]
+                 [--only REGEX] [--missed] [--build DIR] [--json]
     (first: cmake --build build --target ndshare bench_limit)
 
 Each case is one operation on one dtype and layout, over the same memory: by
@@ -11,15 +11,25 @@ NumPy, by ours with one thread, by ours with all, and by the limit that fits it
 (reading, copying, writing: tests/bench_limit.c) with one thread and all. They
 take turns, RUNS times; columns are medians in milliseconds, `x NumPy` the
 median of NumPy's time / ours with one thread within a turn, `limit` that of
-the limit's time for the bytes moved / ours, one thread and all. --mb is the
-size of one operand. Layouts: `flat` contiguous; `::2` every other element;
-`rows` a 2-D view that leaves out a few columns (a run for each row); `axis 0`
-and `axis 1` of rows of 1000. Needs NumPy; results are compared as well.
+the limit's time for the bytes moved / ours, one thread and all. Where a limit
+writes, it does so by stores of both kinds, those that go by way of the caches
+and those that go past them; the faster one counts, and `w` or `p` beside it
+says with all threads which.
+
+--mb is the size of one operand, --elements its length instead (1000, 100000:
+what the caches hold; a turn is then as many calls as take a millisecond, and limits are
+of one thread, as the work is).
+Layouts: `flat` contiguous; `::2` every other element; `::-1` backwards; `.T` a
+transposed square, into one that is not; `rows` a 2-D view that leaves out a few
+columns (a run for each row); `axis 0` and `axis 1` of rows of 1000, `short` of
+rows of 8. --missed: only what is slower than NumPy on one thread, or with --mb
+below 0.85 of the limit on all. Needs NumPy; results are compared as well.
 """
 import argparse
 import ctypes as c
 import itertools
 import json
+import math
 import os
 import pathlib
 import re
@@ -35,7 +45,12 @@ TYPES = ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4",
 OPS = ["add", "subtract", "multiply", "divide"]
 REDUCTIONS = ["sum", "prod", "min", "max", "mean", "std", "var", "argmin",
               "argmax", "any", "all"]
+DATES = ["M8[s]", "m8[ns]"]  # filled and copied only
+LAYOUTS = ("flat", "::2", "::-1", ".T", "rows")
+THREADED = 8 << 20  # bytes moved by what gets more than one thread
+TURN = 1e-3  # seconds, at least
 COLUMNS = 1000
+SHORT = 8
 READ, COPY, WRITE = range(3)
 
 
@@ -56,13 +71,22 @@ class Library:
         self.nds.nds_dtype_builtin.restype = c.c_void_p
         self.nds.nds_int.restype = Scalar
         self.nds.nds_int.argtypes = [c.c_int64]
+        self.dates = {}
         self.limits = c.CDLL(str(build / "tests/libbench_limit.so"))
         self.limits.bench_limit.restype = c.c_double
 
+    def dtype(self, dt):
+        if dt.kind in "mM":
+            if dt.str not in self.dates:
+                self.dates[dt.str] = c.c_void_p()
+                self.must(self.nds.nds_dtype_parse(
+                    c.byref(self.dates[dt.str]), dt.str.encode()))
+            return self.dates[dt.str]
+        return self.nds.nds_dtype_builtin(TYPES.index(
+            dt.char if dt.char in "?gFD" else dt.str[1:]) + 1)
+
     def view(self, a):
-        v = View(self.nds.nds_dtype_builtin(TYPES.index(a.dtype.char if
-                 a.dtype.char in "?gFD" else a.dtype.str[1:]) + 1),
-                 a.ctypes.data, a.ndim, 0)
+        v = View(self.dtype(a.dtype), a.ctypes.data, a.ndim, 0)
         v.shape[:a.ndim], v.strides[:a.ndim] = a.shape, a.strides
         v.keep = a
         return v
@@ -78,14 +102,14 @@ class Library:
                 c.byref(a) if isinstance(a, View) else a for a in args]
         return lambda: self.must(f(*args))
 
-    def limit(self, kind, to, source, nbytes, threads):
-        """Seconds for nbytes moved, by the faster kind of store."""
-        half = nbytes // (2 if kind == COPY else 1)
+    def limit(self, kind, past, to, source, nbytes, threads, again):
+        """Seconds for nbytes moved, `again` times."""
+        half = max(nbytes // (2 if kind == COPY else 1), 64)
         some = min(half, to.nbytes) // 64 * 64
-        return min(self.limits.bench_limit(
+        return sum(self.limits.bench_limit(
             kind, past, c.c_void_p(to.ctypes.data),
             c.c_void_p(source.ctypes.data), c.c_size_t(some), threads)
-            for past in ((0,) if kind == READ else (0, 1))) * half / some
+            for _ in range(again)) * half / some
 
 
 def aligned(nbytes):
@@ -97,6 +121,9 @@ def aligned(nbytes):
 def values(dt, memory):
     """Small numbers that no operation turns into something slow."""
     a = memory[:memory.size // dt.itemsize * dt.itemsize].view(dt)
+    if dt.kind in "mM":
+        a.view("i8")[...] = 1
+        return a
     g = np.random.Generator(np.random.PCG64(1))
     real = a.view("f%d" % (dt.itemsize // 2)) if dt.kind == "c" else a
     for i in range(0, real.size, 1 << 20):
@@ -108,10 +135,21 @@ def values(dt, memory):
 
 
 def shaped(a, layout):
-    rows = a.size // COLUMNS
-    grid = a[:rows * COLUMNS].reshape(rows, COLUMNS)
-    return {"flat": a, "::2": a[::2], "rows": grid[:, :COLUMNS - 8],
-            "axis 0": grid, "axis 1": grid}[layout]
+    if layout == ".T":
+        side = math.isqrt(a.size)
+        return a[:side * side].reshape(side, side).T
+    columns = SHORT if layout.startswith("short") else COLUMNS
+    grid = a[:a.size // columns * columns].reshape(-1, columns)
+    return {"flat": a, "::2": a[::2], "::-1": a[::-1],
+            "rows": grid[:, :COLUMNS - 8]}.get(layout, grid)
+
+
+def written(out, layout, x):
+    """Where what has x's shape goes: side by side if x is not."""
+    if layout == ".T":
+        return shaped(out, layout).T
+    return shaped(out, layout) if layout in ("flat", "rows") else \
+        out[:x.size].reshape(x.shape)
 
 
 def cases(lib, memory, types):
@@ -120,13 +158,15 @@ def cases(lib, memory, types):
         dt = np.dtype(t)
         a, b, out = (values(dt, m) for m in memory[:3])
         name = dt.name
-        for op, layout in itertools.product(OPS, ("flat", "::2", "rows")):
+        if dt.kind in "mM":
+            yield from makers(lib, name, dt, a, out)
+            continue
+        for op, layout in itertools.product(OPS, LAYOUTS):
             if (op == "divide" and dt.kind in "biu" or
                     op == "subtract" and dt.kind == "b"):
                 continue
             x, y = shaped(a, layout), shaped(b, layout)
-            o = (out[:x.size].reshape(x.shape) if layout == "::2" else
-                 shaped(out, layout))
+            o = written(out, layout, x)
             ufunc = getattr(np, op)
             yield ("%s %s %s" % (name, op, layout),
                    lambda f=ufunc, x=x, y=y, o=o: f(x, y, out=o),
@@ -140,13 +180,14 @@ def cases(lib, memory, types):
                        lib.call("nds_binary_scalar", OPS.index(op), o, o, s),
                        COPY, 2 * o.nbytes, [])
         for op, layout in itertools.product(
-                REDUCTIONS, ("flat", "::2", "rows", "axis 0", "axis 1")):
+                REDUCTIONS, LAYOUTS + ("axis 0", "axis 1", "short axis 0",
+                                       "short axis 1")):
             x = shaped(a, layout)
             if op in ("any", "all"):
                 x = x if op == "all" and dt.kind != "b" else shaped(
                     values(dt, memory[2]), layout)
                 x[...] = op == "all"
-            axis = int(layout[-1]) if layout[:4] == "axis" else None
+            axis = int(layout[-1]) if "axis" in layout else None
             f = getattr(np, op)
             want = f(x[:1], axis=axis)
             shape = () if axis is None else (x.shape[1 - axis],)
@@ -166,14 +207,19 @@ def cases(lib, memory, types):
 
 def makers(lib, name, dt, a, out):
     one = lib.nds.nds_int(1)
-    for layout in ("flat", "::2", "rows"):
+    for layout in LAYOUTS:
         o = shaped(out, layout)
         yield ("%s fill %s" % (name, layout), lambda o=o: o.fill(1),
-               lib.call("nds_fill", o, one), WRITE, o.nbytes, [])
+               lib.call("nds_fill", o, one) if dt.kind not in "mM" else
+               lib.call("nds_assign", o, np.ones((), dt)), WRITE, o.nbytes,
+               [])
+        x = shaped(a, layout)
+        o = written(out, layout, x)
         yield ("%s copy %s" % (name, layout),
-               lambda o=o, x=shaped(a, layout): np.copyto(o, x),
-               lib.call("nds_assign", o, shaped(a, layout)), COPY,
-               2 * o.nbytes, [])
+               lambda o=o, x=x: np.copyto(o, x),
+               lib.call("nds_assign", o, x), COPY, 2 * o.nbytes, [])
+    if dt.kind in "mM":
+        return
     yield ("%s arange" % name,
            lambda o=out: np.copyto(o, np.arange(o.size), "unsafe"),
            lib.call("nds_arange", out), WRITE, out.nbytes, [])
@@ -195,9 +241,10 @@ def makers(lib, name, dt, a, out):
                [])
 
 
-def timed(call):
+def timed(call, again):
     start = time.perf_counter()
-    call()
+    for _ in range(again):
+        call()
     return time.perf_counter() - start
 
 
@@ -206,28 +253,40 @@ def measure(lib, case, memory, runs, cores):
 
     def with_threads(n):
         lib.nds.nds_set_threads(n)
-        return timed(ours)
+        return timed(ours, again)
 
-    turns = [lambda: timed(numpys), lambda: with_threads(1),
-             lambda: with_threads(0),
-             lambda: lib.limit(kind, memory[3], memory[0], nbytes, 1),
-             lambda: lib.limit(kind, memory[3], memory[0], nbytes, cores)]
-    for t in turns[:3]:
+    def limit(past, n):
+        return lib.limit(kind, past, memory[3], memory[0], nbytes, n, again)
+
+    if nbytes < THREADED:
+        cores = 1
+    timed(numpys, 1)
+    again = max(1, min(10000, int(TURN / timed(numpys, 1))))
+    turns = [lambda: timed(numpys, again), lambda: with_threads(1),
+             lambda: with_threads(0)]
+    for past in ((0,) if kind == READ else (0, 1)):
+        turns += [lambda past=past: limit(past, 1),
+                  lambda past=past: limit(past, cores)]
+    for t in turns[1:3]:
         t()
     took = [[None] * len(turns) for _ in range(runs)]
     for i in range(runs):
         for k in range(len(turns)):
             k = (i + k) % len(turns)
-            took[i][k] = turns[k]()
+            took[i][k] = turns[k]() / again
     note = ""
     if len(results) == 2 and results[0].tobytes() != results[1].tobytes():
         x, y = (r.astype("D") for r in results)
         off = np.nanmax(np.abs(x - y) / np.maximum(np.abs(x), 1e-300))
         note = "off by %.1g" % off
-    median = [statistics.median(t[k] for t in took) for k in range(5)]
+    median = [statistics.median(t[k] for t in took) for k in range(len(turns))]
+    best = [min(range(at, len(turns), 2), key=lambda k: median[k])
+            for at in (3, 4)]
     ratio = [statistics.median(t[i] / t[k] for t in took)
-             for i, k in ((0, 1), (3, 1), (4, 2))]
-    return {"case": name, "ms": [round(m * 1e3, 3) for m in median],
+             for i, k in ((0, 1), (best[0], 1), (best[1], 2))]
+    return {"case": name,
+            "ms": [round(median[k] * 1e3, 6) for k in (0, 1, 2, *best)],
+            "stores": "" if kind == READ else "wp"[best[1] > 4],
             "numpy": ratio[0], "limit": ratio[1:], "note": note}
 
 
@@ -235,32 +294,44 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--mb", type=float, default=64)
     p.add_argument("--runs", type=int, default=7)
-    p.add_argument("--types", default=",".join(TYPES))
+    p.add_argument("--elements", type=int)
+    p.add_argument("--types", default=",".join(TYPES + DATES))
     p.add_argument("--only", default="")
+    p.add_argument("--missed", action="store_true")
     p.add_argument("--build", default=ROOT / "build", type=pathlib.Path)
     p.add_argument("--json", action="store_true")
     o = p.parse_args()
     np.seterr(all="ignore")
     os.environ["NDSHARE_NUMPY_REDUCE"] = np.__version__
     lib = Library(o.build)
-    memory = [aligned(int(o.mb * 1e6) // 4096 * 4096) for _ in range(4)]
     cores = min(16, len(os.sched_getaffinity(0)))
     if not o.json:
-        print("NumPy %s, %d processors, %g MB an operand; ms\n%-30s %8s %8s "
+        print("NumPy %s, %d processors, %s an operand; ms\n%-30s %8s %8s "
               "%8s %8s %8s | %7s %7s %5s" % (
-                  np.__version__, cores, o.mb, "", "NumPy", "ours 1",
+                  np.__version__, cores, "%d elements" % o.elements
+                  if o.elements else "%g MB" % o.mb, "", "NumPy", "ours 1",
                   "ours all", "limit 1", "lim. all", "x NumPy", "limit 1",
                   "all"))
-    for case in cases(lib, memory, o.types.split(",")):
-        if not re.search(o.only, case[0]):
-            continue
-        r = measure(lib, case, memory, o.runs, cores)
-        if o.json:
-            print(json.dumps(r), flush=True)
-        else:
-            print("%-30s %8.2f %8.2f %8.2f %8.2f %8.2f | %7.2f %7.2f %5.2f %s"
-                  % (r["case"], *r["ms"], r["numpy"], *r["limit"],
-                     r["note"]), flush=True)
+    for t in o.types.split(","):
+        nbytes = (o.elements * np.dtype(t).itemsize if o.elements else
+                  int(o.mb * 1e6) // 4096 * 4096)
+        memory = [aligned(nbytes) for _ in range(4)]
+        for case in cases(lib, memory, [t]):
+            if re.search(o.only, case[0]):
+                say(measure(lib, case, memory, o.runs, cores), o)
+
+
+def say(r, o):
+    if o.missed and r["numpy"] >= 1 and (
+            o.elements or r["limit"][1] >= .85):
+        return
+    if o.json:
+        print(json.dumps(r), flush=True)
+        return
+    digits = 5 if o.elements else 2
+    print("%-30s" % r["case"], *("%8.*f" % (digits, ms) for ms in r["ms"]),
+          "| %7.2f %7.2f %5.2f %s" % (r["numpy"], *r["limit"], r["stores"]),
+          r["note"], flush=True)
 
 
 if __name__ == "__main__":

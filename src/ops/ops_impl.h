@@ -40,9 +40,6 @@ int ndi_refuse_dtype(const char *ufunc, const nds_dtype *dt) NDI_COLD;
 void ndi_shape_compact(char *text, size_t room, int ndim, const int64_t *shape);
 
 /* ---- walk.c -------------------------------------------------------------- */
-/* Calls fn for each run of evenly spaced elements, in C order. */
-typedef void ndi_run_fn(void *ctx, char *data, int64_t stride, int64_t count);
-void ndi_walk_runs(const nds_view *v, ndi_run_fn *fn, void *ctx);
 /* Calls row for each row of a walk that has just begun, or part of one, from
  * several threads if there is much to do; the first view is written. at: how
  * many elements of the walk come before. Each element moves nbytes_each. */
@@ -50,6 +47,9 @@ typedef void ndi_row_fn(void *ctx, char *const data[], const int64_t step[],
                         int64_t at, int64_t count);
 void ndi_walk_rows(const struct ndi_iter *it, size_t nbytes_each,
                    ndi_row_fn *row, void *ctx);
+/* Elements [from, to) of a walk that has just begun. */
+void ndi_walk_range(const struct ndi_iter *it, int64_t from, int64_t to,
+                    ndi_row_fn *row, void *ctx);
 /* An output that large goes past the caches: none holds it. */
 #define NDI_STREAM_NBYTES ((int64_t)64 << 20)
 /* Writes count elements of `item` bytes that lie side by side, a buffer's worth
@@ -117,10 +117,10 @@ struct ndi_pass {
 void ndi_pass_run(const struct ndi_pass *p);
 
 /* ---- arg.c --------------------------------------------------------------- */
-/* found[k]: where in C order of the reduced axes the smallest or largest
- * element of result k is. Results lie as dims (of ndi_plan_axes) say; each is
- * of at least one element. */
-void ndi_arg_run(bool largest, const nds_view *a, const bool *reduced,
+/* found[k]: where in C order of the reduced axes (one, or all of them) the
+ * smallest or largest element of result k is. Results lie as dims (of
+ * ndi_plan_axes) say; each is of at least one element. 0 or NDS_ENOMEM. */
+int ndi_arg_run(bool largest, const nds_view *a, const bool *reduced,
                  const struct ndi_dim *dims, int64_t results, int64_t *found);
 
 #endif

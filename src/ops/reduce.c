@@ -335,8 +335,8 @@ write_out(const struct reduction *r, const nds_view *out)
 {
     int64_t step[NDS_MAX_NDIM] = {0};
     int64_t index[NDS_MAX_NDIM] = {0};
-    int64_t extent[NDS_MAX_NDIM];
-    int64_t to[NDS_MAX_NDIM];
+    int64_t extent[NDS_MAX_NDIM] = {1};
+    int64_t to[NDS_MAX_NDIM] = {0};
     int64_t item = ndi_ops_itemsize(r->type);
     bool keep = out->ndim == r->a->ndim;
     char *dst = out->data;
@@ -357,9 +357,10 @@ write_out(const struct reduction *r, const nds_view *out)
     if (r->results == 0) {
         return;
     }
+    n -= n > 0; // the last axis goes at once
     do {
-        ndi_ops_convert(out->dtype->type, dst, 0, r->type,
-                        r->sums + at * item, 0, 1);
+        ndi_ops_convert(out->dtype->type, dst, to[n], r->type,
+                        r->sums + at * item, step[n] * item, extent[n]);
         for (i = n - 1; i >= 0; i--) {
             at += step[i];
             dst += to[i];
@@ -381,9 +382,8 @@ arg_reduction(struct reduction *r)
     if (!r->sums) {
         return ndi_fail_nomem((size_t)r->results * 8, "a reduction");
     }
-    ndi_arg_run(r->op == NDS_ARGMAX, r->a, r->reduced, r->dims, r->results,
-                (int64_t *)r->sums);
-    return 0;
+    return ndi_arg_run(r->op == NDS_ARGMAX, r->a, r->reduced, r->dims,
+                       r->results, (int64_t *)r->sums);
 }
 
 /* What NumPy refuses: the best of nothing, however many results there are. */

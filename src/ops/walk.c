@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* walk.c - the elements of views run by run, in C order or by threads */
+/* walk.c - the elements of views row by row, in C order or by threads */
 #include "ops_impl.h"
 
 #include <base/fail.h>
@@ -20,73 +20,11 @@ ndi_is_dense(const nds_view *v)
     return nds_view_is_contiguous(v, 'C') || nds_view_is_contiguous(v, 'F');
 }
 
-/* Drops extents of 1 and joins axes that one stride serves; outermost first.
- * -1 if there is no element. */
-static int
-join_axes(const nds_view *v, int64_t *shape, int64_t *strides)
-{
-    int n = 0;
-
-    for (int i = 0; i < v->ndim; i++) {
-        if (v->shape[i] == 0) {
-            return -1;
-        }
-        if (v->shape[i] == 1) {
-            continue;
-        }
-        if (n > 0 && strides[n - 1] == v->strides[i] * v->shape[i]) {
-            shape[n - 1] *= v->shape[i];
-            strides[n - 1] = v->strides[i];
-            continue;
-        }
-        shape[n] = v->shape[i];
-        strides[n++] = v->strides[i];
-    }
-    return n;
-}
-
 void
-ndi_walk_runs(const nds_view *v, ndi_run_fn *fn, void *ctx)
+ndi_walk_range(const struct ndi_iter *walk, int64_t from, int64_t to,
+               ndi_row_fn *row, void *ctx)
 {
-    int64_t shape[NDS_MAX_NDIM];
-    int64_t strides[NDS_MAX_NDIM];
-    int64_t at[NDS_MAX_NDIM] = {0};
-    char *data = v->data;
-    int n = join_axes(v, shape, strides);
-    int i;
-
-    if (n < 0) {
-        return;
-    }
-    if (n == 0) {
-        fn(ctx, data, v->dtype->itemsize, 1);
-        return;
-    }
-    do {
-        fn(ctx, data, strides[n - 1], shape[n - 1]);
-        for (i = n - 2; i >= 0; i--) {
-            data += strides[i];
-            if (++at[i] < shape[i]) {
-                break;
-            }
-            data -= strides[i] * shape[i];
-            at[i] = 0;
-        }
-    } while (i >= 0);
-}
-
-struct shared_walk {
-    const struct ndi_iter *it; /* at its beginning */
-    ndi_row_fn *row;
-    void *ctx;
-};
-
-/* Elements [from, to) of the walk. */
-static void
-walk_range(void *ctx, int64_t from, int64_t to)
-{
-    const struct shared_walk *w = ctx;
-    struct ndi_iter it = *w->it;
+    struct ndi_iter it = *walk;
     int64_t rest = from / it.count, skip = from % it.count;
 
     for (int i = it.ndim - 1; i >= 0; i--) {
@@ -103,11 +41,25 @@ walk_range(void *ctx, int64_t from, int64_t to)
         for (int v = 0; v < it.nviews; v++) {
             data[v] = it.data[v] + it.step[v] * skip;
         }
-        w->row(w->ctx, data, it.step, from, n);
+        row(ctx, data, it.step, from, n);
         from += n;
         skip = 0;
         ndi_iter_next(&it);
     }
+}
+
+struct shared_walk {
+    const struct ndi_iter *it; /* at its beginning */
+    ndi_row_fn *row;
+    void *ctx;
+};
+
+static void
+walk_range(void *ctx, int64_t from, int64_t to)
+{
+    const struct shared_walk *w = ctx;
+
+    ndi_walk_range(w->it, from, to, w->row, w->ctx);
 }
 
 void

@@ -315,6 +315,25 @@ START_TEST(trees_and_squares)
 }
 END_TEST
 
+/* Lanes that meet the elements of a, then those behind them. */
+static void
+places_of_each(enum nds_type t, int most, int i)
+{
+    static unsigned char where[2][ROOM];
+    size_t item = (size_t)ndi_ops_itemsize(t);
+
+    for (int l = 0; l < 2; l++) {
+        memcpy(out[l], b, (size_t)lengths[i] * item);
+        memset(where[l], 0, ROOM);
+        for (uint64_t k = 1; k < 4; k++) {
+            both[l]->arg[t][most].each(a + k * item, lengths[i], k, out[l],
+                                       where[l]);
+        }
+    }
+    same(t, out[0], out[1], lengths[i], "best of each", i);
+    ck_assert_mem_eq(where[0], where[1], ROOM);
+}
+
 START_TEST(places)
 {
     choose(_i);
@@ -322,7 +341,7 @@ START_TEST(places)
         enum nds_type t = (enum nds_type)(k % NDI_NUMBERS);
         int most = k / NDI_NUMBERS / 3;
 
-        if (!both[0]->arg[t][most]) {
+        if (!both[0]->arg[t][most].run) {
             continue;
         }
         numbers(t, k / NDI_NUMBERS % 3);
@@ -331,10 +350,11 @@ START_TEST(places)
 
             for (int l = 0; l < 2; l++) {
                 memcpy(out[l], b, 16);
-                found[l] = both[l]->arg[t][most](a, lengths[i], out[l]);
+                found[l] = both[l]->arg[t][most].run(a, lengths[i], out[l]);
             }
             ck_assert_int_eq(found[0], found[1]);
             same(t, out[0], out[1], 1, "place", i);
+            places_of_each(t, most, i);
         }
     }
 }

@@ -3,13 +3,16 @@
  * arg_loops.c - where in a run the smallest or the largest element is
  *
  * A run is looked at block by block for its best value, in lanes, and only the
- * block that had it is searched for the place.
+ * block that had it is searched for the place. Of many runs that lie side by
+ * side each lane keeps the best and, in as many bits, its place.
  */
 #include "extremes.h"
 
 #include <math.h>
 
-#define BLOCK 1024
+#define BLOCK 4096
+#define BLOCK_C 1024 /* of complex numbers, gathered */
+#define STRIP 64 /* of a block, looked at in lanes for the place */
 
 /*
  * The place in x[0..n) of the first element that is best, if it beats *best,
@@ -17,14 +20,31 @@
  * value is gone from its block, the answer is the block's first element.
  */
 #define ARG(NAME, T, BLOCK_OF, BEATS, IS_NAN, IS_LAST)                        \
+    /* The first whole strip that has it, or what is left. */                 \
+    static int64_t NAME##_strip(const T *x, int64_t n, T top)                 \
+    {                                                                         \
+        int64_t i = 0;                                                        \
+        unsigned there = 0;                                                   \
+                                                                              \
+        for (; n - i >= STRIP; i += STRIP) {                                  \
+            for (int k = 0; k < STRIP; k++) {                                 \
+                there |= x[i + k] == top;                                     \
+            }                                                                 \
+            if (there != 0) {                                                 \
+                break;                                                        \
+            }                                                                 \
+        }                                                                     \
+        return i;                                                             \
+    }                                                                         \
     static int64_t NAME(const void *src, int64_t n, void *best)               \
     {                                                                         \
         const T *x = src;                                                     \
         T top = *(const T *)best;                                             \
         int64_t block = -1;                                                   \
         bool odd = IS_NAN(top);                                               \
+        int64_t i;                                                            \
                                                                               \
-        for (int64_t i = 0; i < n && !odd && !IS_LAST(top); i += BLOCK) {     \
+        for (i = 0; i < n && !odd && !IS_LAST(top); i += BLOCK) {             \
             T t;                                                              \
                                                                               \
             odd = BLOCK_OF(x + i, n - i < BLOCK ? n - i : BLOCK, &t);         \
@@ -36,14 +56,15 @@
         if (block < 0) {                                                      \
             return -1;                                                        \
         }                                                                     \
-        *(T *)best = top;                                                     \
-        for (int64_t i = block; i < n && i < block + BLOCK; i++) {            \
-            if (odd ? IS_NAN(x[i]) : x[i] == top) {                           \
-                *(T *)best = x[i];                                            \
-                return i;                                                     \
-            }                                                                 \
+        n = n - block < BLOCK ? n - block : BLOCK;                            \
+        x += block;                                                           \
+        i = odd ? 0 : NAME##_strip(x, n, top);                                \
+        while (i < n && !(odd ? IS_NAN(x[i]) : x[i] == top)) {                \
+            i++;                                                              \
         }                                                                     \
-        return block;                                                         \
+        i = i < n ? i : 0;                                                    \
+        *(T *)best = x[i];                                                    \
+        return block + i;                                                     \
     }
 
 /* The same one by one, for what no vector holds. */
@@ -105,7 +126,7 @@ ARG_EACH(argmax_g, long double, MORE, NAN_IS)
     {                                                                         \
         const T *x = src;                                                     \
         const T *top = best;                                                  \
-        T re[BLOCK];                                                          \
+        T re[BLOCK_C];                                                        \
         int64_t found = -1;                                                   \
                                                                               \
         for (int64_t i = 0, m; i < n; i += m) {                               \
@@ -117,7 +138,7 @@ ARG_EACH(argmax_g, long double, MORE, NAN_IS)
             if (odd) {                                                        \
                 break;                                                        \
             }                                                                 \
-            m = n - i < BLOCK ? n - i : BLOCK;                                \
+            m = n - i < BLOCK_C ? n - i : BLOCK_C;                            \
             for (int64_t k = 0; k < m; k++) {                                 \
                 re[k] = x[2 * (i + k)];                                       \
                 odd_im |= x[2 * (i + k) + 1] != x[2 * (i + k) + 1];           \
@@ -154,9 +175,58 @@ ARG_EACH(argmax_g, long double, MORE, NAN_IS)
 COMPLEX(cf, float, f)
 COMPLEX(cd, double, d)
 
-#define BOTH(S) {argmin_##S, argmax_##S}
+/* ---- many runs at once ---------------------------------------------------- */
+#define EACH(NAME, T, P, TAKES)                                               \
+    static void NAME(const void *src, int64_t n, uint64_t place, void *best,  \
+                     void *where)                                             \
+    {                                                                         \
+        const P at = (P)place;                                                \
+        const T *x = src;                                                     \
+        T *top = best;                                                        \
+        P *to = where;                                                        \
+                                                                              \
+        NDI_IVDEP                                                             \
+        for (int64_t i = 0; i < n; i++) {                                     \
+            const T p = top[i];                                               \
+            const T q = x[i];                                                 \
+            const bool take = TAKES;                                          \
+                                                                              \
+            top[i] = take ? q : p;                                            \
+            to[i] = take ? at : to[i];                                        \
+        }                                                                     \
+    }
+#define EACH_INT(S, T, P)                                                     \
+    EACH(argmin_each_##S, T, P, q < p)                                        \
+    EACH(argmax_each_##S, T, P, q > p)
+#define EACH_REAL(S, T, P)                                                    \
+    EACH(argmin_each_##S, T, P, (q < p) | ((q != q) & (p == p)))              \
+    EACH(argmax_each_##S, T, P, (q > p) | ((q != q) & (p == p)))
+#define EACH_COMPLEX(S)                                                       \
+    EACH(argmin_each_##S, struct S, uint64_t,                                 \
+         !S##_nan(p) && (S##_less(q, p) || S##_nan(q)))                       \
+    EACH(argmax_each_##S, struct S, uint64_t,                                 \
+         !S##_nan(p) && (S##_more(q, p) || S##_nan(q)))
 
-ndi_arg_fn *const NDI_OF(ndi_args)[NDI_NUMBERS][2] = {
+EACH_INT(i8, int8_t, uint8_t)
+EACH_INT(u8, uint8_t, uint8_t)
+EACH_INT(i16, int16_t, uint16_t)
+EACH_INT(u16, uint16_t, uint16_t)
+EACH_INT(i32, int32_t, uint32_t)
+EACH_INT(u32, uint32_t, uint32_t)
+EACH_INT(i64, int64_t, uint64_t)
+EACH_INT(u64, uint64_t, uint64_t)
+EACH_REAL(f, float, uint32_t)
+EACH_REAL(d, double, uint64_t)
+EACH_REAL(g, long double, uint64_t)
+EACH_COMPLEX(cf)
+EACH_COMPLEX(cd)
+
+#define BOTH(S)                                                               \
+    {                                                                         \
+        {argmin_##S, argmin_each_##S}, {argmax_##S, argmax_each_##S}          \
+    }
+
+const struct ndi_arg NDI_OF(ndi_args)[NDI_NUMBERS][2] = {
     [NDS_TYPE_INT8] = BOTH(i8),       [NDS_TYPE_UINT8] = BOTH(u8),
     [NDS_TYPE_INT16] = BOTH(i16),     [NDS_TYPE_UINT16] = BOTH(u16),
     [NDS_TYPE_INT32] = BOTH(i32),     [NDS_TYPE_UINT32] = BOTH(u32),

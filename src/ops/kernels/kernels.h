@@ -93,6 +93,14 @@ typedef void ndi_halve_fn(float *x, int64_t count);
 /* The place in x[0..count), contiguous, of the first element that is best, if
  * it beats *best, which then becomes it; else -1. */
 typedef int64_t ndi_arg_fn(const void *x, int64_t count, void *best);
+/* For each i: if x[i] beats best[i], then that becomes it and where[i] place.
+ * Places are unsigned numbers as wide as an element, at most 64 bits. */
+typedef void ndi_arg_each_fn(const void *x, int64_t count, uint64_t place,
+                             void *best, void *where);
+struct ndi_arg {
+    ndi_arg_fn *run;
+    ndi_arg_each_fn *each;
+};
 
 /* Copies n bytes to a place that nobody reads soon, past the caches; `to` and n
  * are multiples of 64. Others see it after a fence only. */
@@ -110,7 +118,7 @@ struct ndi_kernels {
     ndi_pairwise_fn *pairwise;
     ndi_square_fn *square;
     ndi_halve_fn *halve;
-    ndi_arg_fn *const (*arg)[2]; /* min, max */
+    const struct ndi_arg (*arg)[2]; /* min, max */
     ndi_random_fn *random;
     ndi_stream_fn *stream;
 };
@@ -145,7 +153,7 @@ extern const struct ndi_fold NDI_OF(ndi_folds)[NDS_ALL + 1][NDI_NUMBERS];
 ndi_pairwise_fn NDI_OF(ndi_pairwise);
 ndi_square_fn NDI_OF(ndi_square);
 ndi_halve_fn NDI_OF(ndi_halve);
-extern ndi_arg_fn *const NDI_OF(ndi_args)[NDI_NUMBERS][2];
+extern const struct ndi_arg NDI_OF(ndi_args)[NDI_NUMBERS][2];
 ndi_random_fn NDI_OF(ndi_philox);
 ndi_stream_fn NDI_OF(ndi_stream);
 #endif
