@@ -7,10 +7,11 @@
                        [--json FILE] [--add FILE ...] [--no-run]
 
 Rounds go over all peers in turn, so that a slow moment of the machine hits all
-of them; before each the pair of processors is probed (round trip of a line,
-both sides spinning: near below 300 ns). The figures are medians over rounds,
-the ratios medians of the ratios within a round. peer.h and harness.c say
-what the work is. --json keeps the raw figures (`-`: standard output instead of
+of them; before each run of a peer the pair of processors is probed (round trip
+of a line, both sides spinning: near below 300 ns), for a virtual machine moves
+them. The figures are medians over rounds, a row for those near and one for
+those far; the ratios are medians of the ratios within a round, where both had
+the same. peer.h and harness.c say what the work is. --json keeps the raw figures (`-`: standard output instead of
 the table); --add takes those of an earlier run in, --no-run only those.
 
 A peer that is missing, fails, gives a wrong sum or hangs costs its own row,
@@ -18,6 +19,7 @@ which then says why. Daemons, sockets and names go also when the run fails or
 is interrupted. Standard library only.
 """
 import argparse
+import collections
 import ctypes
 import grp
 import json
@@ -232,15 +234,17 @@ def measure(args, rounds):
     dead = {}  # who failed is not waited for in each round again
     try:
         for number in range(args.rounds):
-            one = {"probe_ns": probe(args), "sizes": {}}
+            one = {"sizes": {}}
             for nbytes in args.sizes:
                 cells = one["sizes"][str(nbytes)] = {}
                 for name in args.only:
                     if (name, nbytes) in dead:
                         continue
                     start = time.monotonic()
+                    probed = probe(args)
                     figures, reason = run_one(world, args, name, nbytes)
                     cells[name] = {"figures": figures, "reason": reason,
+                                   "probe_ns": probed,
                                    "took_s": time.monotonic() - start}
                     if reason:
                         dead[name, nbytes] = reason
@@ -263,6 +267,11 @@ def probe(args):
                               check=True, timeout=20).stdout)
 
 
+def place(cell):
+    ns = cell.get("probe_ns")
+    return "-" if ns is None else "near" if ns < 300 else "far"
+
+
 class Result:
     """Medians and ratios of all rounds."""
 
@@ -272,16 +281,23 @@ class Result:
     def cells(self, nbytes, name):
         return [r["sizes"].get(str(nbytes), {}).get(name) for r in self.rounds]
 
-    def value(self, nbytes, name, mode, which=0):
+    def places(self, nbytes, name):
+        """Where its runs had the processors, and how many of them."""
+        return sorted(collections.Counter(
+            place(c) for c in self.cells(nbytes, name) if c).items(),
+            reverse=True)
+
+    def value(self, nbytes, name, mode, which=0, at=None):
         got = [c["figures"][mode][which] for c in self.cells(nbytes, name)
-               if c and mode in c["figures"]]
+               if c and mode in c["figures"] and at in (None, place(c))]
         return statistics.median(got) if got else None
 
-    def ratio(self, nbytes, name, other, mode):
+    def ratio(self, nbytes, name, other, mode, at=None):
         """The median of name / other within a round."""
         got = [a["figures"][mode][0] / b["figures"][mode][0] for a, b in
                zip(self.cells(nbytes, name), self.cells(nbytes, other))
-               if a and b and mode in a["figures"] and mode in b["figures"]]
+               if a and b and mode in a["figures"] and mode in b["figures"]
+               and place(a) == place(b) and at in (None, place(a))]
         return statistics.median(got) if got else None
 
     def reason(self, nbytes, name):
@@ -312,33 +328,33 @@ def rate(v, nbytes):
     return f"{v / 1e6:.3f}" if nbytes <= 65536 else f"{v * nbytes / 1e9:.2f}"
 
 
+def row(result, nbytes, name, at, count):
+    def v(mode, which=0):
+        return result.value(nbytes, name, mode, which, at)
+
+    def r(mode):
+        return text(result.ratio(nbytes, name, "ours", mode, at), "{:.2f}")
+
+    star = "*" if PEERS[name][3] == "reference" else ""
+    print(f"{name + star:13}{PEERS[name][2]:8}{at + ' ' + str(count):8}"
+          f"{us(v('trip')):>10}{us(v('trip', 1)):>10}{r('trip'):>8}"
+          f"{rate(v('copy'), nbytes):>10}{r('copy'):>8}"
+          f"{rate(v('many'), nbytes):>9}{us(v('ltrip')):>11}{r('ltrip'):>8}"
+          f"{rate(v('loan'), nbytes):>10}{r('loan'):>8}")
+
+
 def table(result):
-    probes = [r["probe_ns"] for r in result.rounds]
-    print("processors, spinning round trip before each round, ns: "
-          + " ".join(f"{p} ({'near' if p < 300 else 'far'})" if p else "-"
-                     for p in probes))
     for nbytes in result.sizes():
         unit = "M msg/s" if nbytes <= 65536 else "GB/s"
         print(f"\n{LABEL.get(nbytes, f'{nbytes} bytes')} float64, medians of "
               f"{len(result.rounds)} rounds; round trips in us, one way in "
               f"{unit}")
-        print(f"{'':13}{'idle':8}{'trip':>10}{'p99':>10}{'/ours':>8}"
+        print(f"{'':13}{'idle':8}{'pair':8}{'trip':>10}{'p99':>10}{'/ours':>8}"
               f"{'one way':>10}{'/ours':>8}{'in runs':>9}{'loan trip':>11}"
               f"{'/ours':>8}{'loan':>10}{'/ours':>8}")
         for name in result.names(nbytes):
-            def v(mode, which=0):
-                return result.value(nbytes, name, mode, which)
-
-            def r(mode):
-                return text(result.ratio(nbytes, name, "ours", mode), "{:.2f}")
-
-            star = "*" if PEERS[name][3] == "reference" else ""
-            print(f"{name + star:13}{PEERS[name][2]:8}{us(v('trip')):>10}"
-                  f"{us(v('trip', 1)):>10}{r('trip'):>8}"
-                  f"{rate(v('copy'), nbytes):>10}{r('copy'):>8}"
-                  f"{rate(v('many'), nbytes):>9}{us(v('ltrip')):>11}"
-                  f"{r('ltrip'):>8}{rate(v('loan'), nbytes):>10}"
-                  f"{r('loan'):>8}")
+            for at, count in result.places(nbytes, name):
+                row(result, nbytes, name, at, count)
             reason = result.reason(nbytes, name)
             if reason:
                 print(f"    {name}: {reason}")
