@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """The C++ header compiles without a warning as C++17, 20 and 23, by every C++
-compiler that is here, and each of its parts by itself.
+compiler that is here, and each of its parts by itself; so do the programs of
+the guide.
 
     compilers.py SOURCE-DIR
 
@@ -9,6 +10,7 @@ A standard that a compiler does not know yet is said, not failed; of the two
 compilers that the tests install none may be missing.
 """
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -36,9 +38,11 @@ def main():
     root = pathlib.Path(sys.argv[1]).resolve()
     include = f"-I{root / 'include'}"
     whole = (root / "tests/cpp/header.cpp").read_text()
+    guide = (root / "docs/guide/cpp.md").read_text()
+    programs = re.findall(r"^```cpp\n(.*?)^```", guide, re.M | re.S)
     parts = sorted((root / "include/ndshare/cpp").glob("*.hpp"))
     failed = 0
-    assert parts
+    assert parts and programs
     for compiler in ("g++", "clang++"):
         assert shutil.which(compiler), \
             f"no {compiler}: scripts/bootstrap test installs it"
@@ -47,10 +51,11 @@ def main():
             if flag is None:
                 print(f"{compiler} has no C++{standard}")
                 continue
-            ok, said = compile_text(compiler, [flag, include, *WARNINGS],
-                                    whole)
-            print(f"{compiler} {flag}: {'ok' if ok else said}")
-            failed += not ok
+            for text in [whole, *programs]:
+                ok, said = compile_text(compiler, [flag, include, *WARNINGS],
+                                        text)
+                print(f"{compiler} {flag}: {'ok' if ok else said}")
+                failed += not ok
         for part in parts:
             ok, said = compile_text(
                 compiler, ["-std=c++17", include, *WARNINGS],
