@@ -25,8 +25,8 @@ struct cli_command {
 extern const struct cli_command cli_create, cli_print, cli_info, cli_ls,
     cli_tour, cli_rm, cli_gc, cli_load, cli_save, cli_fill, cli_add, cli_mul,
     cli_sum, cli_prod, cli_min, cli_max, cli_mean, cli_std, cli_var,
-    cli_argmin, cli_argmax, cli_any, cli_wait, cli_doctor, cli_serve, cli_call,
-    cli_bench, cli_advise;
+    cli_argmin, cli_argmax, cli_any, cli_all, cli_wait, cli_doctor, cli_serve,
+    cli_call, cli_bench, cli_advise;
 
 /* ---- key.c -------------------------------------------------------------- */
 /* The manager's key, from `file` or where serve's help says [caller frees]. */

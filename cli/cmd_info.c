@@ -332,7 +332,8 @@ run_ls(const struct cli_command *self, int argc, char **argv)
         return cli_print_json(l.list);
     }
     if (nds_shm_room(&total, &avail) == 0) {
-        cli_remark("%d names, %s; %s free in shared memory", l.count,
+        cli_remark("%d name%s, %s; %s free in shared memory", l.count,
+                   l.count == 1 ? "" : "s",
                    cli_bytes(a, sizeof a, l.nbytes),
                    cli_bytes(b, sizeof b, (double)avail));
     }

@@ -71,7 +71,7 @@ static const struct {
     {"sum", NDS_SUM},       {"prod", NDS_PROD},     {"min", NDS_MIN},
     {"max", NDS_MAX},       {"mean", NDS_MEAN},     {"std", NDS_STD},
     {"var", NDS_VAR},       {"argmin", NDS_ARGMIN}, {"argmax", NDS_ARGMAX},
-    {"any", NDS_ANY},
+    {"any", NDS_ANY},       {"all", NDS_ALL},
 };
 
 static int
@@ -128,3 +128,4 @@ REDUCE(var, "the variance");
 REDUCE(argmin, "where the smallest element is, in C order");
 REDUCE(argmax, "where the largest element is, in C order");
 REDUCE(any, "whether any element is not zero");
+REDUCE(all, "whether every element is not zero");

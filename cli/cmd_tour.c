@@ -244,8 +244,10 @@ run(const struct cli_command *self, int argc, char **argv)
                 return cli_usage(self, "--only takes 1 to %d", WAYS);
             }
         } else if (c == 'm') {
-            if (strcmp(optarg, "fork") != 0 && strcmp(optarg, "spawn") != 0) {
-                return cli_usage(self, "--start-method is fork or spawn");
+            if (strcmp(optarg, "fork") != 0 && strcmp(optarg, "spawn") != 0 &&
+                strcmp(optarg, "forkserver") != 0) {
+                return cli_usage(self, "--start-method is fork, spawn or "
+                                 "forkserver");
             }
             setenv("NDSHARE_START_METHOD", optarg, 1);
         } else {
@@ -272,8 +274,8 @@ run(const struct cli_command *self, int argc, char **argv)
 
 const struct cli_command cli_tour = {
     "tour", "run the ways as whole programs, and what each cost",
-    "usage: ndshare tour [--small] [--only N] [--start-method fork|spawn] "
-    "[--plain]\n\n"
+    "usage: ndshare tour [--small] [--only N] [--plain]\n"
+    "         [--start-method fork|spawn|forkserver]\n\n"
     "  --small          small arrays, a few seconds\n"
     "  --only N         one way\n"
     "  --start-method   how the programs start their children\n"

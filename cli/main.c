@@ -10,8 +10,8 @@ static const struct cli_command *const commands[] = {
     &cli_tour, &cli_create, &cli_print, &cli_info,   &cli_ls,     &cli_rm,
     &cli_gc,   &cli_load,   &cli_save,  &cli_fill,   &cli_add,    &cli_mul,
     &cli_sum,  &cli_prod,   &cli_min,   &cli_max,    &cli_mean,   &cli_std,
-    &cli_var,  &cli_argmin, &cli_argmax, &cli_any,   &cli_wait,   &cli_serve,
-    &cli_call, &cli_doctor, &cli_bench, &cli_advise,
+    &cli_var,  &cli_argmin, &cli_argmax, &cli_any,   &cli_all,    &cli_wait,
+    &cli_serve, &cli_call, &cli_doctor, &cli_bench, &cli_advise,
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 

@@ -5,15 +5,18 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-/* What a person can do about it, or NULL. */
+/* What a person can do about it, or NULL. what: a name, a path or NULL. */
 static const char *
-remedy(int code)
+remedy(int code, const char *what)
 {
     switch (code) {
     case NDS_ENOENT:
-        return "ndshare ls shows the names that exist; ndshare wait waits for "
-               "one";
+        return what == NULL || strchr(what, '/') != NULL
+                   ? NULL
+                   : "ndshare ls shows the names that exist; ndshare wait waits "
+                     "for one";
     case NDS_EEXIST:
         return "choose another name, or --replace to take it over";
     case NDS_EPERM:
@@ -42,8 +45,8 @@ cli_fail(const struct cli_command *self, const char *what)
     } else {
         fprintf(stderr, "ndshare %s: %s\n", self->name, e->message);
     }
-    if (remedy(e->code) != NULL) {
-        fprintf(stderr, "  (%s)\n", remedy(e->code));
+    if (remedy(e->code, what) != NULL) {
+        fprintf(stderr, "  (%s)\n", remedy(e->code, what));
     }
     return CLI_FAILED;
 }

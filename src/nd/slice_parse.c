@@ -93,7 +93,7 @@ read_slice(struct reader *r, nds_index *x)
             if (colons == 0 && !found) {
                 return fail_at(r, *r->at == '\0' || *r->at == ']'
                                       ? "an index is missing"
-                                      : "what is this");
+                                      : "an index was expected");
             }
             break;
         }

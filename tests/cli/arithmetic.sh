@@ -4,7 +4,7 @@ ndshare sum $T-a
 ndshare add "$T-a[0]" 1
 ndshare mul "$T-a[:,0]" -2
 ndshare fill "$T-a[9,9]" 0
-for op in sum min max mean argmin argmax any; do
+for op in sum min max mean argmin argmax any all; do
     echo "$op $(ndshare $op $T-a)"
 done
 ndshare std "$T-a[1:3,1:]"

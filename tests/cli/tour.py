@@ -6,7 +6,6 @@
 
 Way 3 prints random values in any order: there only the form is compared.
 """
-import os
 import re
 import subprocess
 import sys
@@ -54,8 +53,8 @@ def queue_is_right(text):
 
 
 def run(command, method, *options):
-    env = dict(os.environ, NDSHARE_START_METHOD=method)
-    done = subprocess.run([command, "tour", "--small", *options], env=env,
+    done = subprocess.run([command, "tour", "--small", "--start-method",
+                           method, *options],
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           text=True, timeout=100)
     if done.returncode != 0 or done.stderr:
