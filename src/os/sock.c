@@ -225,26 +225,36 @@ unix_address(struct sockaddr_un *sun, socklen_t *len, const char *name,
     return 0;
 }
 
+/* A socket, and the address for it; -errno. */
+static int
+unix_socket(struct sockaddr_un *sun, socklen_t *len, const char *name,
+            size_t nbytes)
+{
+    int rc = unix_address(sun, len, name, nbytes);
+
+    if (rc == 0) {
+        rc = NDI_SYS("socket", socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC |
+                                                   SOCK_NONBLOCK, 0));
+        rc = rc < 0 ? -errno : rc;
+    }
+    return rc;
+}
+
 int
 ndi_sock_listen_unix(int *fd, const char *name, size_t nbytes, int backlog)
 {
     struct sockaddr_un sun;
     socklen_t len;
-    int s, rc;
+    int s = unix_socket(&sun, &len, name, nbytes);
 
     *fd = -1;
-    rc = unix_address(&sun, &len, name, nbytes);
-    if (rc < 0) {
-        return rc;
-    }
-    s = NDI_SYS("socket", socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC |
-                                              SOCK_NONBLOCK, 0));
     if (s < 0) {
-        return -errno;
+        return s;
     }
     if (NDI_SYS("bind", bind(s, (struct sockaddr *)&sun, len)) < 0 ||
         NDI_SYS("listen", listen(s, backlog)) < 0) {
-        rc = -errno;
+        int rc = -errno;
+
         close(s);
         return rc;
     }
@@ -299,19 +309,12 @@ ndi_sock_connect_unix(int *fd, const char *name, size_t nbytes,
 {
     struct sockaddr_un sun;
     socklen_t len;
-    int s, rc;
+    int s = unix_socket(&sun, &len, name, nbytes);
 
     *fd = -1;
-    rc = unix_address(&sun, &len, name, nbytes);
-    if (rc < 0) {
-        return rc;
-    }
-    s = NDI_SYS("socket", socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC |
-                                              SOCK_NONBLOCK, 0));
-    if (s < 0) {
-        return -errno;
-    }
-    return connect_before(fd, s, (struct sockaddr *)&sun, len, deadline);
+    return s < 0 ? s
+                 : connect_before(fd, s, (struct sockaddr *)&sun, len,
+                                  deadline);
 }
 
 static int
