@@ -48,6 +48,9 @@ NDS_API int nds_mutex_lock(nds_mutex *m, int64_t timeout_ns);
 NDS_API int nds_mutex_unlock(nds_mutex *m);
 /* Instead of unlock: everybody gets NDS_EPOISONED from now on. */
 NDS_API int nds_mutex_poison(nds_mutex *m);
+/* Whether somebody holds it, or died holding it and nobody has had it since;
+ * over at once, so for show only. */
+NDS_API bool nds_mutex_is_locked(const nds_mutex *m);
 
 /* A condition has a mutex of its own, as threading.Condition: lock, wait,
  * notify and unlock go through it. Wake-ups may be spurious. */

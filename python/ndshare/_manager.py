@@ -70,7 +70,10 @@ class SyncManager(managers.SyncManager):
     if "set" in managers.SyncManager._registry:  # from CPython 3.14 on
         def set(self, *args):
             """A proxy on a set; of anything that can be iterated over."""
-            return super().set(*(set(a) for a in args))
+            if args and hasattr(args[0], "__iter__") and not isinstance(
+                    args[0], (list, tuple, str, dict, range)):
+                args = (set(args[0]),) + args[1:]
+            return super().set(*args)
 
     @classmethod
     def _run_server(cls, registry, address, authkey, serializer, writer,

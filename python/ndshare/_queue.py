@@ -192,8 +192,16 @@ class Queue(Handle, _core.Queue):
         return self._qsize() + len(self._spilled)
 
     def empty(self):
-        """Whether no object waits."""
-        return self.qsize() == 0
+        """Whether no object waits.
+
+        Of a queue that this process closed: True if nothing waited then, else
+        OSError; of a closed `SimpleQueue` always OSError.
+        """
+        if not self._closed_here:
+            return self.qsize() == 0
+        if self._left:
+            raise OSError(f"{type(self).__name__} {self!r} is closed")
+        return True
 
     def full(self):
         """Whether `maxsize` objects wait; False if there is no bound."""
@@ -202,6 +210,8 @@ class Queue(Handle, _core.Queue):
     def close(self):
         """No more use of it by this process; what was put stays."""
         with self._changed:
+            if not self._closed_here:
+                self._left = self.qsize()
             self._closed_here = True
             self._parcel = None
             if self._thread is None:
@@ -283,6 +293,11 @@ class SimpleQueue(Queue):
 
     def __init__(self, *, ctx=None, name=None):
         super().__init__(0, name=name)
+
+    def close(self):
+        """No more use of it by this process; what was put stays."""
+        super().close()
+        self._left = True
 
 
 class Connection(Handle, _core.Pipe):

@@ -55,10 +55,7 @@ def _who(lock):
             return name
         if lock._holder():
             return "SomeOtherThread"
-        if lock.acquire(False):
-            lock.release()
-            return None
-        return "SomeOtherProcess"
+        return "SomeOtherProcess" if lock.locked() else None
     except Exception:
         return "unknown"
 
@@ -133,6 +130,10 @@ class Semaphore(_Sync, _core.Sem):
                              f"{SEM_VALUE_MAX}, not {value}")
         self._create(name, value, value if self._bounded else 0, owned)
         self._name = name
+
+    def locked(self):
+        """Whether there are no permits at this moment."""
+        return self.get_value() == 0
 
     def __repr__(self):
         return f"<{type(self).__name__}(value={self.get_value()})>"

@@ -158,6 +158,21 @@ held_here(PyObject *self, PyObject *unused)
     return PyLong_FromUnsignedLong(((struct py_sync *)self)->holder);
 }
 
+static PyObject *
+mutex_locked(PyObject *self, PyObject *unused)
+{
+    nds_mutex *handle = py_shared_enter(self);
+    bool locked;
+
+    (void)unused;
+    if (handle == NULL) {
+        return NULL;
+    }
+    locked = nds_mutex_is_locked(handle);
+    py_shared_leave(self);
+    return PyBool_FromLong(locked);
+}
+
 static PyMethodDef methods[] = {
     {"_create", mutex_create, METH_VARARGS, "_create(name, recursive)"},
     {"_set", mutex_set, METH_O, "_set(recursive)"},
@@ -165,6 +180,9 @@ static PyMethodDef methods[] = {
     {"release", mutex_release, METH_NOARGS,
      "release($self, /)\n--\n\nLet it go; ValueError if this thread does not\n"
      "hold it (AssertionError of an RLock)."},
+    {"locked", mutex_locked, METH_NOARGS,
+     "locked($self, /)\n--\n\nWhether somebody holds it at this moment, or\n"
+     "died holding it and nobody has had it since."},
     {"poison", mutex_poison, METH_NOARGS,
      "poison($self, /)\n--\n\nInstead of release: everybody gets RuntimeError\n"
      "from now on, for what it guards is beyond repair."},

@@ -233,6 +233,12 @@ nds_mutex_poison(nds_mutex *m)
     return ndi_lock_poison(PARTY(m), &OBJECT(m).mutex);
 }
 
+bool
+nds_mutex_is_locked(const nds_mutex *m)
+{
+    return (ndi_load_acq(&OBJECT(m).mutex.word) & NDI_OWNER_MASK) != 0;
+}
+
 /* ---- condition ---------------------------------------------------------- */
 
 int

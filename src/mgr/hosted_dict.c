@@ -2,8 +2,10 @@
 /*
  * hosted_dict.c - dict, Namespace, and the iterator that dict.__iter__ makes
  *
- * state.value is the dict; of an iterator the list of its keys, state.count
- * being the next one.
+ * state.value is the dict; of an iterator the list of its keys and, last, its
+ * ident, state.count being the next one and state.limit how many items the dict
+ * had. An iterator's mutex may be held when a dict's is taken, never the other
+ * way.
  */
 #include <mgr/mgr_impl.h>
 
@@ -434,13 +436,17 @@ act_iter(struct ndi_call *c, nds_value **out)
     int rc = list_of(dict_of(c), KEYS, &keys);
 
     if (rc == 0) {
+        state.limit = (int64_t)dict_of(c)->count;
         state.value = ndi_value_copy(keys);
-        rc = state.value == NULL
-                 ? NDS_ENOMEM
-                 : ndi_idents_add(c->idents, ndi_kind_iterator.name, NULL,
-                                  &ndi_kind_iterator, &state, c->pid, &h);
+        rc = nds_value_append(state.value, nds_value_str(c->self->id));
     }
     nds_value_free(keys);
+    if (rc < 0) {
+        ndi_state_fini(&state);
+    } else {
+        rc = ndi_idents_add(c->idents, ndi_kind_iterator.name, NULL,
+                            &ndi_kind_iterator, &state, c->pid, &h);
+    }
     if (rc == 0) {
         token = ndi_value_new(NDS_VALUE_TOKEN);
         rc = token != NULL ? 0 : NDS_ENOMEM;
@@ -468,12 +474,37 @@ act_iter(struct ndi_call *c, nds_value **out)
     return rc;
 }
 
+/* Whether the dict is there and has another size than at the start. */
+static bool
+has_resized(const struct ndi_call *c)
+{
+    const struct ndi_state *s = &c->self->state;
+    const nds_value *id = s->value->items[s->value->count - 1];
+    struct ndi_hosted *dict =
+        ndi_idents_get(c->idents, nds_value_text(id, NULL));
+    bool resized;
+
+    if (dict == NULL) {
+        return false;
+    }
+    pthread_mutex_lock(&dict->mutex);
+    resized = (int64_t)dict->state.value->count != s->limit;
+    pthread_mutex_unlock(&dict->mutex);
+    ndi_idents_put(c->idents, dict);
+    return resized;
+}
+
 static int
 act_next(struct ndi_call *c, nds_value **out)
 {
     struct ndi_state *s = &c->self->state;
 
-    if ((size_t)s->count >= s->value->count) {
+    if (!s->flag && has_resized(c)) {
+        return ndi_raise(c, "RuntimeError",
+                         "dictionary changed size during iteration");
+    }
+    if ((size_t)s->count >= s->value->count - 1) {
+        s->flag = true; // over, whatever becomes of the dict
         return ndi_raise(c, "StopIteration", "%s", "");
     }
     return ndi_act_made(ndi_value_get(s->value->items[s->count++]), out);

@@ -77,8 +77,10 @@ END_TEST
 START_TEST(poisoned)
 {
     nds::mutex m;
-    auto held = m.lock();
 
+    ck_assert(!m.is_locked());
+    auto held = m.lock();
+    ck_assert(m.is_locked());
     m.poison();
     ck_assert_int_eq(code_of([&] { m.lock(0s); }), NDS_EPOISONED);
     nds::array a = nds::array::zeros<float>({2}, nds::array::shareable());

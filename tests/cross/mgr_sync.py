@@ -71,6 +71,12 @@ def dicts(m):
     assert d.pop("b") == 2 and d.pop("b", 7) == 7
     assert d.setdefault("n", 1) == 1 and d.setdefault("n", 2) == 1
     d.update({"a": 5}, z=6)
+    over = iter(d)
+    assert next(over) == "a" and list(iter(d))[-1] == "z"
+    d["more"] = 1
+    raises(RuntimeError, "changed size during iteration", next, over)
+    del d["more"]
+    assert list(over) == [(1, "x"), "n", "z"] and list(over) == []
     assert d.values() == [5, [1, 2], 1, 6] and d.popitem() == ("z", 6)
     assert d.copy() == {"a": 5, (1, "x"): [1, 2], "n": 1} == d._getvalue()
     del d["n"]

@@ -18,6 +18,7 @@ import pytest
 import ndshare
 
 METHODS = ["fork", "spawn", "forkserver"]
+NO_PICKLE = (AttributeError, pickle.PicklingError)  # the latter from 3.14 on
 
 
 OBJECTS = [
@@ -101,7 +102,7 @@ def test_bad_arguments():
         q.put(np.ones(1), tag=b"x" * 61)
     with pytest.raises(ValueError):
         q.get(True, float("nan"))
-    with pytest.raises(AttributeError):
+    with pytest.raises(NO_PICKLE):
         q.put(lambda: None)  # cannot be pickled: said here, not later
     assert q.empty()
 
@@ -115,8 +116,18 @@ def test_closed():
         q.put(1)
     with pytest.raises(ValueError, match="is closed"):
         q.get()
+    assert q.empty()
     with pytest.raises(AssertionError):
         ndshare.Queue().join_thread()
+    q = ndshare.Queue()
+    q.put(1)
+    q.close()
+    with pytest.raises(OSError, match="is closed"):
+        q.empty()
+    q = ndshare.SimpleQueue()
+    q.close()
+    with pytest.raises(OSError, match="is closed"):
+        q.empty()
 
 
 def test_close_while_a_thread_waits():
@@ -188,7 +199,7 @@ def test_many_at_once():
         q.get_many(1, timeout=0)
     with pytest.raises(ValueError):
         q.get_many(0)
-    with pytest.raises(AttributeError):
+    with pytest.raises(NO_PICKLE):
         q.put_many([1, lambda: None])
     assert q.put_many(()) == 0
 

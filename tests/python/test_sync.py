@@ -110,6 +110,25 @@ def test_a_dead_holder_as_an_error():
     assert lock.acquire(timeout=1)  # it was let go
 
 
+def test_locked():
+    lock, rlock = ndshare.Lock(), ndshare.RLock()
+    for x in (lock, rlock):
+        assert not x.locked()
+        with x:
+            assert x.locked() and in_thread(x.locked)
+        assert not x.locked()
+    assert repr(lock) == "<Lock(owner=None)>"
+    dies(lock.acquire)
+    assert lock.locked() and lock.locked()
+    assert repr(lock) == "<Lock(owner=SomeOtherProcess)>"
+    with pytest.warns(ndshare.OwnerDiedWarning):
+        lock.acquire()
+    lock.release()
+    assert not lock.locked()
+    s = ndshare.Semaphore(1)
+    assert not s.locked() and s.acquire() and s.locked()
+
+
 def test_poison():
     lock = ndshare.Lock()
     with pytest.raises(ValueError):

@@ -51,6 +51,12 @@ class mutex : public owner<nds_mutex, nds_mutex_close>
     {
         check(nds_mutex_poison(get()));
     }
+    /* By anybody, who may have died; for show. */
+    bool
+    is_locked() const
+    {
+        return nds_mutex_is_locked(get());
+    }
 };
 
 class rwlock : public owner<nds_rwlock, nds_rwlock_close>
