@@ -72,7 +72,7 @@ def main():
     if not queue_is_right(got):
         sys.exit(f"way 3 by {method} printed\n{got}")
     table = run(command, method)
-    for word in ("seconds", "peak", "copied", "use it for"):
+    for word in ("seconds", "(first)", "peak", "copied", "use it for"):
         if word not in table:
             sys.exit(f"no '{word}' in the table:\n{table}")
 
