@@ -478,7 +478,7 @@ await_server(nds_manager *m)
             return ndi_fail(NDS_ETIMEDOUT, "the manager's server on '%s' "
                             "did not start in time", m->addr.text);
         }
-        poll(NULL, 0, 1);
+        ppoll(NULL, 0, &(struct timespec){.tv_nsec = 100000}, NULL);
     }
 }
 
