@@ -3,6 +3,7 @@
 """Whole reference programs, ours beside stock Python's, interleaved.
 
     bench/reference.py [--runs N] [--only 1,4] [--python PYTHON] [--build DIR]
+                       [--json]
 
 For each program: N runs of each side, A B A B ..., wall-clock medians and the
 median of the pairwise ratios. Each timed run follows an untimed one of the same
@@ -18,6 +19,7 @@ passes over memory take by calls of the kernel alone, and `most` how many times
 faster than Python that is: about the most that can be had.
 """
 import argparse
+import json
 import os
 import pathlib
 import statistics
@@ -31,7 +33,8 @@ NAMES = {1: "01_argument", 2: "02_inherit", 3: "03_queue", 4: "04_pipe",
          5: "05_locked_array", 6: "06_raw_array", 7: "07_shared_memory",
          8: "08_mapped_file", 9: "09_manager"}
 FLOOR = {(1, "spawn", "0"): "spawn", (1, "fork", "3"): "inherit",
-         (2, "fork", "3"): "inherit", (4, "fork", "0"): "pipe",
+         (2, "fork", "3"): "inherit", (3, "fork", "0"): "queue",
+         (4, "fork", "0"): "pipe",
          (6, "fork", "0"): "raw", (9, "fork", "0"): "manager"}
 # program, start method, what the child fills
 CASES = [(1, "fork", "0"), (1, "fork", "3"), (1, "spawn", "0"),
@@ -82,45 +85,67 @@ def run(command, env, cwd, sample=False):
     return wall, peak
 
 
+def measure(args, way, start, fill):
+    """One case: all sides in turn."""
+    env = dict(os.environ, START=start, NDSHARE_START_METHOD=start, FILL=fill)
+    ours = [f"{args.build}/bin/examples/{NAMES[way]}"]
+    theirs = [args.python, str(ROOT / "python" / f"{NAMES[way]}.py")]
+    if way in (1, 2):
+        ours += ["10000", fill]
+    a, b, c = [], [], []
+    sides = [(ours, a), (theirs, b)]
+    floor = pathlib.Path(args.build, "tests/bench_floor")
+    if (way, start, fill) in FLOOR and floor.exists():
+        sides.append(([str(floor), FLOOR[way, start, fill]], c))
+    with tempfile.TemporaryDirectory() as cwd:
+        for _ in range(args.runs):
+            for command, times in sides:
+                run(command, env, cwd)
+                times.append(run(command, env, cwd)[0])
+        mine = run(ours, env, cwd, True)[1]
+        other = run(theirs, env, cwd, True)[1]
+    row = {"way": way, "start": start, "fill": fill,
+           "ours_s": statistics.median(a), "python_s": statistics.median(b),
+           "times": statistics.median(y / x for x, y in zip(a, b)),
+           "ours_bytes": mine, "python_bytes": other}
+    if c:
+        row["floor_s"] = statistics.median(c)
+        row["most"] = statistics.median(y / x for x, y in zip(c, b))
+    return row
+
+
+def show(row):
+    least = (f"  {row['floor_s']:7.3f}  {row['most']:6.1f}"
+             if "most" in row else "")
+    print(f"{row['way']:3}  {row['start']:5}  {row['fill']:>4}"
+          f"  {row['ours_s']:7.3f}  {row['python_s']:8.3f}"
+          f"  {row['times']:6.1f}  {row['ours_bytes'] / 2**20:8.0f}"
+          f"  {row['python_bytes'] / 2**20:10.0f}"
+          f"  {row['ours_bytes'] / max(row['python_bytes'], 1):6.2f}{least}",
+          flush=True)
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument("--runs", type=int, default=5)
     ap.add_argument("--only", default="")
     ap.add_argument("--python", default="/usr/bin/python3")
     ap.add_argument("--build", default=str(ROOT.parent / "build"))
+    ap.add_argument("--json", action="store_true")
     args = ap.parse_args()
     only = {int(n) for n in args.only.split(",") if n}
-    print("way  start  fill   ours s  python s   times  ours MiB  python MiB"
-          "   of it  floor s    most")
-    for way, start, fill in CASES:
-        if only and way not in only:
-            continue
-        env = dict(os.environ, START=start, NDSHARE_START_METHOD=start,
-                   FILL=fill)
-        ours = [f"{args.build}/bin/examples/{NAMES[way]}"]
-        theirs = [args.python, str(ROOT / "python" / f"{NAMES[way]}.py")]
-        if way in (1, 2):
-            ours += ["10000", fill]
-        a, b, c = [], [], []
-        sides = [(ours, a), (theirs, b)]
-        floor = pathlib.Path(args.build, "tests/bench_floor")
-        if (way, start, fill) in FLOOR and floor.exists():
-            sides.append(([str(floor), FLOOR[way, start, fill]], c))
-        with tempfile.TemporaryDirectory() as cwd:
-            for _ in range(args.runs):
-                for command, times in sides:
-                    run(command, env, cwd)
-                    times.append(run(command, env, cwd)[0])
-            mine = run(ours, env, cwd, True)[1]
-            other = run(theirs, env, cwd, True)[1]
-        ratio = statistics.median(y / x for x, y in zip(a, b))
-        least = (f"  {statistics.median(c):7.3f}  "
-                 f"{statistics.median(y / x for x, y in zip(c, b)):6.1f}"
-                 if c else "")
-        print(f"{way:3}  {start:5}  {fill:>4}  {statistics.median(a):7.3f}"
-              f"  {statistics.median(b):8.3f}  {ratio:6.1f}"
-              f"  {mine / 2**20:8.0f}  {other / 2**20:10.0f}"
-              f"  {mine / max(other, 1):6.2f}{least}", flush=True)
+    rows = []
+    if not args.json:
+        print("way  start  fill   ours s  python s   times  ours MiB  python "
+              "MiB   of it  floor s    most")
+    for case in CASES:
+        if not only or case[0] in only:
+            row = measure(args, *case)
+            rows.append(row)
+            if not args.json:
+                show(row)
+    if args.json:
+        print(json.dumps(rows, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench_floor.c - five of the nine ways by calls of the kernel alone
+ * bench_floor.c - six of the nine ways by calls of the kernel alone
  *
  *     bench_floor spawn    way 1 by spawn, 10000 x 10000 float64, fill(0)
  *     bench_floor inherit  ways 1 and 2 by fork, the same, fill(3)
- *     bench_floor pipe     way 4, the same
+ *     bench_floor queue    way 3, 20 arrays as the program makes them
+ *     bench_floor pipe     way 4, 10000 x 10000 float64
  *     bench_floor raw      way 6, 10000000 float64
  *     bench_floor manager  way 9, 100000000 float64, summed twice
+ *     bench_floor manager-private  the same in memory that none but the server
+ *                          can have: Python's manager's, not ours
  *
  * The same processes make the same passes over the same memory, each the
  * quickest way we know: two threads, 2 MiB pages, one copy, no library and no
  * text. What ndshare takes above it is ndshare's; what Python takes divided by
  * it is about the most that can be had. bench/reference.py runs it beside ours.
+ * The random numbers are the cheapest that fill a double (xorshift128+, eight at
+ * a time), not those that NumPy's Philox would give.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -85,13 +90,19 @@ push(char *at, size_t n)
 }
 
 static void
-back_with_ones(char *at, size_t n)
+back_by_huge(char *at, size_t n)
 {
     for (size_t i = 0; i < n; i += HUGE) {
         must(pwrite(file, "", 1, at - memory + (off_t)i) == 1, "pwrite");
     }
     // Where it cannot, small pages are the floor.
     (void)madvise(at, n, MADV_COLLAPSE);
+}
+
+static void
+back_with_ones(char *at, size_t n)
+{
+    back_by_huge(at, n);
     ones(at, n);
 }
 
@@ -109,14 +120,20 @@ work(void *arg)
 }
 
 static void
-by_two(void (*pass)(char *at, size_t n))
+by_two_from(size_t at, void (*pass)(char *at, size_t n))
 {
     pthread_t other;
 
-    next = 0;
+    next = at;
     must(pthread_create(&other, NULL, work, &pass) == 0, "thread");
     work(&pass);
     pthread_join(other, NULL);
+}
+
+static void
+by_two(void (*pass)(char *at, size_t n))
+{
+    by_two_from(0, pass);
 }
 
 static void
@@ -195,11 +212,17 @@ inherit(void)
 }
 
 static void
-map_shared_ones(void)
+map_shared(void)
 {
     file = memfd_create("floor", MFD_CLOEXEC);
     must(file >= 0 && ftruncate(file, (off_t)nbytes) == 0, "memfd");
     map(MAP_SHARED);
+}
+
+static void
+map_shared_ones(void)
+{
+    map_shared();
     by_two(back_with_ones);
 }
 
@@ -246,9 +269,10 @@ add_up(char *at, size_t n)
     atomic_fetch_add(&total, (long)sum);
 }
 
-/* A server that makes the array and sums it for two callers. */
+/* A server that makes the array and sums it for two callers; `shared`: others
+ * could map it, as they can ours. */
 static int
-manager(void)
+serve(bool shared)
 {
     int to[2], from[2];
     char byte;
@@ -256,8 +280,12 @@ manager(void)
     must(pipe(to) == 0 && pipe(from) == 0, "pipe");
     child = fork();
     if (child == 0) {
-        map(MAP_PRIVATE | MAP_ANONYMOUS);
-        by_two(ones);
+        if (shared) {
+            map_shared_ones();
+        } else {
+            map(MAP_PRIVATE | MAP_ANONYMOUS);
+            by_two(ones);
+        }
         for (int i = 0; i < 2; i++) {
             must(read(to[0], &byte, 1) == 1, "read");
             total = 0;
@@ -285,6 +313,159 @@ manager(void)
 }
 
 static int
+manager(void)
+{
+    return serve(true);
+}
+
+static int
+manager_private(void)
+{
+    return serve(false);
+}
+
+/* ---- way 3 -------------------------------------------------------------- */
+
+#define LANES 8
+#define SLOTS 3 /* in flight at most: what has been made is warm */
+#define SLOT ((size_t)32 << 20)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define WIDEST __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define WIDEST
+#endif
+
+struct item { /* through a pipe: shorter than what a pipe takes whole */
+    size_t slot, nbytes;
+};
+
+static size_t backed[SLOTS]; /* bytes of each that have memory */
+
+WIDEST static void
+randoms(double *x, size_t n, uint64_t seed)
+{
+    uint64_t a[LANES], b[LANES];
+
+    for (size_t k = 0; k < LANES; k++) {
+        a[k] = (seed + k + 1) * UINT64_C(0x9e3779b97f4a7c15);
+        b[k] = ~a[k] * UINT64_C(0xbf58476d1ce4e5b9);
+    }
+    for (size_t i = 0; i < n; i += LANES) {
+        double out[LANES];
+
+        for (size_t k = 0; k < LANES; k++) {
+            uint64_t s = a[k], t = b[k], bits;
+
+            a[k] = t;
+            s ^= s << 23;
+            b[k] = s ^ t ^ (s >> 18) ^ (t >> 5);
+            bits = ((b[k] + t) >> 12) | UINT64_C(0x3ff0000000000000);
+            memcpy(&out[k], &bits, sizeof bits);
+        }
+        for (size_t k = 0; k < LANES; k++) {
+            out[k] -= 1;
+        }
+        memcpy(x + i, out, (n - i < LANES ? n - i : LANES) * sizeof *x);
+    }
+}
+
+static void
+random_piece(char *at, size_t n)
+{
+    size_t slot = (size_t)(at - memory) / SLOT;
+    size_t off = (size_t)(at - memory) % SLOT;
+
+    if (off >= backed[slot]) {
+        back_by_huge(at, n);
+    }
+    randoms((double *)(void *)at, n / sizeof(double), (uint64_t)(at - memory));
+}
+
+WIDEST static double
+largest(const double *x, size_t n)
+{
+    double top[32] = {0}, all = 0;
+
+    for (size_t i = 0; i + 32 <= n; i += 32) {
+        for (size_t k = 0; k < 32; k++) {
+            top[k] = x[i + k] > top[k] ? x[i + k] : top[k];
+        }
+    }
+    for (size_t k = 0; k < 32; k++) {
+        all = top[k] > all ? top[k] : all;
+    }
+    return all;
+}
+
+static int
+consume(int from, int to)
+{
+    struct item item;
+
+    for (;;) {
+        double top;
+
+        must(read(from, &item, sizeof item) == sizeof item, "read");
+        if (item.nbytes == 0) {
+            return 0;
+        }
+        top = largest((double *)(void *)(memory + item.slot * SLOT),
+                      item.nbytes / sizeof(double));
+        must(top < 1 && write(to, &item, sizeof item) == sizeof item, "max");
+    }
+}
+
+static void
+produce(struct item *item)
+{
+    size_t at = item->slot * SLOT;
+
+    // by_two goes over [next, nbytes) of memory.
+    item->nbytes = (size_t)(500 + rand() % 1501) *
+                   (size_t)(500 + rand() % 1501) * sizeof(double);
+    nbytes = at + item->nbytes;
+    by_two_from(at, random_piece);
+    backed[item->slot] = backed[item->slot] > item->nbytes
+                             ? backed[item->slot]
+                             : item->nbytes / PIECE * PIECE;
+}
+
+static int
+queue(void)
+{
+    struct item item = {0};
+    pid_t children[4];
+    int to[2], back[2];
+
+    nbytes = SLOTS * SLOT;
+    map_shared();
+    must(pipe(to) == 0 && pipe(back) == 0, "pipe");
+    for (int i = 0; i < 4; i++) {
+        children[i] = fork();
+        if (children[i] == 0) {
+            _exit(consume(to[0], back[1]));
+        }
+    }
+    for (int i = 0; i < 20; i++) {
+        item.slot = (size_t)i;
+        if (i >= SLOTS) {
+            must(read(back[0], &item, sizeof item) == sizeof item, "read");
+        }
+        produce(&item);
+        must(write(to[1], &item, sizeof item) == sizeof item, "write");
+    }
+    item.nbytes = 0;
+    for (int i = 0; i < 4; i++) {
+        must(write(to[1], &item, sizeof item) == sizeof item, "write");
+    }
+    for (int i = 0; i < 4; i++) {
+        child = children[i];
+        reap();
+    }
+    return 0;
+}
+
+static int
 raw(void)
 {
     map_shared_ones();
@@ -300,8 +481,9 @@ raw(void)
 static const struct {
     const char *name;
     int (*run)(void);
-} ways[] = {{"spawn", by_spawn}, {"inherit", inherit}, {"pipe", pipe_move},
-            {"raw", raw}, {"manager", manager}};
+} ways[] = {{"spawn", by_spawn}, {"inherit", inherit}, {"queue", queue},
+            {"pipe", pipe_move}, {"raw", raw}, {"manager", manager},
+            {"manager-private", manager_private}};
 
 int
 main(int argc, char **argv)
@@ -320,6 +502,7 @@ main(int argc, char **argv)
             return ways[i].run();
         }
     }
-    fprintf(stderr, "usage: bench_floor spawn|inherit|pipe|raw|manager\n");
+    fprintf(stderr, "usage: bench_floor spawn|inherit|queue|pipe|raw|manager|"
+                    "manager-private\n");
     return 2;
 }
