@@ -10,7 +10,8 @@
 #   make install    PREFIX=/usr/local [DESTDIR=]
 #   make bench      what each way costs here, beside stock Python; ARGS='...'
 #                   as for ndshare bench
-#   make bench-figures  each figure we want to reach: wanted and measured
+#   make bench-figures  each figure we want to reach: wanted, measured, floor;
+#                   ARGS='--only program' for a part, --list for their names
 #   make bench-manager  our manager beside Python's, from a stock client
 #   make bench-peers  the same work through others; ARGS='--rounds 3'
 #   make bench-compare  this tree beside its parent commit, or BASE=REV:
@@ -68,7 +69,8 @@ bench: build
 	@build/bin/ndshare bench --vs python $(ARGS)
 
 bench-figures: bootstrap-test peers
-	@scripts/build release -DNDS_TESTS=ON -- ndshare_cli bench_limit bench_mgr
+	@scripts/build release -DNDS_TESTS=ON -- ndshare_cli \
+	  bench_chan bench_floor bench_limit bench_mem bench_mgr bench_proc
 	@/usr/bin/python3 bench/figures.py $(ARGS)
 
 bench-manager: build
