@@ -33,6 +33,16 @@ START_TEST(values)
     ck_assert(nds::value::loads(d.dumps()) == d);
     ck_assert_int_eq(code_of([] { nds::value::loads("no pickle"); }),
                      NDS_EFORMAT);
+    d.set(nds::value::tuple(1, 2), 2.5);
+    ck_assert(d.at(nds::value::tuple(1, 2)) == 2.5);
+    d.remove(4);
+    same(d.repr(), "{'size': (640, 480), 'axis': 0}");
+    nds::value few = nds::value::list(1, 3);
+    few.insert(1, 2);
+    few.replace(0, "one");
+    same(few.repr(), "['one', 2, 3]");
+    ck_assert_int_eq(code_of([&] { few.insert(9, 1); }), NDS_EINDEX);
+    ck_assert_int_eq(code_of([&] { few.remove(3); }), NDS_EINDEX);
     nds::value copy = d.copy();
     copy.set("axis", 1);
     ck_assert(d.at("axis") == 0);

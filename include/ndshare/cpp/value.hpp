@@ -130,12 +130,6 @@ class value : public owner<nds_value, nds_value_free>
         return found(nds_value_item(get(), static_cast<std::size_t>(i)),
                      NDS_EINDEX, std::to_string(i));
     }
-    value
-    at(const std::string &key) const
-    {
-        return found(nds_value_get(get(), key.c_str()), NDS_EKEY,
-                     "'" + key + "'");
-    }
     bool
     contains(const value &item) const noexcept
     {
@@ -146,10 +140,34 @@ class value : public owner<nds_value, nds_value_free>
     {
         check(nds_value_append(get(), item.release()));
     }
+    /* Of a dict. */
     void
-    set(const std::string &key, value item)
+    set(value key, value item)
     {
-        check(nds_value_set(get(), key.c_str(), item.release()));
+        check(nds_value_set_key(get(), key.release(), item.release()));
+    }
+    value
+    at(const value &key) const
+    {
+        return found(nds_value_get_key(get(), key.get()), NDS_EKEY,
+                     key.repr());
+    }
+    /* Before item i of a list. */
+    void
+    insert(std::size_t i, value item)
+    {
+        check(nds_value_insert(get(), i, item.release()));
+    }
+    void
+    replace(std::size_t i, value item)
+    {
+        check(nds_value_replace(get(), i, item.release()));
+    }
+    /* Item i, or the entry of a dict that it belongs to. */
+    void
+    remove(std::size_t i)
+    {
+        check(nds_value_remove(get(), i));
     }
     detail::indexed<value, value>
     begin() const noexcept
