@@ -51,18 +51,18 @@ def main():
             if flag is None:
                 print(f"{compiler} has no C++{standard}")
                 continue
-            for text in [whole, *programs]:
-                ok, said = compile_text(compiler, [flag, include, *WARNINGS],
-                                        text)
-                print(f"{compiler} {flag}: {'ok' if ok else said}")
-                failed += not ok
-        for part in parts:
-            ok, said = compile_text(
-                compiler, ["-std=c++17", include, *WARNINGS],
-                f"#include <ndshare/cpp/{part.name}>\n")
-            if not ok:
-                print(f"{compiler}, {part.name} alone: {said}")
-                failed += 1
+            ok, said = compile_text(compiler, [flag, include, *WARNINGS],
+                                    whole)
+            print(f"{compiler} {flag}: {'ok' if ok else said}")
+            failed += not ok
+    small = [(p.name, f"#include <ndshare/cpp/{p.name}>\n") for p in parts]
+    small += [("a program of the guide", text) for text in programs]
+    for name, text in small:
+        ok, said = compile_text("g++", ["-std=c++17", include, *WARNINGS],
+                                text)
+        if not ok:
+            print(f"{name}: {said}")
+            failed += 1
     return failed != 0
 
 
