@@ -14,9 +14,11 @@ import numpy as np
 from . import _core, _pickling  # noqa: F401 (the latter sets itself)
 from ._array import _shape, ndarray
 from ._handle import Handle
+from ._sync import Semaphore
 
 _POLICIES = {"again": 0, "drop": 1, "park": 2}
 _MAX_ITEMS = 1 << 19
+_MAX_SPILLERS = 1 << 20
 
 
 class Queue(Handle, _core.Queue):
@@ -121,8 +123,14 @@ class Queue(Handle, _core.Queue):
         self._flags(False)
 
     def _flags(self, spilling):
-        self._set(self._maxsize == 0, spilling, self._pickles,
+        self._set(self._unbounded(), spilling, self._pickles,
                   self._closed_here)
+
+    def _unbounded(self):
+        return self._maxsize == 0
+
+    def _spills(self, begin):
+        """The first object was spilled, or the last one has got out."""
 
     # ---- a queue without a bound, when shared memory has no room
 
@@ -136,6 +144,8 @@ class Queue(Handle, _core.Queue):
         else:
             item, what = _core._item_bytes(obj)
         with self._changed:
+            if not self._spilled:
+                self._spills(True)
             self._spilled.append((item, what))
             self._flags(True)
             if self._thread is None:
@@ -177,6 +187,8 @@ class Queue(Handle, _core.Queue):
                 self._on_queue_feeder_error(e, item)
             with self._changed:
                 self._spilled.popleft()
+                if not self._spilled:
+                    self._spills(False)
                 self._changed.notify_all()
 
     @staticmethod
@@ -273,7 +285,31 @@ class JoinableQueue(Queue):
 
     Objects that a process got and did not acknowledge by `task_done` count as
     done when it dies (with ``acknowledge``: they come back).
+
+    With a name, `put` waits while shared memory has no room for the object,
+    also if `maxsize` is 0.
     """
+
+    # Owned permits: a process that spills has one, until it is done or dies.
+    _spillers = None
+
+    def __init__(self, maxsize=0, *, name=None, **options):
+        if name is None and operator.index(maxsize) <= 0:
+            self._spillers = Semaphore(_MAX_SPILLERS, owned=True)
+        super().__init__(maxsize, name=name, **options)
+
+    def _extra(self):
+        return {**super()._extra(), "spillers": self._spillers}
+
+    def _revive(self, maxsize, pickles, spillers=None):
+        self._spillers = spillers or self._spillers
+        super()._revive(maxsize, pickles)
+
+    def _unbounded(self):
+        return self._maxsize == 0 and self._spillers is not None
+
+    def _spills(self, begin):
+        (self._spillers.acquire if begin else self._spillers.release)()
 
     def join(self, timeout=None):
         """Wait until every object that was put has been dealt with.
@@ -284,8 +320,15 @@ class JoinableQueue(Queue):
         with self._changed:
             if not self._changed.wait_for(lambda: not self._spilled, timeout):
                 return False
-        left = None if end is None else max(0, end - time.monotonic())
-        return self._join(left)
+        pause = 0.001
+        while (self._spillers is not None
+               and self._spillers.get_value() < _MAX_SPILLERS):
+            if end is not None and time.monotonic() + pause > end:
+                return False
+            time.sleep(pause)
+            pause = min(2 * pause, 0.05)
+        return self._join(None if end is None
+                          else max(0, end - time.monotonic()))
 
 
 class SimpleQueue(Queue):

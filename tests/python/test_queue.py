@@ -163,6 +163,51 @@ def test_what_was_spilled_gets_out_of_a_closed_queue():
     q.join_thread()
 
 
+def spill(q, spilt, n):
+    for i in range(n):
+        q.put(np.full(30000, i))
+    spilt.set()
+    time.sleep(60)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dies", [False, True])
+def test_join_waits_for_what_another_process_spilled(method, dies):
+    ctx = mp.get_context(method)
+    q, spilt = ndshare.JoinableQueue(max_bytes=1 << 20), ctx.Event()
+    p = ctx.Process(target=spill, args=(q, spilt, 20))
+    p.start()
+    try:
+        spilt.wait()
+        os.kill(p.pid, signal.SIGSTOP)
+        got = 0
+        while not q.empty():
+            q.get()
+            q.task_done()
+            got += 1
+        assert 0 < got < 20 and not q.join(0.2)
+        os.kill(p.pid, signal.SIGKILL if dies else signal.SIGCONT)
+        while got < 20 and not dies:
+            q.get()
+            q.task_done()
+            got += 1
+        while dies and not q.join(0.1):
+            q.get(timeout=10)  # what was on its way
+            q.task_done()
+        assert q.join(10)
+    finally:
+        p.kill()
+        p.join()
+
+
+def test_a_joinable_queue_with_a_name_waits_for_room(name):
+    q = ndshare.JoinableQueue(name=name, max_bytes=1 << 20)
+    with pytest.raises(queue.Full):
+        for i in range(20):
+            q.put(np.full(30000, i), timeout=0.01)
+    assert pickle.loads(pickle.dumps(q)).qsize() == q.qsize() > 0
+
+
 def get_all(q, go, there, n):
     go.wait()
     items = [q.get() for _ in range(n)]
