@@ -7,13 +7,15 @@ from typing import (Any, List, Literal, NamedTuple, Optional, Sequence, Tuple,
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ._core import (ArrayLock as ArrayLock, attach as attach, trim as trim,
+from ._core import (ArrayLock, attach as attach, trim as trim,
                     unlink as unlink)
 
 _Shape = Union[int, Sequence[int]]
 _Lifetime = Literal["unlinked", "used"]
 
 class ndarray(np.ndarray[Any, np.dtype[Any]]):
+    def __array_wrap__(self, arr: NDArray[Any], context: Any = ...,
+                       return_scalar: bool = ...) -> Any: ...
     @property
     def name(self) -> Optional[str]: ...
     @property

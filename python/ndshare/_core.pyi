@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-from typing import Any, Literal, Optional
+from typing import Any, Literal, Optional, final
 
 from numpy.typing import NDArray
 
@@ -7,8 +7,9 @@ from ._array import ndarray
 
 version: str
 
+@final
 class ArrayLock:
-    def __init__(self, array: NDArray[Any]) -> None: ...
+    def __new__(cls, array: NDArray[Any]) -> ArrayLock: ...
     @property
     def owner_died(self) -> bool: ...
     def acquire(self, block: bool = ..., timeout: Optional[float] = ...

@@ -13,6 +13,7 @@ import numpy as np
 
 from . import _core, _pickling  # noqa: F401 (the latter sets itself)
 from ._array import _shape, ndarray
+from ._core import Loan  # noqa: F401 (what loan and take return)
 from ._handle import Handle
 from ._sync import Semaphore
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 from typing import (Any, Iterable, Iterator, Literal, Optional, Sequence,
-                    Tuple, Union)
+                    Tuple, Union, final)
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -8,6 +8,7 @@ from numpy.typing import DTypeLike, NDArray
 _Shape = Union[int, Sequence[int]]
 _Seconds = Optional[float]
 
+@final
 class Loan:
     @property
     def array(self) -> Optional[NDArray[Any]]: ...

@@ -126,7 +126,7 @@ take(struct array_lock *l, int64_t deadline)
 }
 
 PyDoc_STRVAR(acquire_doc,
-"acquire(block=True, timeout=None)\n"
+"acquire($self, /, block=True, timeout=None)\n"
 "--\n"
 "\n"
 "Takes the lock; False if that took longer than `timeout` seconds.\n"

@@ -31,7 +31,8 @@ py_queue_timed_out(int rc)
 extern const char py_queue_put_doc[], py_queue_put_many_doc[];
 PyObject *py_queue_put(PyObject *self, PyObject *const *args,
                        Py_ssize_t nargs, PyObject *kwnames);
-PyObject *py_queue_put_nowait(PyObject *self, PyObject *obj);
+PyObject *py_queue_put_nowait(PyObject *self, PyObject *const *args,
+                              Py_ssize_t nargs, PyObject *kwnames);
 PyObject *py_queue_put_many(PyObject *self, PyObject *const *args,
                             Py_ssize_t nargs, PyObject *kwnames);
 PyObject *py_queue_put_spilled(PyObject *self, PyObject *args);

@@ -170,8 +170,15 @@ py_queue_put(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
 }
 
 PyObject *
-py_queue_put_nowait(PyObject *self, PyObject *obj)
+py_queue_put_nowait(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                    PyObject *kwnames)
 {
+    static const char *const names[] = {"obj", NULL};
+    PyObject *obj;
+
+    if (py_args("put_nowait", args, nargs, kwnames, names, 1, &obj) < 0) {
+        return NULL;
+    }
     return put(self, obj, NULL, NULL, true, 0);
 }
 

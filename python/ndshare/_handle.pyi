@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: MIT
+from typing import Optional
+
+class Handle:
+    @property
+    def name(self) -> Optional[str]: ...
