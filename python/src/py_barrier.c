@@ -68,33 +68,8 @@ barrier_wait(PyObject *self, PyObject *timeout)
     return rc < 0 ? py_raise(rc) : PyLong_FromUnsignedLong(index);
 }
 
-static PyObject *
-barrier_turn(PyObject *self, int (*fn)(nds_barrier *b))
-{
-    void *handle = py_shared_enter(self);
-    int rc;
-
-    if (handle == NULL) {
-        return NULL;
-    }
-    rc = fn(handle);
-    py_shared_leave(self);
-    return rc < 0 ? py_raise(rc) : Py_NewRef(Py_None);
-}
-
-static PyObject *
-barrier_abort(PyObject *self, PyObject *unused)
-{
-    (void)unused;
-    return barrier_turn(self, nds_barrier_abort);
-}
-
-static PyObject *
-barrier_reset(PyObject *self, PyObject *unused)
-{
-    (void)unused;
-    return barrier_turn(self, nds_barrier_reset);
-}
+PY_CALL_METHOD(barrier_abort, nds_barrier_abort)
+PY_CALL_METHOD(barrier_reset, nds_barrier_reset)
 
 enum { PARTIES, WAITING, BROKEN };
 

@@ -41,33 +41,8 @@ event_wait(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
     return py_acquire(self, event_wait_slice, false, deadline);
 }
 
-static PyObject *
-event_turn(PyObject *self, int (*fn)(nds_event *e))
-{
-    void *handle = py_shared_enter(self);
-    int rc;
-
-    if (handle == NULL) {
-        return NULL;
-    }
-    rc = fn(handle);
-    py_shared_leave(self);
-    return rc < 0 ? py_raise(rc) : Py_NewRef(Py_None);
-}
-
-static PyObject *
-event_set(PyObject *self, PyObject *unused)
-{
-    (void)unused;
-    return event_turn(self, nds_event_set);
-}
-
-static PyObject *
-event_clear(PyObject *self, PyObject *unused)
-{
-    (void)unused;
-    return event_turn(self, nds_event_clear);
-}
+PY_CALL_METHOD(event_set, nds_event_set)
+PY_CALL_METHOD(event_clear, nds_event_clear)
 
 static PyObject *
 event_is_set(PyObject *self, PyObject *unused)

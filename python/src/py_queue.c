@@ -115,38 +115,8 @@ queue_fileno(PyObject *self, PyObject *unused)
     return rc < 0 ? py_raise(rc) : PyLong_FromLong(fd);
 }
 
-static PyObject *
-no_wait(PyObject *self, int (*fn)(nds_queue *q))
-{
-    nds_queue *q = py_shared_enter(self);
-    int rc;
-
-    if (q == NULL) {
-        return NULL;
-    }
-    Py_BEGIN_ALLOW_THREADS
-    rc = fn(q);
-    Py_END_ALLOW_THREADS
-    py_shared_leave(self);
-    if (rc < 0) {
-        return py_raise(rc);
-    }
-    Py_RETURN_NONE;
-}
-
-static PyObject *
-queue_shutdown(PyObject *self, PyObject *unused)
-{
-    (void)unused;
-    return no_wait(self, nds_queue_shutdown);
-}
-
-static PyObject *
-queue_task_done(PyObject *self, PyObject *unused)
-{
-    (void)unused;
-    return no_wait(self, nds_queue_task_done);
-}
+PY_CALL_METHOD(queue_shutdown, nds_queue_shutdown)
+PY_CALL_METHOD(queue_task_done, nds_queue_task_done)
 
 static int
 join_slice(void *ctx, int64_t timeout_ns)

@@ -104,6 +104,22 @@ py_shared_close(PyObject *self)
     }
 }
 
+PyObject *
+py_shared_call(PyObject *self, int (*fn)(void *handle))
+{
+    void *handle = py_shared_enter(self);
+    int rc;
+
+    if (handle == NULL) {
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    rc = fn(handle);
+    Py_END_ALLOW_THREADS
+    py_shared_leave(self);
+    return rc < 0 ? py_raise(rc) : Py_NewRef(Py_None);
+}
+
 int
 py_shared_made(PyObject *self, void *handle, int rc)
 {

@@ -42,6 +42,17 @@ void py_shared_close(PyObject *self);
 /* Takes over what was just made. -1 and the exception for rc. */
 int py_shared_made(PyObject *self, void *handle, int rc);
 
+/* One call that does not wait, without the GIL; None or the exception. */
+PyObject *py_shared_call(PyObject *self, int (*fn)(void *handle));
+/* A method without arguments that does so. */
+#define PY_CALL_METHOD(method, function)                                      \
+    static int method##_call(void *handle) { return function(handle); }       \
+    static PyObject *method(PyObject *self, PyObject *unused)                 \
+    {                                                                         \
+        (void)unused;                                                         \
+        return py_shared_call(self, method##_call);                           \
+    }
+
 /* The method _attach(name, wait) of those that have names. */
 PyObject *py_shared_attach(PyObject *self, PyObject *args);
 
