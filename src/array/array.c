@@ -138,14 +138,21 @@ ndi_array_new_packed(nds_array **out, const nds_dtype *dtype, int ndim,
                      const int64_t *shape, char order, size_t nbytes)
 {
     nds_block *b = NULL;
-    nds_array *a;
     int rc = ndi_block_new_heap(&b, nbytes, false, NDS_HUGE_AUTO);
 
     *out = NULL;
-    if (rc < 0) {
-        return rc;
-    }
-    a = ndi_spare_new();
+    return rc < 0 ? rc : ndi_array_over_packed(out, b, dtype, ndim, shape,
+                                               order);
+}
+
+int
+ndi_array_over_packed(nds_array **out, nds_block *b, const nds_dtype *dtype,
+                      int ndim, const int64_t *shape, char order)
+{
+    nds_array *a = ndi_spare_new();
+    int rc;
+
+    *out = NULL;
     if (a == NULL) {
         nds_block_close(b);
         return ndi_fail_nomem(sizeof *a, "an array handle");

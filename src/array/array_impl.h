@@ -44,6 +44,11 @@ int ndi_array_finish_segment(nds_array **out, struct ndi_segment *s,
  * right; order 'C' or 'F'. */
 int ndi_array_new_packed(nds_array **out, const nds_dtype *dtype, int ndim,
                          const int64_t *shape, char order, size_t nbytes);
+/* The same over the bytes of a block; takes over one count on b, also on
+ * failure. */
+int ndi_array_over_packed(nds_array **out, nds_block *b,
+                          const nds_dtype *dtype, int ndim,
+                          const int64_t *shape, char order);
 
 /* A nameless shareable array, of segment kind array, without a .npy header
  * (nds_array_publish writes one). opts: a copy, all of it there. */

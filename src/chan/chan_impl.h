@@ -116,13 +116,12 @@ enum ndi_held_state {
 };
 
 struct ndi_held {
-    uint32_t refs; /* the array's memory; the list */
+    _Atomic uint32_t refs;   /* the array's memory; the list */
+    _Atomic uint32_t status; /* enum ndi_held_state, and whether it is open */
     struct ndi_chan *chan; /* counts its hub */
     uint64_t epoch;
     uint64_t word; /* as stored when it became ours */
     uint32_t slot;
-    enum ndi_held_state state;
-    bool open;   /* an array views the memory */
     bool listed;
     struct ndi_held *prev;
     struct ndi_held *next;
@@ -239,13 +238,16 @@ int ndi_loan_locked(struct ndi_chan *c, struct ndi_need *need, uint64_t word,
  * still. */
 int ndi_chan_publish(struct ndi_chan *c, const uint32_t *slots, int n,
                      int64_t deadline);
-bool ndi_chan_has_items(const struct ndi_chan *c);
+bool ndi_chan_has_items(struct ndi_chan *c);
+/* Quicker, and may say yes when others have taken them, until somebody looks
+ * or claims. */
+bool ndi_chan_may_have_items(const struct ndi_chan *c);
 /* Asks for a slot's lines, its word's to write it. */
 void ndi_slot_prefetch(const struct ndi_chan *c, uint64_t slot,
                        uint64_t nbytes);
 /* The same for the item that will probably be claimed next. */
 void ndi_chan_prefetch(const struct ndi_chan *c);
-int64_t ndi_chan_size(const struct ndi_chan *c);
+int64_t ndi_chan_size(struct ndi_chan *c);
 int ndi_chan_close(struct ndi_chan *c);
 /* Under the lock: */
 void ndi_list_insert(struct ndi_chan *c, uint32_t slot, uint64_t seq);
@@ -315,8 +317,9 @@ void ndi_cursor_set(struct ndi_chan *c, uint32_t lane, uint64_t at,
                     uint64_t seq);
 /* Under the lock: the heads are raised to where we know of nothing older. */
 void ndi_cursors_to_heads(struct ndi_chan *c);
-/* Entries from the lane's first item on. */
-uint64_t ndi_lane_waiting(const struct ndi_chan *c, uint32_t lane);
+/* Entries from the lane's first item on, and from where it can be. */
+uint64_t ndi_lane_waiting(struct ndi_chan *c, uint32_t lane);
+uint64_t ndi_lane_unseen(const struct ndi_chan *c, uint32_t lane);
 
 /* ---- repair.c ------------------------------------------------------------ */
 int ndi_chan_rebuild(struct ndi_chan *c);            /* under the lock */
@@ -325,7 +328,7 @@ int ndi_chan_bury(struct ndi_chan *c, uint32_t index, uint32_t died_gen);
 /* Compares words and caches, nobody else at work: 0, or NDS_ECORRUPT. */
 int ndi_chan_valid(struct ndi_chan *c);
 int ndi_chan_info(struct ndi_chan *c, nds_queue_info *out);
-int64_t ndi_chan_unfinished(struct ndi_chan *c);
+int64_t ndi_chan_unfinished(const struct ndi_chan *c);
 int64_t ndi_chan_owed(const struct ndi_chan *c);
 
 /* ---- wait.c -------------------------------------------------------------- */
@@ -374,6 +377,12 @@ int ndi_parked_list(struct ndi_chan *c, int room, nds_parked *out,
 /* ---- holder.c ------------------------------------------------------------ */
 int ndi_held_new(struct ndi_held **out, struct ndi_chan *c);
 void ndi_held_put(struct ndi_held *held);
+/* Before others know it; open: an array views the memory. */
+void ndi_held_begin(struct ndi_held *held, enum ndi_held_state state,
+                    bool open);
+/* False: its state is not `from`. *open: whether an array views the memory. */
+bool ndi_held_pass(struct ndi_held *held, enum ndi_held_state from,
+                   enum ndi_held_state to, bool *open);
 /* The `done` of a block over slot memory. */
 void ndi_held_closed(void *ctx);
 void ndi_held_list(struct ndi_held *held);

@@ -189,7 +189,10 @@ struct ndi_lane {
     _Atomic uint64_t tail;  /* by the owner */
     _Atomic uint64_t head;  /* under the lock */
     _Atomic uint32_t cpu;   /* by the owner: where it last ran, + 1 */
-    uint8_t reserved[36];
+    uint8_t reserved0[4];
+    _Atomic uint64_t last;  /* by the owner, before the tail: the newest entry,
+                               for who waits for just that one; a hint */
+    uint8_t reserved1[24];
 };
 _Static_assert(sizeof(struct ndi_lane) == 64, "one line a lane");
 
@@ -209,7 +212,7 @@ struct ndi_counters {
     /* left - done when the participant of that generation first asked. */
     _Atomic uint32_t owed_gen;
     _Atomic uint64_t owed_before;
-    _Atomic uint32_t ahead; /* loans ahead: a hint for who looks for some */
+    _Atomic uint32_t ahead; /* there may be loans ahead; under the lock */
     uint8_t reserved[4];
 };
 _Static_assert(sizeof(struct ndi_counters) == 64, "one line");

@@ -135,7 +135,7 @@ ndi_chan_claim(struct ndi_chan *c, int room, uint32_t *slots, uint64_t *words,
     int rc;
 
     *got = 0;
-    if (!ndi_chan_has_items(c) && ndi_load_acq(&c->h->closed) == 0) {
+    if (!ndi_chan_may_have_items(c) && ndi_load_acq(&c->h->closed) == 0) {
         return NDS_EAGAIN;
     }
     if (room == 1) {

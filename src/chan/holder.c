@@ -13,25 +13,25 @@
 #include <chan/chan_impl.h>
 
 #include <base/fail.h>
+#include <base/spare.h>
 #include <os/os.h>
 #include <sync/word.h>
 
-#include <stdlib.h>
+#define OPEN 0x100U /* beside the state: an array views the memory */
+#define STATE(status) ((enum ndi_held_state)((status) & 0xff))
 
 int
 ndi_held_new(struct ndi_held **out, struct ndi_chan *c)
 {
-    struct ndi_held *held = calloc(1, sizeof *held);
+    struct ndi_held *held = ndi_spare_new();
 
     *out = held;
     if (held == NULL) {
         return ndi_fail_nomem(sizeof *held, "an item's record");
     }
-    held->chan = c;
+    *held = (struct ndi_held){.refs = 1, .status = NDI_HELD_OVER, .chan = c,
+                              .epoch = ndi_fork_epoch()};
     ndi_hub_get(c->hub);
-    held->refs = 1;
-    held->epoch = ndi_fork_epoch();
-    held->state = NDI_HELD_OVER;
     return 0;
 }
 
@@ -45,20 +45,35 @@ void
 ndi_held_put(struct ndi_held *held)
 {
     struct ndi_hub *hub;
-    bool last;
 
-    if (held == NULL) {
+    if (held == NULL ||
+        (ndi_load_acq(&held->refs) != 1 && ndi_sub_seq(&held->refs, 1) != 1)) {
         return;
     }
     hub = held->chan->hub;
-    ndi_hub_enter_image(hub);
-    pthread_mutex_lock(&hub->mutex);
-    last = --held->refs == 0;
-    pthread_mutex_unlock(&hub->mutex);
-    if (last) {
-        free(held);
-        ndi_hub_put(hub);
-    }
+    ndi_spare_free(held);
+    ndi_hub_put(hub);
+}
+
+void
+ndi_held_begin(struct ndi_held *held, enum ndi_held_state state, bool open)
+{
+    ndi_store_rel(&held->status, state | (open ? OPEN : 0));
+}
+
+bool
+ndi_held_pass(struct ndi_held *held, enum ndi_held_state from,
+              enum ndi_held_state to, bool *open)
+{
+    uint32_t was = ndi_load_acq(&held->status);
+
+    do {
+        if (STATE(was) != from) {
+            return false;
+        }
+    } while (!ndi_cas_seq(&held->status, &was, (was & OPEN) | to));
+    *open = (was & OPEN) != 0;
+    return true;
 }
 
 void
@@ -67,7 +82,7 @@ ndi_held_list(struct ndi_held *held)
     struct ndi_hub *hub = held->chan->hub;
 
     pthread_mutex_lock(&hub->mutex);
-    held->refs++;
+    ndi_add_seq(&held->refs, 1);
     held->listed = true;
     held->prev = hub->held_last;
     held->next = NULL;
@@ -102,20 +117,17 @@ void
 ndi_held_closed(void *ctx)
 {
     struct ndi_held *held = ctx;
-    struct ndi_hub *hub = held->chan->hub;
-    enum ndi_held_state state;
+    uint32_t was = ndi_load_acq(&held->status);
 
     if (ours(held)) {
-        pthread_mutex_lock(&hub->mutex);
-        held->open = false;
-        state = held->state;
-        if (state != NDI_HELD_GOT) {
-            held->state = NDI_HELD_OVER;
+        while (!ndi_cas_seq(&held->status, &was,
+                            STATE(was) == NDI_HELD_GOT ? NDI_HELD_GOT
+                                                       : NDI_HELD_OVER)) {
         }
-        pthread_mutex_unlock(&hub->mutex);
-        if (state == NDI_HELD_LOAN || state == NDI_HELD_ADOPTED) {
+        ndi_hub_enter_image(held->chan->hub);
+        if (STATE(was) == NDI_HELD_LOAN || STATE(was) == NDI_HELD_ADOPTED) {
             (void)ndi_chan_free(held->chan, held->slot, NDS_FOREVER);
-        } else if (state == NDI_HELD_TAKEN) {
+        } else if (STATE(was) == NDI_HELD_TAKEN) {
             (void)ndi_chan_give_back(held->chan, held->slot, NDS_FOREVER);
         }
     }
@@ -134,68 +146,59 @@ ndi_held_of(const nds_array *a, const struct ndi_hub *hub)
     return held->chan->hub == hub && ours(held) ? held : NULL;
 }
 
-/* The slot is acknowledged: it is free, or ours alone while still open. */
+/* What was taken or got leaves, and nobody looks at its memory. */
+static int
+let_go(struct ndi_held *held)
+{
+    struct ndi_chan *c = held->chan;
+
+    return ndi_give_up(c, held->slot, held->word)
+               ? 0 : ndi_chan_free(c, held->slot, NDS_FOREVER);
+}
+
+/* The slot is acknowledged: it is free, or ours alone while still open. Who
+ * closes meanwhile leaves it to us. */
 static int
 acknowledge(struct ndi_held *held, enum ndi_held_state from)
 {
-    struct ndi_hub *hub = held->chan->hub;
-    bool open, right;
+    bool open;
+    uint32_t was;
     int rc;
 
-    pthread_mutex_lock(&hub->mutex);
-    right = held->state == from;
-    open = held->open;
-    if (right) {
-        held->state = NDI_HELD_OVER; // who closes meanwhile leaves it to us
-    }
-    pthread_mutex_unlock(&hub->mutex);
-    if (!right) {
+    if (!ndi_held_pass(held, from, NDI_HELD_OVER, &open)) {
         return ndi_fail(NDS_EINVAL, "release: the item is not one that was "
                         "taken");
     }
     if (!open) {
-        return ndi_chan_free(held->chan, held->slot, NDS_FOREVER);
+        return let_go(held);
     }
     rc = ndi_chan_own(held->chan, held->slot, NDS_FOREVER);
     if (rc < 0) {
         return rc;
     }
-    pthread_mutex_lock(&hub->mutex);
-    open = held->open;
-    if (open) {
-        held->state = NDI_HELD_ADOPTED;
-    }
-    pthread_mutex_unlock(&hub->mutex);
-    return open ? 0 : ndi_chan_free(held->chan, held->slot, NDS_FOREVER);
+    was = NDI_HELD_OVER | OPEN;
+    return ndi_cas_seq(&held->status, &was, NDI_HELD_ADOPTED | OPEN)
+               ? 0 : ndi_chan_free(held->chan, held->slot, NDS_FOREVER);
 }
 
 int
 ndi_held_release(struct ndi_held *held, nds_array **item)
 {
-    struct ndi_hub *hub = held->chan->hub;
-    bool open, right;
+    uint32_t was;
+    bool open;
     int rc;
 
-    pthread_mutex_lock(&hub->mutex);
-    right = held->state == NDI_HELD_TAKEN;
-    if (right) {
-        held->refs++;
-        held->state = NDI_HELD_OVER;
-    }
-    pthread_mutex_unlock(&hub->mutex);
-    if (!right) {
+    if (!ndi_held_pass(held, NDI_HELD_TAKEN, NDI_HELD_OVER, &open)) {
         return ndi_fail(NDS_EINVAL, "release: the array was not taken from "
                         "this queue, or was released before");
     }
-    // Mostly this was the only view: then one section frees the slot.
+    ndi_add_seq(&held->refs, 1);
+    // Mostly this was the only view: then the slot is free.
     nds_array_close(*item);
     *item = NULL;
-    pthread_mutex_lock(&hub->mutex);
-    open = held->open;
-    held->state = open ? NDI_HELD_TAKEN : NDI_HELD_OVER;
-    pthread_mutex_unlock(&hub->mutex);
-    rc = open ? acknowledge(held, NDI_HELD_TAKEN)
-              : ndi_chan_free(held->chan, held->slot, NDS_FOREVER);
+    was = NDI_HELD_OVER | OPEN;
+    rc = ndi_cas_seq(&held->status, &was, NDI_HELD_TAKEN | OPEN)
+             ? acknowledge(held, NDI_HELD_TAKEN) : let_go(held);
     ndi_held_put(held);
     return rc;
 }
@@ -225,23 +228,24 @@ void
 ndi_held_abandon(struct ndi_hub *hub)
 {
     struct ndi_held *held;
+    uint32_t was;
     bool open;
 
     ndi_hub_enter_image(hub);
     for (;;) {
         pthread_mutex_lock(&hub->mutex);
         held = hub->held_first;
-        open = false;
         if (held != NULL) {
             unlist_locked(held);
-            open = held->open;
-            held->state = open ? NDI_HELD_TAKEN : NDI_HELD_OVER;
         }
         pthread_mutex_unlock(&hub->mutex);
         if (held == NULL) {
             return;
         }
-        if (!open) { // an open one goes back when its array closes
+        // An open one goes back when its array closes.
+        was = NDI_HELD_GOT | OPEN;
+        if (!ndi_cas_seq(&held->status, &was, NDI_HELD_TAKEN | OPEN) &&
+            ndi_held_pass(held, NDI_HELD_GOT, NDI_HELD_OVER, &open)) {
             (void)ndi_chan_give_back(held->chan, held->slot, NDS_FOREVER);
         }
         ndi_held_put(held);

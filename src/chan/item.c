@@ -615,20 +615,13 @@ loan_array(struct ndi_chan *c, uint32_t slot, const struct plan *p,
 {
     unsigned char *at = payload_at(c, slot, p) + p->blob_room;
     nds_block *b = NULL;
-    nds_view v;
-    int rc;
+    int rc = ndi_block_of_memory(&b, at, p->need.nbytes, false,
+                                 ndi_held_closed, held);
 
-    rc = nds_view_init(&v, dtype, at, p->need.nbytes, p->ndim, p->shape);
-    if (rc < 0) {
-        return rc;
-    }
-    rc = ndi_block_of_memory(&b, at, p->need.nbytes, false, ndi_held_closed,
-                             held);
     if (rc == 0) {
-        held->refs++; // the block's
-        rc = ndi_array_over(out, b, &v);
+        ndi_store_rlx(&held->refs, 2); // the block's; nobody else has it
+        rc = ndi_array_over_packed(out, b, dtype, p->ndim, p->shape, 'C');
     }
-    nds_view_fini(&v);
     return rc;
 }
 
@@ -663,8 +656,7 @@ ndi_item_loan(struct ndi_chan *c, nds_array **out, const nds_dtype *dtype,
         (void)ndi_chan_free(c, slot, deadline);
         goto out;
     }
-    held->open = true;
-    held->state = NDI_HELD_LOAN;
+    ndi_held_begin(held, NDI_HELD_LOAN, true);
     (*out)->slot = (uint64_t)slot + 1;
     (*out)->close_ctx = held;
 out:
@@ -678,7 +670,7 @@ ndi_item_publish(struct ndi_hub *hub, nds_array **a, const nds_tag *tag)
 {
     struct ndi_held *held = ndi_held_of(*a, hub);
     struct ndi_chan *c;
-    bool right;
+    bool open;
     int rc;
 
     if (held == NULL || !tag_ok(tag)) {
@@ -686,19 +678,13 @@ ndi_item_publish(struct ndi_hub *hub, nds_array **a, const nds_tag *tag)
                         "or its tag is too long");
     }
     c = held->chan;
-    pthread_mutex_lock(&hub->mutex);
-    right = held->state == NDI_HELD_LOAN;
-    held->state = right ? NDI_HELD_OVER : held->state;
-    pthread_mutex_unlock(&hub->mutex);
-    if (!right) {
+    if (!ndi_held_pass(held, NDI_HELD_LOAN, NDI_HELD_OVER, &open)) {
         return ndi_fail(NDS_EINVAL, "publish: the array is no loan");
     }
     set_tag(ndi_slot_at(c, held->slot), tag);
     rc = ndi_chan_publish(c, &held->slot, 1, NDS_FOREVER);
     if (rc < 0) { // nothing is committed: the caller's loan still
-        pthread_mutex_lock(&hub->mutex);
-        held->state = NDI_HELD_LOAN;
-        pthread_mutex_unlock(&hub->mutex);
+        (void)ndi_held_pass(held, NDI_HELD_OVER, NDI_HELD_LOAN, &open);
         return rc;
     }
     nds_array_close(ndi_steal(a));

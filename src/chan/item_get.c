@@ -161,20 +161,14 @@ open_place(const struct item *it, struct ndi_held *held, nds_array **out)
 {
     char order = (it->desc.flags & NDI_ITEM_FORTRAN) != 0 ? 'F' : 'C';
     nds_block *b = NULL;
-    nds_view v;
-    int rc = nds_view_init_strided(&v, it->dtype, it->data, it->desc.nbytes,
-                                   0, it->ndim, it->shape, NULL, order);
+    int rc = ndi_block_of_memory(&b, it->data, it->desc.nbytes, false,
+                                 ndi_held_closed, held);
 
-    if (rc < 0) {
-        return rc;
-    }
-    rc = ndi_block_of_memory(&b, it->data, it->desc.nbytes, false,
-                             ndi_held_closed, held);
     if (rc == 0) {
-        held->refs++; // the block's
-        rc = ndi_array_over(out, b, &v);
+        ndi_store_rlx(&held->refs, 2); // the block's; nobody else has it
+        rc = ndi_array_over_packed(out, b, it->dtype, it->ndim, it->shape,
+                                   order);
     }
-    nds_view_fini(&v);
     return rc;
 }
 
@@ -253,11 +247,10 @@ slots_are_plenty(const struct ndi_chan *c)
 static void
 decide(struct ndi_chan *c, enum ndi_get_how how, bool keep, struct opened *o)
 {
-    if (how == NDI_TAKE) {
-        o->held->state = NDI_HELD_TAKEN;
-    } else if (c->acknowledge) {
-        o->held->state = NDI_HELD_GOT;
-    } else {
+    ndi_held_begin(o->held, how == NDI_TAKE  ? NDI_HELD_TAKEN
+                            : c->acknowledge ? NDI_HELD_GOT
+                                             : NDI_HELD_OVER, keep);
+    if (how == NDI_GET && !c->acknowledge) {
         o->settle = true;
         o->keep = keep;
     }
@@ -293,13 +286,12 @@ open_array(struct ndi_chan *c, struct item *it, enum ndi_get_how how,
     }
     if (file && (how == NDI_TAKE || slots_are_plenty(c))) {
         // The memory is a file of its own: the handle tells of its end.
-        held->refs++;
+        ndi_add_seq(&held->refs, 1);
         (*out)->on_close = handle_closed;
         (*out)->close_ctx = held;
         (*out)->own_file = how == NDI_GET;
         in_place = true;
     }
-    held->open = in_place;
     decide(c, how, in_place, o);
     if (how == NDI_TAKE) {
         (*out)->slot = (uint64_t)held->slot + 1;
@@ -374,7 +366,7 @@ fail_item(struct ndi_chan *c, int rc, nds_array **out, struct opened *o,
     strncpy(text, saved.message, sizeof text - 1);
     text[sizeof text - 1] = '\0';
     if (o->held != NULL) {
-        o->held->state = NDI_HELD_OVER;
+        ndi_held_begin(o->held, NDI_HELD_OVER, false);
     }
     nds_array_close(ndi_steal(out));
     refuse(c, o->slot, o->word, rc, deadline);
@@ -390,7 +382,7 @@ settle(struct ndi_chan *c, enum ndi_get_how how, struct opened *o, int n,
     struct ndi_settled run[NDI_RUN];
     uint32_t me = 0;
     int count = 0, rc = 0;
-    bool counted;
+    bool counted, open;
 
     for (int i = 0; i < n; i++) {
         if (o[i].settle) {
@@ -414,7 +406,8 @@ settle(struct ndi_chan *c, enum ndi_get_how how, struct opened *o, int n,
     }
     for (int i = 0; i < n; i++) {
         if (rc == 0 && o[i].keep) {
-            o[i].held->state = NDI_HELD_ADOPTED;
+            (void)ndi_held_pass(o[i].held, NDI_HELD_OVER, NDI_HELD_ADOPTED,
+                                &open);
         }
         if (rc < 0 && o[i].settle) {
             nds_array_close(ndi_steal(&out[i]));
@@ -471,12 +464,12 @@ ndi_item_open(struct ndi_chan *c, enum ndi_get_how how, uint32_t slot,
 }
 
 static int
-claim_run(struct ndi_chan *c, enum ndi_get_how how, int room, uint32_t *slots,
-          uint64_t *words, int *got, int64_t deadline)
+claim_run(struct ndi_chan *c, int room, uint32_t *slots, uint64_t *words,
+          int *got, int64_t deadline)
 {
     int rc = NDS_ENOTSUP;
 
-    if (room == 1 && how == NDI_GET && !c->acknowledge) {
+    if (room == 1) {
         rc = ndi_pick(c, slots, words);
         *got = 1;
     }
@@ -494,7 +487,7 @@ get_run(struct ndi_chan *c, enum ndi_get_how how, int room, nds_array **out,
     int rc, got, looks = 0;
 
     *count = 0;
-    while ((rc = claim_run(c, how, room, slots, words, &got, deadline)) ==
+    while ((rc = claim_run(c, room, slots, words, &got, deadline)) ==
            NDS_EAGAIN) {
         deadline = ndi_deadline_begin(deadline);
         rc = ndi_chan_wait(c, NDI_WAIT_ITEMS, 0, deadline);

@@ -47,6 +47,14 @@ is_live(uint64_t word, uint64_t entry)
            ndi_word_seq(word) == (entry & NDI_SEQ_MASK);
 }
 
+static bool
+is_ready(const struct ndi_chan *c, uint32_t slot, uint64_t entry)
+{
+    uint64_t word = ndi_load_acq(&ndi_slot_at(c, slot)->word);
+
+    return ndi_word_state(word) == NDI_READY && is_live(word, entry);
+}
+
 /* ---- where the next item stands ----------------------------------------- */
 
 void
@@ -73,19 +81,31 @@ first_at(const struct ndi_chan *c, uint32_t lane, uint64_t tail)
 }
 
 uint64_t
-ndi_lane_waiting(const struct ndi_chan *c, uint32_t lane)
+ndi_lane_unseen(const struct ndi_chan *c, uint32_t lane)
 {
     uint64_t tail = ndi_load_acq(&c->lanes[lane].tail);
-    uint64_t at = first_at(c, lane, tail);
 
-    for (; at != tail; at++) {
+    return tail - first_at(c, lane, tail);
+}
+
+uint64_t
+ndi_lane_waiting(struct ndi_chan *c, uint32_t lane)
+{
+    uint64_t tail = ndi_load_acq(&c->lanes[lane].tail);
+    uint64_t first = first_at(c, lane, tail), at;
+
+    for (at = first; at != tail; at++) {
         uint64_t entry = entry_at(c, lane, at);
         uint32_t slot = (uint32_t)(entry >> NDI_SEQ_BITS);
 
-        if (slot < c->nslots &&
-            is_live(ndi_load_acq(&ndi_slot_at(c, slot)->word), entry)) {
+        // What is BACK is counted in the list.
+        if (slot < c->nslots && is_ready(c, slot, entry)) {
             break;
         }
+    }
+    if (at != first) { // the next look begins there
+        ndi_store_rel(&c->cursor[lane].seq, 0);
+        ndi_store_rlx(&c->cursor[lane].at, at);
     }
     return tail - at;
 }
@@ -136,11 +156,20 @@ look_in_lane(struct ndi_chan *c, uint32_t lane, struct found *out)
             ndi_store_rel(&k->tail, tail);
             fresh = true;
         }
+        if (n > 0) { // what was passed over is so for good
+            ndi_store_rlx(&k->at, at);
+            ndi_store_rel(&k->seq, seq);
+        }
         if (at == tail) {
             return NOTHING;
         }
-        entry = entry_at(c, lane, at);
+        // It stands beside the tail as well: one line less to wait for.
+        entry = fresh ? ndi_load_rlx(&c->lanes[lane].last) : 0;
         gap = (entry - seq) & NDI_SEQ_MASK;
+        if (gap != 1) { // else nothing can be between the two
+            entry = entry_at(c, lane, at);
+            gap = (entry - seq) & NDI_SEQ_MASK;
+        }
         out->slot = (uint32_t)(entry >> NDI_SEQ_BITS);
         if (gap == 0 || gap >= c->lane_entries || out->slot >= c->nslots ||
             tail - at > c->lane_entries) {
@@ -225,8 +254,9 @@ ndi_pick(struct ndi_chan *c, uint32_t *slot, uint64_t *word)
         if (look == UNSURE) {
             return NDS_ENOTSUP;
         }
-        if (look == FOUND && (!any || ndi_seq_before(ndi_word_seq(f.word),
-                                                     ndi_word_seq(best.word)))) {
+        if (look == FOUND &&
+            (!any || ndi_seq_before(ndi_word_seq(f.word),
+                                    ndi_word_seq(best.word)))) {
             best = f;
             any = true;
         }

@@ -189,7 +189,6 @@ nds_queue_release(nds_queue *q, nds_array **item)
                         "this queue by this process");
     }
     rc = ndi_held_release(held, item);
-    ndi_add_seq(&c->h->done.futex, 1);
     ndi_event_signal(&c->h->done, INT32_MAX);
     return rc;
 }

@@ -311,7 +311,7 @@ ndi_chan_owed(const struct ndi_chan *c)
 /* The words before the counters: an item that leaves is counted before its
  * word changes, so it is seen in one of the two. */
 int64_t
-ndi_chan_unfinished(struct ndi_chan *c)
+ndi_chan_unfinished(const struct ndi_chan *c)
 {
     uint32_t top = slots_used(c);
     uint64_t sum = 0;

@@ -9,8 +9,7 @@
  * they count as loans, but nobody fills them. It starts one by a CAS, without
  * the lock. Whoever finds the channel full, or shuts it down, takes them back
  * by a CAS as well, under the lock: the word decides who was first. The owner's
- * line of counters says how many there are; that is a hint for whoever looks for
- * them, and stands where only the owner writes all the time.
+ * line of counters says that there may be some.
  *
  * Rebuilding makes them plain FREE slots, so the dead leave none. What
  * consumers have picked or given up (pick.c) is taken back here as well; the
@@ -46,21 +45,17 @@ ndi_word_settle(struct ndi_chan *c, uint32_t slot, uint64_t *word)
     *word = ndi_load_acq(at);
     for (int tries = 0; plain(*word, &now) && tries < NDI_CAS_TRIES; tries++) {
         uint32_t owner = ndi_word_owner(*word);
-        bool ahead = ndi_word_is_reserved(*word);
+        bool was_got = !ndi_word_is_reserved(*word);
 
         if (!ndi_cas_seq(at, word, now)) {
             continue; // its owner was first
         }
         NDI_KILL_POINT("settle.word");
         *word = now;
-        if (owner > 0 && owner <= c->hub->party_count) {
+        if (was_got && owner > 0 && owner <= c->hub->party_count) {
             struct ndi_counters *n = &c->counters[owner - 1];
 
-            if (ahead) {
-                ndi_sub_seq(&n->ahead, 1);
-            } else {
-                ndi_store_rlx(&n->delivered, ndi_load_rlx(&n->delivered) + 1);
-            }
+            ndi_store_rlx(&n->delivered, ndi_load_rlx(&n->delivered) + 1);
         }
         return true;
     }
@@ -103,8 +98,11 @@ ndi_reserve_reclaim(struct ndi_chan *c, bool *did)
         uint32_t owner =
             ndi_owner_index(ndi_load_rlx(&c->lanes[i].owner));
 
-        any |= owner < c->hub->party_count &&
-               ndi_load_acq(&c->counters[owner].ahead) != 0;
+        if (owner < c->hub->party_count &&
+            ndi_load_rlx(&c->counters[owner].ahead) != 0) {
+            ndi_store_rlx(&c->counters[owner].ahead, 0);
+            any = true;
+        }
     }
     for (uint32_t i = 0; any && i < top && i < c->nslots && rc == 0; i++) {
         rc = ndi_slot_take_back(c, i, did);
@@ -173,11 +171,11 @@ ndi_reserve_more(struct ndi_chan *c, const struct ndi_need *need, uint32_t me)
                                                     : NDI_RESERVE;
     n = fair(c, need);
     for (i = 0; i < n; i++) {
+        ndi_store_rlx(&c->counters[me - 1].ahead, 1);
+        NDI_KILL_POINT("reserve.told");
         if (ndi_loan_locked(c, &one, ndi_word_reserved(me), &slots[i]) < 0) {
             break;
         }
-        ndi_add_seq(&c->counters[me - 1].ahead, 1);
-        NDI_KILL_POINT("reserve.counted");
     }
     for (uint32_t k = 0; k < i; k++) { // the first, freed last, goes first
         ndi_store_rlx(&c->reserve[i - 1 - k], slots[k]);
@@ -201,15 +199,14 @@ ndi_reserve_start(struct ndi_chan *c, const struct ndi_need *need,
         struct ndi_slot *s;
         uint64_t word = ndi_word_reserved(me);
 
-        if (!ndi_cas_seq(&c->reserve_left, &left, left - 1)) {
-            continue;
-        }
-        *slot = ndi_load_rlx(&c->reserve[left - 1]);
+        // A slow thread may put back what others have used up, or forget what
+        // they took: the words know, and a search finds it.
+        ndi_store_rlx(&c->reserve_left, --left);
+        *slot = ndi_load_rlx(&c->reserve[left]);
         s = ndi_slot_at(c, *slot);
         if (ndi_cas_seq(&s->word, &word, ndi_word_make(NDI_LOANED, 0, me,
                                                        0))) {
             NDI_KILL_POINT("reserve.started");
-            ndi_sub_seq(&c->counters[me - 1].ahead, 1);
             // Another thread may have changed the size since we looked.
             if (s->kind == NDI_ITEM_INLINE && s->extent == 0 &&
                 s->nbytes == need->nbytes) {
@@ -218,7 +215,6 @@ ndi_reserve_start(struct ndi_chan *c, const struct ndi_need *need,
             (void)ndi_chan_free(c, *slot, NDS_FOREVER);
             return false;
         }
-        left = ndi_load_acq(&c->reserve_left);
     }
     return false;
 }

@@ -20,6 +20,8 @@
 
 #include <string.h>
 
+#define CPU_EVERY 16 /* publications between two looks where it runs */
+
 int
 ndi_chan_me_anew(struct ndi_chan *c, uint32_t *me)
 {
@@ -283,7 +285,11 @@ lane_push(struct ndi_chan *c, const uint32_t *slots, int n, uint64_t seq,
         return;
     }
     l = &c->lanes[c->lane];
-    ndi_store_rlx(&l->cpu, (uint32_t)ndi_cpu() + 1);
+    if (tail % CPU_EVERY == 0) {
+        ndi_store_rlx(&l->cpu, (uint32_t)ndi_cpu() + 1);
+    }
+    ndi_store_rlx(&l->last, (uint64_t)slots[n - 1] << NDI_SEQ_BITS |
+                                (seq + (uint64_t)n - 1));
     for (int i = 0; i < n; i++) {
         ndi_store_rlx(&c->rings[(uint64_t)c->lane * c->lane_entries +
                                 ((tail + (uint64_t)i) &
@@ -329,7 +335,7 @@ ndi_lane_head(struct ndi_chan *c, uint32_t lane, uint32_t *slot, uint64_t *word)
 }
 
 bool
-ndi_chan_has_items(const struct ndi_chan *c)
+ndi_chan_has_items(struct ndi_chan *c)
 {
     uint32_t n = ndi_lanes_used(c);
 
@@ -338,6 +344,22 @@ ndi_chan_has_items(const struct ndi_chan *c)
     }
     for (uint32_t i = 0; i < n; i++) {
         if (ndi_lane_waiting(c, i) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+ndi_chan_may_have_items(const struct ndi_chan *c)
+{
+    uint32_t n = ndi_lanes_used(c);
+
+    if (ndi_load_acq(&c->h->list_count) != 0) {
+        return true;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (ndi_lane_unseen(c, i) != 0) {
             return true;
         }
     }
@@ -380,7 +402,7 @@ ndi_chan_prefetch(const struct ndi_chan *c)
 }
 
 int64_t
-ndi_chan_size(const struct ndi_chan *c)
+ndi_chan_size(struct ndi_chan *c)
 {
     uint64_t sum = ndi_load_acq(&c->h->list_count);
     uint32_t n = ndi_lanes_used(c);

@@ -43,7 +43,7 @@ ready(const struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen)
 {
     switch (what) {
     case NDI_WAIT_ITEMS:
-        return ndi_chan_has_items(c) ||
+        return ndi_chan_may_have_items(c) ||
                (ndi_load_acq(&c->h->closed) != 0 &&
                 ndi_load_acq(&c->h->unclaimed) == 0);
     case NDI_WAIT_ROOM:
@@ -51,7 +51,8 @@ ready(const struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen)
         return ndi_load_acq(&c->h->room_gen) != seen ||
                ndi_load_acq(&c->h->given) != 0;
     default:
-        return ndi_load_acq(&c->h->done.futex) != seen;
+        return ndi_load_acq(&c->h->done.futex) != seen ||
+               ndi_chan_unfinished(c) <= 0;
     }
 }
 

@@ -41,7 +41,9 @@ nds_block_get(nds_block *b)
 void
 nds_block_close(nds_block *b)
 {
-    if (b == NULL || ndi_sub_seq(&b->refs, 1) != 1) {
+    // The only one that has it cannot be overtaken.
+    if (b == NULL ||
+        (ndi_load_acq(&b->refs) != 1 && ndi_sub_seq(&b->refs, 1) != 1)) {
         return;
     }
     if (b->fini != NULL) {
@@ -166,15 +168,14 @@ int
 ndi_block_of_memory(nds_block **out, void *data, size_t nbytes, bool readonly,
                     void (*done)(void *), void *ctx)
 {
-    int rc = ndi_block_make(out, NDS_HEAP, NDS_READWRITE);
+    nds_block *b = ndi_spare_new();
 
-    if (rc < 0) {
-        return rc;
+    *out = b;
+    if (b == NULL) {
+        return ndi_fail_nomem(sizeof *b, "a block");
     }
-    (*out)->data = data;
-    (*out)->nbytes = nbytes;
-    (*out)->readonly = readonly;
-    (*out)->done = done;
-    (*out)->ctx = ctx;
+    *b = (nds_block){.refs = 1, .reach = NDS_HEAP, .mode = NDS_READWRITE,
+                     .readonly = readonly, .spare = true, .data = data,
+                     .nbytes = nbytes, .done = done, .ctx = ctx};
     return 0;
 }

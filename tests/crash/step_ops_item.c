@@ -163,6 +163,22 @@ join_and_take(void)
     take();
 }
 
+/* It knows its lane by a first get, so that what it takes is picked. */
+static void
+join_and_know(void)
+{
+    join();
+    take();
+    must(nds_queue_release(step_queue, &held));
+}
+
+static void
+join_and_pick(void)
+{
+    join_and_know();
+    take();
+}
+
 static void
 release(void)
 {
@@ -334,6 +350,9 @@ static const struct step_case
                 .laneless = true},
     list_take = {.count = SMALL, .old = 2, .max_items = 8, .laneless = true},
     picks = {.count = SMALL, .old = 4, .takes = 3, .max_items = 128},
+    picked_take = {.count = SMALL, .old = 4, .takes = 1, .max_items = 128},
+    picked_release = {.count = SMALL, .old = 4, .takes = 2,
+                      .max_items = 128},
     collects = {.count = SMALL, .old = 4, .takes = 3, .max_items = 64},
     searches = {.count = SMALL, .old = 96, .takes = 3, .adds = 1,
                 .max_items = 96, .extra = 97};
@@ -368,6 +387,11 @@ const struct step_op step_ops_item[] = {
     OP("queue.take-close-list", false, join_and_take, give_back, list_take),
     OP("queue.release", true, join_and_take, release, large_get),
     OP("queue.release-moved", false, join_and_take, release, moved_get),
+    OP("queue.take-picked", false, join_and_know, take, picked_take),
+    OP("queue.release-picked", false, join_and_pick, release,
+       picked_release),
+    OP("queue.take-picked-close", false, join_and_pick, give_back,
+       picked_take),
     OP("queue.take-close", false, join_and_take, give_back, no_change),
     OP("queue.get-inline", false, join, get, small_get),
     OP("queue.get-given-up", false, join, get_each, small_gets),

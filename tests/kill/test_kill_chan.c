@@ -173,6 +173,14 @@ run_take_release(nds_queue *q)
     }
 }
 
+/* The first in a section, the second picked. */
+static void
+run_take_release_twice(nds_queue *q)
+{
+    run_take_release(q);
+    run_take_release(q);
+}
+
 static void
 run_take_back(nds_queue *q)
 {
@@ -325,6 +333,8 @@ static const struct op ops[] = {
     {"get, task_done", NULL, run_get, 0, 1, 20000, NDS_HEAP, true},
     {"get moved, task_done", NULL, run_get, 0, 1, 20000, NDS_SHAREABLE, true},
     {"take, release", NULL, run_take_release, 0, 1, 20000, NDS_HEAP, false},
+    {"take, release twice", before_many, run_take_release_twice, 0, 2, 20,
+     NDS_HEAP, false},
     {"take, close", NULL, run_take_back, 0, 0, 20000, NDS_HEAP, false},
     {"shutdown", NULL, run_shutdown, 0, 0, 20, NDS_HEAP, false},
     {"bury, repair", before_dead, run_bury, 0, 0, 20, NDS_HEAP, false},
