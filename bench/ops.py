@@ -17,8 +17,8 @@ and those that go past them; the faster one counts, and `w` or `p` beside it
 says with all threads which.
 
 --mb is the size of one operand, --elements its length instead (1000, 100000:
-what the caches hold; a turn is then as many calls as take a millisecond, and limits are
-of one thread, as the work is).
+what the caches hold; a turn is then as many calls as take a millisecond, and
+limits are of one thread, as the work is).
 Layouts: `flat` contiguous; `::2` every other element; `::-1` backwards; `.T` a
 transposed square, into one that is not; `rows` a 2-D view that leaves out a few
 columns (a run for each row); `axis 0` and `axis 1` of rows of 1000, `short` of

@@ -170,7 +170,7 @@ one_by_one(const struct ndi_arg_job *j)
     }
 }
 
-/* ---- which way ------------------------------------------------------------ */
+/* ---- which way ----------------------------------------------------------- */
 char *
 ndi_arg_result(const struct ndi_arg_job *j, int first, int64_t k)
 {

@@ -97,7 +97,7 @@ look_rows(const struct lanes *c, const char *src, int64_t n, int64_t from,
     t->base = from;
     src += from * j->step;
     memcpy(t->best, fetch(j, src, t->width, buf), (size_t)(t->width * item));
-    memset(t->place, 0, sizeof(t->place));
+    memset(t->place, 0, (size_t)(t->width * (item < 8 ? item : 8)));
     for (int64_t l = 0; l < t->width; l++) {
         t->row[l] = from + l / n;
     }

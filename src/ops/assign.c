@@ -11,6 +11,7 @@
 #include <base/fail.h>
 #include <nd/cast.h>
 #include <nd/shape.h>
+#include <nd/spread.h>
 #include <nd/view_impl.h>
 
 #include <stdlib.h>
@@ -39,9 +40,18 @@ assign_row(void *ctx, char *const data[], const int64_t step[], int64_t at,
 {
     const struct job *j = ctx;
 
+    int64_t item = j->cast->to->itemsize;
+
     (void)at;
-    if (j->stream && step[0] == j->cast->to->itemsize && step[1] == step[0]) {
-        ndi_stream_copy(data[0], data[1], count * step[0]);
+    if (j->cast->same && step[0] == item && step[1] == 0) {
+        if (j->stream && NDI_LINE % item == 0 && count * item >= NDI_LINE) {
+            ndi_stream_fill(data[0], count * item, data[1], item);
+        } else {
+            ndi_spread(data[0], 0, (uint64_t)(count * item), data[1],
+                       (size_t)item);
+        }
+    } else if (j->stream && step[0] == item && step[1] == item) {
+        ndi_stream_copy(data[0], data[1], count * item);
     } else {
         convert(j->cast, data[0], step[0], data[1], step[1], count);
     }

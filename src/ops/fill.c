@@ -56,6 +56,7 @@ store_row(void *ctx, char *const data[], const int64_t steps[], int64_t at,
 struct fill {
     char *data;
     const struct element *e;
+    bool stream;
 };
 
 static void
@@ -64,6 +65,10 @@ fill_range(void *ctx, int64_t from, int64_t to)
     const struct fill *f = ctx;
     int64_t n = f->e->nbytes;
 
+    if (f->stream) {
+        ndi_stream_fill(f->data + from * n, (to - from) * n, f->e->bytes, n);
+        return;
+    }
     ndi_spread(f->data + from * n, 0, (uint64_t)((to - from) * n),
                f->e->bytes, (size_t)n);
 }
@@ -80,7 +85,9 @@ static void
 fill_dense(const nds_view *dst, const struct element *e)
 {
     int64_t count = nds_view_count(dst);
-    struct fill f = {dst->data, e};
+    struct fill f = {dst->data, e,
+                     count * e->nbytes >= NDI_STREAM_NBYTES &&
+                         NDI_LINE % e->nbytes == 0};
 
     // All of it is overwritten: pages shared with a relative by fork are
     // replaced by zero pages, not copied one by one.

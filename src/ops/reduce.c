@@ -9,6 +9,7 @@
 #include "ops_impl.h"
 
 #include <base/fail.h>
+#include <nd/spread.h>
 
 #include <math.h>
 #include <stdio.h>
@@ -49,9 +50,11 @@ nds_reduce_dtype(enum nds_reduction op, const nds_dtype *a,
     return 0;
 }
 
-/* Marks the axes; naxes < 0 (or axes NULL): all. */
+/* Marks the axes; naxes < 0 (or axes NULL): all. lax: the one axis 0 or -1 of
+ * an array without dimensions is let pass, as NumPy does. */
 static int
-mark_axes(const nds_view *a, int naxes, const int *axes, bool *reduced)
+mark_axes(const nds_view *a, int naxes, const int *axes, bool lax,
+          bool *reduced)
 {
     bool all = naxes < 0 || !axes;
 
@@ -61,6 +64,9 @@ mark_axes(const nds_view *a, int naxes, const int *axes, bool *reduced)
     for (int i = 0; !all && i < naxes; i++) {
         int x = axes[i] < 0 ? axes[i] + a->ndim : axes[i];
 
+        if (lax && a->ndim == 0 && naxes == 1 && (x == 0 || x == -1)) {
+            break;
+        }
         if (x < 0 || x >= a->ndim) {
             return ndi_fail(NDS_EINDEX, "axis %d is out of bounds for array "
                             "of dimension %d", axes[i], a->ndim);
@@ -78,7 +84,7 @@ nds_reduce_shape(const nds_view *a, int naxes, const int *axes,
                  const nds_reduce_options *opts, int *ndim, int64_t *shape)
 {
     bool reduced[NDS_MAX_NDIM];
-    int rc = mark_axes(a, naxes, axes, reduced);
+    int rc = mark_axes(a, naxes, axes, true, reduced);
 
     if (rc < 0) {
         return rc;
@@ -123,9 +129,7 @@ seed(enum nds_reduction op, enum nds_type t, unsigned char *sums, int64_t n)
             first[0] = !low;
         }
     }
-    for (int64_t i = 0; i < n; i++) {
-        memcpy(sums + i * item, first, (size_t)item);
-    }
+    ndi_spread(sums, 0, (uint64_t)(n * item), first, (size_t)item);
 }
 
 struct reduction {
@@ -481,7 +485,8 @@ nds_reduce_axes(enum nds_reduction op, const nds_view *out, const nds_view *a,
     int rc;
 
     if ((rc = ndi_check_writable(out)) < 0 ||
-        (rc = mark_axes(a, naxes, axes, reduced)) < 0 ||
+        (rc = mark_axes(a, naxes, axes, op != NDS_MEAN && !is_var(op),
+                        reduced)) < 0 ||
         (rc = nds_reduce_dtype(op, a->dtype, &dt)) < 0 ||
         (rc = nds_reduce_shape(a, naxes, axes, opts, &ndim, shape)) < 0) {
         return rc;

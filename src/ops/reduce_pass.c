@@ -25,7 +25,7 @@
 #define PARTS 32
 #define LOOPS 4096
 #define BLOCK 16384 /* bytes of accumulators that stay in the first cache */
-#define AHEAD 1024
+#define AHEAD 2048
 
 struct slot {
     _Alignas(16) unsigned char acc[32];
@@ -255,7 +255,9 @@ end_loop(const struct ndi_pass *p, int64_t at, const void *sum)
 {
     unsigned char *acc = p->sums + at * ndi_ops_itemsize(p->acc);
 
-    if (sum) {
+    if (sum && p->acc == NDS_TYPE_FLOAT64) {
+        *(double *)(void *)acc += *(const double *)sum;
+    } else if (sum) {
         p->join->fold(acc, sum, 16, 1);
     }
     if (p->half) {
@@ -263,27 +265,110 @@ end_loop(const struct ndi_pass *p, int64_t at, const void *sum)
     }
 }
 
+static void
+run_loop(const struct ndi_pass *p, int64_t lin, int64_t inner)
+{
+    int64_t at = accumulator_of(p, lin);
+    struct slot sum;
+
+    if (p->tree) {
+        sum_loop(p, lin, inner, mean_of(p, at), sum.acc);
+        end_loop(p, at, sum.acc);
+    } else {
+        fold_loop(p, lin, inner, p->sums + at * ndi_ops_itemsize(p->acc));
+        end_loop(p, at, NULL);
+    }
+}
+
+/* How many loops from lin on are short rows that lie at one distance and may be
+ * read where they are; 0: not even the first. */
+static int64_t
+short_rows(const struct ndi_pass *p, int64_t lin, int64_t inner, int64_t count)
+{
+    const struct ndi_dim *d = p->where;
+    int64_t left, run;
+
+    if (p->nwhere < 2 || d[0].n != inner || inner > LEAF || d[0].out != 0 ||
+        d[1].out == 0 || lin % inner != 0 ||
+        (!p->tree && p->from != p->type) ||
+        !is_readable(p, locate(p, lin, &run) + d[1].in) ||
+        !is_readable(p, locate(p, lin, &run))) {
+        return 0;
+    }
+    left = d[1].n - lin / inner % d[1].n;
+    return left < count / inner ? left : count / inner;
+}
+
+/* `step` bytes apart. */
+static void
+sum_rows(const struct ndi_pass *p, struct ndi_terms *t, const char *src,
+         int64_t inner, int64_t step, int64_t rows, int64_t at)
+{
+    ndi_pairwise_fn *pairwise = ndi_kernels()->pairwise;
+    struct slot sum;
+
+    for (; rows > 0; rows--, src += step, at += p->where[1].out) {
+        t->mean = mean_of(p, at);
+        pairwise(t, src, inner, sum.acc);
+        end_loop(p, at, sum.acc);
+    }
+}
+
+/* Rows without a gap that have to be converted, several at a time. */
+static void
+sum_converted_rows(const struct ndi_pass *p, const char *src, int64_t inner,
+                   int64_t rows, int64_t at)
+{
+    const struct ndi_dim *d = p->where;
+    _Alignas(64) unsigned char buf[LEAF * 16];
+    int64_t item = ndi_ops_itemsize(p->type);
+    struct ndi_terms t = {p->type, p->type, item, NULL, p->half};
+
+    for (int64_t m; rows > 0; rows -= m, at += m * d[1].out) {
+        m = rows < LEAF / inner ? rows : LEAF / inner;
+        ndi_ops_convert(p->type, buf, item, p->from, src, d[0].in, m * inner);
+        sum_rows(p, &t, (const char *)buf, inner, inner * item, m, at);
+        src += m * d[1].in;
+    }
+}
+
+static void
+run_short_rows(const struct ndi_pass *p, int64_t lin, int64_t inner,
+               int64_t rows)
+{
+    const struct ndi_dim *d = p->where;
+    int64_t at = accumulator_of(p, lin), run;
+    struct ndi_terms t = {p->from, p->type, d[0].in, NULL, p->half};
+    const char *src = locate(p, lin, &run);
+
+    if (p->tree && p->from != p->type && d[1].in == inner * d[0].in) {
+        sum_converted_rows(p, src, inner, rows, at);
+    } else if (p->tree) {
+        sum_rows(p, &t, src, inner, d[1].in, rows, at);
+    } else {
+        for (; rows > 0; rows--, src += d[1].in, at += d[1].out) {
+            p->fold->fold(p->sums + at * ndi_ops_itemsize(p->acc), src,
+                          d[0].in, inner);
+        }
+    }
+}
+
 /* Elements [from, to), loop by loop; neither is within a loop. */
 static void
 run_loops(const struct ndi_pass *p, int64_t from, int64_t to)
 {
-    struct slot sum;
-
     while (from < to) {
         int64_t inner;
         int64_t count = ndi_plan_piece(&p->plan, from, &inner);
 
         count = count < to - from ? count : to - from;
-        for (int64_t i = 0; i < count; i += inner) {
-            int64_t at = accumulator_of(p, from + i);
-
-            if (p->tree) {
-                sum_loop(p, from + i, inner, mean_of(p, at), sum.acc);
-                end_loop(p, at, sum.acc);
+        for (int64_t i = 0, rows; i < count; i += rows * inner) {
+            rows = short_rows(p, from + i, inner, count - i);
+            if (rows > 0) {
+                run_short_rows(p, from + i, inner, rows);
             } else {
-                fold_loop(p, from + i, inner,
-                          p->sums + at * ndi_ops_itemsize(p->acc));
-                end_loop(p, at, NULL);
+                run_loop(p, from + i, inner);
+                rows = 1;
             }
         }
         from += count;
@@ -467,6 +552,39 @@ fold_row(const struct ndi_pass *p, const char *src, int64_t at, int64_t n)
     }
 }
 
+/* The same for all rows of axis k, if there is one. */
+static void
+fold_rows(const struct ndi_pass *p, const char *src, int64_t at, int64_t n,
+          int64_t k)
+{
+    const struct ndi_dim *d = p->where;
+    int64_t rows = k < p->nwhere ? d[k].n : 1;
+    int64_t step = rows > 1 ? d[k].in : 0;
+    unsigned char *acc = p->sums + at * ndi_ops_itemsize(p->acc);
+    bool brief = n <= LEAF && n * ndi_ops_itemsize(p->from) < AHEAD &&
+                 !p->mean && !p->half;
+    int64_t item = ndi_ops_itemsize(p->type), m;
+    _Alignas(64) unsigned char buf[LEAF * 16];
+
+    for (; brief && p->from != p->type && step == n * d->in && rows > 0;
+         rows -= m, src += m * step) {
+        m = rows < LEAF / n ? rows : LEAF / n;
+        ndi_ops_convert(p->type, buf, item, p->from, src, d->in, m * n);
+        for (int64_t r = 0; r < m; r++) {
+            p->fold->each(acc, buf + r * n * item, item, n);
+        }
+    }
+    brief &= p->from == p->type && is_readable(p, src) &&
+             is_readable(p, src + step);
+    for (; rows > 0; rows--, src += step) {
+        if (brief) {
+            p->fold->each(acc, src, d->in, n);
+        } else {
+            fold_row(p, src, at, n);
+        }
+    }
+}
+
 static void
 column_block(const struct columns *c, int64_t i)
 {
@@ -487,8 +605,14 @@ column_block(const struct columns *c, int64_t i)
         }
     }
     do {
-        fold_row(c->p, src, at, n);
-        for (k = 1; k < c->p->nwhere; k++) {
+        for (k = 1; k < c->p->nwhere && d[k].out != 0; k++) {
+        }
+        if (k < c->p->nwhere) {
+            index[k] = d[k].n - 1; // all rows of this axis at once
+        }
+        fold_rows(c->p, src, at, n, k);
+        src += k < c->p->nwhere ? d[k].in * index[k] : 0;
+        for (; k < c->p->nwhere; k++) {
             if (d[k].out != 0) {
                 continue;
             }

@@ -3,6 +3,7 @@
 #include "ops_impl.h"
 
 #include <base/fail.h>
+#include <nd/spread.h>
 #include <os/os.h>
 
 int
@@ -136,5 +137,25 @@ ndi_stream_copy(char *to, const char *from, int64_t nbytes)
     ndi_kernels()->stream(to + head, from + head, (size_t)lines);
     head += lines;
     memcpy(to + head, from + head, (size_t)(nbytes - head));
+    fence();
+}
+
+void
+ndi_stream_fill(char *to, int64_t nbytes, const void *element, int64_t item)
+{
+    // Of so large a fill, and one line holds a whole number of elements.
+    unsigned char some[BUFFER + NDI_LINE];
+    int64_t head = to_line(to), part;
+
+    ndi_spread(to, 0, (uint64_t)head, element, (size_t)item);
+    ndi_spread(some, 0, sizeof(some), element, (size_t)item);
+    for (int64_t i = head; i < nbytes; i += part) {
+        part = nbytes - i < BUFFER ? nbytes - i : BUFFER;
+        if (part < BUFFER) {
+            memcpy(to + i, some + head % item, (size_t)part);
+        } else {
+            ndi_kernels()->stream(to + i, some + head % item, BUFFER);
+        }
+    }
     fence();
 }
