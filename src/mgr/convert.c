@@ -4,7 +4,9 @@
 
 #include <base/checked.h>
 #include <base/fail.h>
+#include <ndshare/ops.h>
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -284,6 +286,44 @@ ndi_array_of_value(struct ndi_idents *t, const nds_value *v, nds_array **out,
     }
     *weak = true;
     return array_of_scalar(&s, out);
+}
+
+static int
+check_weak(const nds_scalar *number, const nds_dtype *to)
+{
+    char kind = nds_dtype_kind(to), from = nds_dtype_kind(number->dtype);
+    bool is_int = kind == 'i' || kind == 'u';
+    double d;
+
+    if (from == 'c' && (is_int || kind == 'f')) {
+        return ndi_fail(NDS_ECAST, "%s must be a %sreal number, not 'complex'",
+                        is_int ? "int() argument" : "float() argument",
+                        is_int ? "string, a bytes-like object or a "
+                               : "string or a ");
+    }
+    d = from == 'f' && is_int ? nds_scalar_double(number) : 0;
+    if (isnan(d)) {
+        return ndi_fail(NDS_EINVAL, "cannot convert float NaN to integer");
+    }
+    if (isinf(d)) {
+        return ndi_fail(NDS_EOVERFLOW,
+                        "cannot convert float infinity to integer");
+    }
+    return 0;
+}
+
+int
+ndi_assign_value(const nds_view *dst, const nds_value *v,
+                 const nds_array *value, bool weak)
+{
+    nds_scalar number;
+    int rc;
+
+    if (!weak || !ndi_scalar_of_value(v, &number)) {
+        return nds_assign(dst, nds_array_view(value));
+    }
+    rc = check_weak(&number, dst->dtype);
+    return rc < 0 ? rc : nds_fill(dst, number);
 }
 
 /* None is what a slice leaves out. */

@@ -187,7 +187,7 @@ make_full(const nds_value *args, const nds_value *kwds, nds_array **out,
                   NULL);
     }
     if (rc == 0) {
-        rc = nds_assign(nds_array_view(*out), nds_array_view(value));
+        rc = ndi_assign_value(nds_array_view(*out), fill, value, weak);
     }
     nds_dtype_put(dt);
     nds_array_close(value);
@@ -413,7 +413,12 @@ ndi_factory_make(const char *typeid_, const nds_value *args,
 
     *out = NULL;
     if (!find(typeid_, &fn, &ctx)) {
-        return ndi_fail(NDS_EKEY, "'%.60s'", typeid_);
+        return ndi_fail(NDS_EKEY, "'%.60s'%s", typeid_,
+                        strcmp(typeid_, "Pool") != 0
+                            ? ""
+                            : ": functions do not run in this server; "
+                              "Python's SyncManager hosts a Pool, and "
+                              "nds_manager_connect() reaches it");
     }
     rc = fn(args, kwds, out, ctx);
     if (rc == 0 && *out == NULL) {

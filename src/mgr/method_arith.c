@@ -35,13 +35,13 @@ operand(const struct ndi_call *c, const char *method, nds_array **out,
 
 /* The other operand in `dt`, which is what a weak number takes. */
 static int
-settle(nds_array **a, const nds_dtype *dt)
+settle(nds_array **a, const nds_dtype *dt, nds_scalar number)
 {
     nds_array *cast = NULL;
     int rc = nds_array_new(&cast, dt, 0, NULL, NULL);
 
     if (rc == 0) {
-        rc = nds_assign(nds_array_view(cast), nds_array_view(*a));
+        rc = nds_fill(nds_array_view(cast), number);
     }
     if (rc < 0) {
         nds_array_close(cast);
@@ -72,7 +72,7 @@ operate(const struct ndi_call *c, const char *method, enum nds_op op,
     if (weak) {
         rc = nds_binary_scalar_dtype(op, self->dtype, &number, &dt);
         if (rc == 0 && reversed) {
-            rc = settle(&other, dt);
+            rc = settle(&other, dt, number);
         }
     } else {
         const nds_dtype *theirs = nds_array_view(other)->dtype;
@@ -141,8 +141,8 @@ run_fill(const struct ndi_call *c, nds_value **out)
                       "setting an array element with a sequence.");
     }
     if (rc == 0) {
-        rc = weak ? nds_fill(ndi_call_view(c), number)
-                  : nds_assign(ndi_call_view(c), nds_array_view(value));
+        rc = ndi_assign_value(ndi_call_view(c), nds_value_item(c->args, 0),
+                              value, weak);
     }
     nds_array_close(value);
     if (rc == 0) {

@@ -98,7 +98,7 @@ run_setitem(const struct ndi_call *c, nds_value **out)
     rc = ndi_array_of_value(c->idents, nds_value_item(c->args, 1), &value,
                             &weak);
     if (rc == 0) {
-        rc = nds_assign(&part, nds_array_view(value));
+        rc = ndi_assign_value(&part, nds_value_item(c->args, 1), value, weak);
     }
     nds_array_close(value);
     nds_view_fini(&part);

@@ -67,42 +67,38 @@ read_axes(const nds_value *v, int *naxes, int *axes)
     return 0;
 }
 
+/* a in the dtype that was asked for: sums of small integers come in 64 bits. */
 static int
-over_all(const struct signature *s, const nds_view *v,
-         const nds_reduce_options *opts, nds_value **out)
+narrow(nds_array **a, const nds_dtype *dt)
 {
-    nds_scalar result;
-    nds_view view;
-    int rc = nds_reduce(s->op, v, opts, &result);
+    const nds_view *v = nds_array_view(*a);
+    nds_array *cast;
+    int rc;
 
-    if (rc < 0) {
-        return rc;
+    if (dt == NULL || nds_dtype_equal(v->dtype, dt)) {
+        return 0;
     }
-    nds_scalar_view(&view, &result);
-    *out = ndi_value_of_element(&view);
-    nds_view_fini(&view);
-    return *out != NULL ? 0 : NDS_ENOMEM;
+    rc = nds_array_new(&cast, dt, v->ndim, v->shape, NULL);
+    if (rc == 0) {
+        rc = nds_assign(nds_array_view(cast), v);
+        nds_array_close(*a);
+        *a = cast;
+    }
+    return rc;
 }
 
+/* wanted: NULL, or the dtype of sum and prod. */
 static int
-over_axes(const struct signature *s, const nds_view *v, int naxes, int *axes,
-          const nds_reduce_options *opts, nds_value **out)
+over_axes(const struct signature *s, const nds_view *v, int naxes,
+          const int *axes, const nds_reduce_options *opts,
+          const nds_dtype *wanted, nds_value **out)
 {
     int64_t shape[NDS_MAX_NDIM];
     const nds_dtype *dt = NULL;
     nds_array *a = NULL;
-    int every[NDS_MAX_NDIM];
-    int ndim, rc;
+    int ndim;
+    int rc = nds_reduce_shape(v, naxes, axes, opts, &ndim, shape);
 
-    if (naxes < 0) {
-        // axis=None with keepdims
-        for (int i = 0; i < v->ndim; i++) {
-            every[i] = i;
-        }
-        naxes = v->ndim;
-        axes = every;
-    }
-    rc = nds_reduce_shape(v, naxes, axes, opts, &ndim, shape);
     if (rc == 0) {
         rc = nds_reduce_dtype(s->op, v->dtype, &dt);
     }
@@ -113,6 +109,9 @@ over_axes(const struct signature *s, const nds_view *v, int naxes, int *axes,
         rc = nds_reduce_axes(s->op, nds_array_view(a), v, naxes, axes, opts);
     }
     nds_dtype_put(dt);
+    if (rc == 0) {
+        rc = narrow(&a, wanted);
+    }
     if (rc < 0) {
         nds_array_close(a);
         return rc;
@@ -180,9 +179,10 @@ reduce(const struct ndi_call *c, const struct signature *s, nds_value **out)
         v = rc == 0 ? nds_array_view(cast) : v;
     }
     if (rc == 0) {
-        rc = naxes < 0 && !opts.keepdims
-                 ? over_all(s, v, &opts, out)
-                 : over_axes(s, v, naxes, axes, &opts, out);
+        bool sums = s->op == NDS_SUM || s->op == NDS_PROD;
+
+        rc = over_axes(s, v, naxes, axes, &opts,
+                       cast != NULL && sums ? v->dtype : NULL, out);
     }
     nds_array_close(cast);
     return rc;

@@ -253,6 +253,11 @@ bool ndi_scalar_of_value(const nds_value *v, nds_scalar *out);
  * *weak: a plain Python number. [caller closes] */
 int ndi_array_of_value(struct ndi_idents *t, const nds_value *v,
                        nds_array **out, bool *weak);
+/* dst[...] = v, which is `value` by now. A weak number must fit, as Python's
+ * do: NDS_EOVERFLOW, NDS_EINVAL for NaN as an integer, NDS_ECAST for a complex
+ * number as a real one. */
+int ndi_assign_value(const nds_view *dst, const nds_value *v,
+                     const nds_array *value, bool weak);
 /* The array, or its number if it has no dimensions. Takes `a` over. */
 nds_value *ndi_value_of_result(nds_array *a);
 /* Python indices: an index, a slice, a tuple of them. */

@@ -34,7 +34,7 @@ class Manager(BaseManager):
 
 
 for name in ("ones", "zeros", "full", "empty", "arange", "random", "load",
-             "nosuch"):
+             "nosuch", "Pool"):
     Manager.register(name)
 
 
@@ -99,6 +99,7 @@ def errors(m):
            [1, 2])
     raises(RemoteError, "AttributeError", p._callmethod, "zzz")
     raises(RemoteError, "KeyError", m.nosuch)
+    raises(RemoteError, "SyncManager hosts a Pool", m.Pool)
     raises(RemoteError, "negative dimensions", m.ones, (-1,))
     raises(RemoteError, "os.system" if os.name == "nt" else "system",
            p._callmethod, "fill", (os.system,))
