@@ -74,6 +74,7 @@ bench-figures: bootstrap-test peers
 	@/usr/bin/python3 bench/figures.py $(ARGS)
 
 bench-manager: build
+	@scripts/build release -DNDS_TESTS=ON -- bench_limit
 	@python3 bench/manager.py $(ARGS)
 
 # What is measured against is built apart: nothing else needs it.
