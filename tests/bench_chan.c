@@ -2,7 +2,7 @@
 /*
  * bench_chan.c - what a channel costs, between two processes
  *
- *     bench_chan [small | large | move [bytes, default 800000000]]
+ *     bench_chan [small | large | move [bytes, default 800000000] | back]
  *
  * small   round trip of 1 KiB through a two-way pipe and through two queues,
  *         and 1 KiB a second through a queue, singly and in runs of 64; beside
@@ -13,8 +13,11 @@
  *         processor to the other as well
  * move    the time from send_move until a process that waits has read the
  *         first and last byte
+ * back    an array that is moved there and back again, added up and filled on
+ *         either side by one thread; beside the same two passes alone. What it
+ *         takes with NDSHARE_KEEP=0 is without mappings that stay
  *
- * All three without a word. Rounds go over what is compared in turn: figures
+ * All four without a word. Rounds go over what is compared in turn: figures
  * are medians over rounds, fractions medians of those within one. Each of the
  * two processes has a processor of its own if there are two. Not part of the
  * test run.
@@ -35,6 +38,7 @@
 #define MESSAGES 200000
 #define RUN 64
 #define MOVES 9
+#define BACKS 501
 #define SMALL 1024 /* bytes */
 #define MIB (1 << 20)
 #define DEPTH 4 /* large items in flight */
@@ -651,6 +655,64 @@ moves(int64_t nbytes)
     nds_pipe_close(b);
 }
 
+/* ---- there and back ------------------------------------------------------ */
+
+static void
+use(nds_array *a)
+{
+    nds_scalar sum;
+
+    must(nds_sum(&sum, nds_array_view(a)), "sum");
+    must(nds_fill(nds_array_view(a), nds_float(1)), "fill");
+}
+
+static void
+back(int64_t nbytes)
+{
+    nds_pipe_options opts = {.size = sizeof opts, .duplex = true};
+    nds_array_options sh = {.size = sizeof sh, .reach = NDS_SHAREABLE};
+    int64_t count = nbytes / 8;
+    double t[BACKS], alone[BACKS];
+    nds_pipe *here, *there;
+    nds_array *a;
+    char name[64];
+
+    nds_set_threads(1);
+    must(nds_pipe_new(&here, &there, &opts), "pipe");
+    if (fork() == 0) {
+        for (int i = 0; i < BACKS; i++) {
+            must(nds_pipe_recv(there, &a, NULL, NDS_SEC(60)), "recv");
+            use(a);
+            must(nds_pipe_send_move(there, &a, NULL, NDS_SEC(60)), "move");
+        }
+        _exit(0);
+    }
+    must(nds_array_new(&a, NDS_FLOAT64, 1, &count, &sh), "array");
+    for (int i = 0; i < BACKS; i++) {
+        double start = now();
+
+        must(nds_pipe_send_move(here, &a, NULL, NDS_SEC(60)), "move");
+        must(nds_pipe_recv(here, &a, NULL, NDS_SEC(60)), "recv");
+        use(a);
+        t[i] = now() - start;
+        start = now();
+        use(a);
+        use(a);
+        alone[i] = now() - start;
+    }
+    wait(NULL);
+    qsort(t, BACKS, sizeof *t, bench_by_value);
+    qsort(alone, BACKS, sizeof *alone, bench_by_value);
+    snprintf(name, sizeof name, "moved there and back, %lld KiB",
+             (long long)nbytes / 1024);
+    bench_say(name, t[BACKS / 2] * 1e6, "us");
+    printf("%-34s %8.1f us, the passes alone %8.1f us\n", name,
+           t[BACKS / 2] * 1e6, alone[BACKS / 2] * 1e6);
+    nds_array_close(a);
+    nds_pipe_close(here);
+    nds_pipe_close(there);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -672,6 +734,11 @@ main(int argc, char **argv)
     if (all || strcmp(what, "move") == 0) {
         moves(argc > 1 && all ? atoll(what)
                               : argc > 2 ? atoll(argv[2]) : 800000000);
+    }
+    if (all || strcmp(what, "back") == 0) {
+        for (int64_t n = 64 << 10; n <= 16 * MIB; n *= 4) {
+            back(n == 16 * MIB ? 8 * MIB : n);
+        }
     }
     return 0;
 }

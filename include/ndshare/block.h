@@ -183,10 +183,12 @@ NDS_API int nds_guard_install(void);
  * Closed blocks of this process stay mapped, so that the next heap or shareable
  * block of the same size costs no page faults: only memory that nobody else can
  * have (never named, sent, frozen or there at a fork), in all at most
- * keep_bytes. 0: the default, NDSHARE_KEEP in the environment (bytes, 64M, 2G,
- * all) or 4 MiB; 1: none. Also what anonymous channels of this process keep,
- * if made later (nds_queue_trim). They go when memory is short, before a fork,
- * and by nds_memory_trim, which returns how many bytes it gave back.
+ * keep_bytes. So do mappings of arrays that came through a queue or pipe and
+ * were moved on: whoever gets one back finds it mapped. 0: the default,
+ * NDSHARE_KEEP in the environment (bytes, 64M, 2G, all) or 4 MiB; 1: none. Also
+ * what anonymous channels of this process keep, if made later
+ * (nds_queue_trim). They go when memory is short, before a fork, and by
+ * nds_memory_trim, which returns how many bytes it gave back.
  */
 NDS_API void nds_memory_keep(uint64_t keep_bytes);
 NDS_API uint64_t nds_memory_trim(void);

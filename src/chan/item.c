@@ -462,6 +462,9 @@ ndi_item_put_move(struct ndi_chan *c, nds_array **a, const nds_tag *tag,
     }
     if (nds_view_nbytes(&(*a)->view) > NDI_INLINE_NBYTES) {
         rc = put_ticket(c, *a, tag, ndi_array_is_frozen(*a), deadline);
+        if (rc == 0) {
+            ndi_segment_move_on((*a)->segment);
+        }
     }
     if (rc == NDS_ENOTSUP) {
         rc = put_value(c, *a, tag, deadline);

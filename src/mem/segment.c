@@ -303,7 +303,7 @@ static bool
 put_warm(struct ndi_segment *s)
 {
     struct ndi_warm w = {s->body, s->map_nbytes, s->huge, s->ctl,
-                         s->fd,   s->dev,        s->ino};
+                         s->fd,   s->dev,        s->ino,  false};
     struct stat st;
 
     return s->ours && !ndi_load_seq(&s->lent) && !s->frozen &&
@@ -313,10 +313,35 @@ put_warm(struct ndi_segment *s)
            (uint64_t)st.st_size == s->nbytes && ndi_warm_put(&w);
 }
 
+/* May the file come back through the channel that it left by? Its mapping then
+ * stays, without the in-use lock: who asks for that asks whether it is used. */
+static bool
+put_away(struct ndi_segment *s)
+{
+    struct ndi_warm w = {s->body, s->map_nbytes, s->huge, s->ctl,
+                         s->fd,   s->dev,        s->ino,  true};
+    struct stat st;
+
+    return s->moved_on && !ndi_load_seq(&s->given) && !s->frozen &&
+           s->mode == NDS_READWRITE && s->body != NULL &&
+           ndi_load_acq(&s->truncated) == 0 &&
+           s->forks == ndi_warm_forks() && ndi_os_fstat(s->fd, &st) == 0 &&
+           st.st_dev == s->dev && st.st_ino == s->ino && st.st_nlink > 0 &&
+           (uint64_t)st.st_size == s->nbytes &&
+           ndi_lock_release(s->fd, NDI_BYTE_IN_USE) == 0 && ndi_warm_put(&w);
+}
+
+void
+ndi_segment_move_on(struct ndi_segment *s)
+{
+    s->moved_on = !s->ours;
+}
+
 void
 ndi_segment_lend(struct ndi_segment *s)
 {
     ndi_store_seq(&s->lent, true);
+    ndi_store_seq(&s->given, true);
 }
 
 static int
@@ -559,7 +584,7 @@ ndi_segment_publish(struct ndi_segment *s, const char *name, bool replace)
         return rc;
     }
     NDI_KILL_POINT("publish.held");
-    ndi_segment_lend(s);
+    ndi_store_seq(&s->lent, true);
     if (!s->party.readonly) {
         strncpy(s->ctl->name, name, sizeof s->ctl->name - 1);
     }
@@ -695,7 +720,7 @@ ndi_segment_put(struct ndi_segment *s)
     NDI_KILL_POINT("segment.left");
     ndi_guard_remove(s->ctl); // neither is s->truncated's any more
     ndi_guard_remove(s->body);
-    if (!put_warm(s)) {
+    if (!put_warm(s) && !put_away(s)) {
         unmap(s);
     }
     NDI_KILL_POINT("segment.unmapped");

@@ -33,9 +33,11 @@ struct ndi_segment {
     bool while_used;   /* lifetime, as read at the attach */
     bool partied;      /* `party` has been set up */
     enum nds_huge huge; /* what was asked, else what NDSHARE_HUGE said */
-    bool ours;         /* made here without a name, in the shm dir ... */
-    uint64_t forks;    /* ... when this process had forked so often */
+    bool ours;         /* made here without a name, in the shm dir */
+    uint64_t forks;    /* how often this process had forked before it */
     _Atomic bool lent; /* others may have it: by name, or by its descriptor */
+    _Atomic bool given; /* others may have the open file description itself */
+    bool moved_on;      /* came through a channel, and went into one */
     _Atomic uint32_t truncated; /* nds_guard_install: a page was missing */
 };
 
@@ -89,6 +91,8 @@ int ndi_segment_attach_hidden(struct ndi_segment **out, const char *name,
                               enum nds_mode mode);
 /* Its descriptor leaves this process, or is told to others. */
 void ndi_segment_lend(struct ndi_segment *s);
+/* It has been sent as a file, and may be sent back. */
+void ndi_segment_move_on(struct ndi_segment *s);
 /* Maps the body read-only in this process from now on. */
 int ndi_segment_freeze(struct ndi_segment *s);
 struct ndi_segment *ndi_segment_get(struct ndi_segment *s);

@@ -7,6 +7,7 @@
  * A name that is missing is waited for by looking in growing intervals.
  */
 #include <mem/mem_impl.h>
+#include <mem/warm.h>
 
 #include <base/fail.h>
 #include <os/os.h>
@@ -21,10 +22,26 @@
 #define RACE_WAIT_NS NDS_SEC(5) /* a sweeper at work holds a name shortly */
 #define LOOK_MOST_NS 10000000
 
-/* fd is taken over, also on failure. */
+/* The mapping that this file had here before fits it, or goes. */
+static bool
+is_mapped(struct ndi_segment *s, uint64_t ctl_off)
+{
+    if (s->body != NULL && s->map_nbytes == ctl_off) {
+        ndi_guard_add(s->ctl, NDI_CTL_NBYTES, &s->truncated);
+        ndi_guard_add(s->body, s->map_nbytes, &s->truncated);
+        return true;
+    }
+    ndi_unmap(ndi_steal(&s->body), s->map_nbytes);
+    ndi_unmap(ndi_steal(&s->ctl), NDI_CTL_NBYTES);
+    return false;
+}
+
+/* fd is taken over, also on failure, and so is the mapping, if there is one;
+ * forks: before there was either. */
 static int
 over_fd(struct ndi_segment **out, int fd, enum ndi_kind kind,
-        enum nds_mode mode, bool fd_readonly, const char *name)
+        enum nds_mode mode, bool fd_readonly, const char *name,
+        const struct ndi_warm *back, uint64_t forks)
 {
     struct ndi_segment *s = calloc(1, sizeof *s);
     struct ndi_control_copy copy;
@@ -34,12 +51,18 @@ over_fd(struct ndi_segment **out, int fd, enum ndi_kind kind,
 
     *out = NULL;
     if (s == NULL) {
+        ndi_unmap(back->map, back->nbytes);
+        ndi_unmap(back->ctl, NDI_CTL_NBYTES);
         ndi_os_close(fd);
         return ndi_fail_nomem(sizeof *s, "a segment");
     }
     s->refs = 1;
     s->fd = fd;
     s->mode = mode;
+    s->forks = forks;
+    s->body = back->map;
+    s->map_nbytes = back->nbytes;
+    s->ctl = back->ctl;
     s->huge = ndi_huge(NDS_HUGE_AUTO);
     rc = ndi_control_read(&copy, fd, kind, name);
     if (rc == 0) {
@@ -56,7 +79,9 @@ over_fd(struct ndi_segment **out, int fd, enum ndi_kind kind,
         s->nbytes = copy.header.file_nbytes;
         s->body_nbytes = copy.geometry.body_nbytes;
         s->while_used = copy.header.lifetime == NDS_WHILE_USED;
-        rc = ndi_segment_map(s, copy.ctl_off, ctl_readonly, name);
+        rc = is_mapped(s, copy.ctl_off)
+                 ? 0
+                 : ndi_segment_map(s, copy.ctl_off, ctl_readonly, name);
     }
     if (rc == 0) {
         rc = ndi_segment_party(s, &copy.geometry, copy.ctl_off, ctl_readonly);
@@ -105,6 +130,8 @@ static int
 attach_once(struct ndi_segment **out, const char *name, enum ndi_kind kind,
             enum nds_mode mode)
 {
+    struct ndi_warm back = {0};
+    uint64_t forks = ndi_warm_forks();
     struct stat st;
     bool readonly;
     int fd = -1;
@@ -120,6 +147,11 @@ attach_once(struct ndi_segment **out, const char *name, enum ndi_kind kind,
         return ndi_fail(NDS_ENOTOURS, "attach '%s': not a file of shared "
                         "memory", name);
     }
+    if (rc == 0 && mode == NDS_READWRITE && ndi_name_is_hidden(name) &&
+        ndi_warm_find(&back, st.st_dev, st.st_ino)) {
+        ndi_os_close(fd); // may be opened, and has been before
+        fd = back.fd;
+    }
     if (rc == 0) {
         rc = ndi_lock_shared(fd, NDI_BYTE_IN_USE);
     }
@@ -127,15 +159,15 @@ attach_once(struct ndi_segment **out, const char *name, enum ndi_kind kind,
     if (rc == 0) {
         rc = ndi_os_fstat(fd, &st);
     }
-    if (rc == -EAGAIN || (rc == 0 && st.st_nlink == 0)) {
+    if (rc < 0 || st.st_nlink == 0) {
+        ndi_unmap(back.map, back.nbytes);
+        ndi_unmap(back.ctl, NDI_CTL_NBYTES);
         ndi_os_close(fd);
-        return NDS_EAGAIN;
+        return rc == 0 || rc == -EAGAIN
+                   ? NDS_EAGAIN
+                   : ndi_fail_errno(-rc, "attach '%s'", name);
     }
-    if (rc < 0) {
-        ndi_os_close(fd);
-        return ndi_fail_errno(-rc, "attach '%s'", name);
-    }
-    rc = over_fd(out, fd, kind, mode, readonly, name);
+    rc = over_fd(out, fd, kind, mode, readonly, name, &back, forks);
     if (rc == 0) {
         strncpy((*out)->name, name, sizeof (*out)->name - 1);
     }
@@ -230,6 +262,7 @@ int
 ndi_segment_adopt(struct ndi_segment **out, int fd, enum ndi_kind kind,
                   enum nds_mode mode)
 {
+    const struct ndi_warm none = {0};
     struct stat st;
     int rc;
 
@@ -246,8 +279,9 @@ ndi_segment_adopt(struct ndi_segment **out, int fd, enum ndi_kind kind,
         return ndi_fail_errno(-rc, "adopt a descriptor: mark it as in use");
     }
     rc = over_fd(out, fd, kind, mode, ndi_os_is_readonly(fd),
-                 "(descriptor)");
+                 "(descriptor)", &none, ndi_warm_forks());
     if (rc == 0) {
+        ndi_store_seq(&(*out)->given, true); // who sent it has it too
         (*out)->memfd = ndi_os_is_memfd(fd);
     }
     return rc;

@@ -23,6 +23,7 @@
  * again.
  */
 #include <mem/mem_impl.h>
+#include <mem/warm.h>
 
 #include <base/fail.h>
 #include <os/os.h>
@@ -349,7 +350,10 @@ static int
 sweep(enum sweep_how how, tell_fn fn, void *ctx)
 {
     struct names n = {0};
-    int removed = list_names(&n);
+    int removed;
+
+    ndi_warm_forget_away(); // a mapping of ours would refuse the lease
+    removed = list_names(&n);
 
     if (removed == 0) {
         removed = sweep_pass(&n, false, how, fn, ctx);

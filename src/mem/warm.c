@@ -14,6 +14,13 @@
  * mapping would keep 800 MB alive that the last user has unlinked, would stop
  * the sweep's lease, and who wants to come back can keep his handle.
  *
+ * And the mappings of files that came through a channel and were moved on: an
+ * array that goes back and forth is mapped and faulted in once on each side.
+ * The memory is others' meanwhile, so these carry no in-use lock, and are only
+ * found again by device and inode, which cannot be another file's as long as
+ * the mapping keeps this one. Those whose file has lost its last name cannot
+ * come back and go when the next one is put here.
+ *
  * Given back: by nds_memory_trim; before a fork, so that no child has a copy;
  * when memory is short (a create or an allocation that fails, the kernel's
  * pressure figures, no room in the shm dir); the oldest when newer ones come.
@@ -88,12 +95,24 @@ ndi_keep_nbytes(uint64_t asked)
 
 /* ---- what is kept ------------------------------------------------------- */
 
+/* Is it still our descriptor? A program may have closed it. */
+static bool
+has_file(const struct ndi_warm *w, struct stat *st)
+{
+    return w->fd >= 0 && ndi_os_fstat(w->fd, st) == 0 &&
+           st->st_dev == w->dev && st->st_ino == w->ino;
+}
+
 static void
 drop(const struct ndi_warm *w)
 {
+    struct stat st;
+
     ndi_unmap(w->map, w->nbytes);
     ndi_unmap(w->ctl, NDI_CTL_NBYTES);
-    ndi_os_close(w->fd);
+    if (has_file(w, &st)) {
+        ndi_os_close(w->fd);
+    }
 }
 
 /* Takes entry i out. */
@@ -121,6 +140,26 @@ shrink_locked(uint64_t most, int entries)
         drop(&w);
     }
     return gone;
+}
+
+/* Of the files that moved on: those that are `like` this one or cannot come
+ * back; all, if it is NULL. */
+static void
+forget_away_locked(const struct ndi_warm *like)
+{
+    struct stat st;
+
+    for (int i = count - 1; i >= 0; i--) {
+        const struct ndi_warm *k = &kept[i];
+
+        if (k->away && (like == NULL || !has_file(k, &st) ||
+                        st.st_nlink == 0 ||
+                        (k->dev == like->dev && k->ino == like->ino))) {
+            struct ndi_warm w = take_locked(i);
+
+            drop(&w);
+        }
+    }
 }
 
 /* Is there memory to spare for what nobody needs? */
@@ -152,6 +191,9 @@ ndi_warm_put(const struct ndi_warm *w)
         return false;
     }
     pthread_mutex_lock(&mutex);
+    if (w->away) {
+        forget_away_locked(w);
+    }
     shrink_locked(keep - w->nbytes, ENTRIES - 1);
     kept[count++] = *w;
     total += w->nbytes;
@@ -168,13 +210,42 @@ ndi_warm_get(struct ndi_warm *w, size_t nbytes, enum nds_huge huge,
     pthread_mutex_lock(&mutex);
     for (int i = count - 1; i >= 0 && !found; i--) {
         found = kept[i].nbytes == nbytes && kept[i].huge == huge &&
-                (kept[i].ctl != NULL) == segment;
+                (kept[i].ctl != NULL) == segment && !kept[i].away;
         if (found) {
             *w = take_locked(i);
         }
     }
     pthread_mutex_unlock(&mutex);
     return found;
+}
+
+bool
+ndi_warm_find(struct ndi_warm *w, dev_t dev, ino_t ino)
+{
+    bool found = false;
+    struct stat st;
+
+    pthread_mutex_lock(&mutex);
+    for (int i = count - 1; i >= 0 && !found; i--) {
+        found = kept[i].away && kept[i].dev == dev && kept[i].ino == ino;
+        if (found) {
+            *w = take_locked(i);
+        }
+    }
+    pthread_mutex_unlock(&mutex);
+    if (found && !has_file(w, &st)) {
+        drop(w);
+        return false;
+    }
+    return found;
+}
+
+void
+ndi_warm_forget_away(void)
+{
+    pthread_mutex_lock(&mutex);
+    forget_away_locked(NULL);
+    pthread_mutex_unlock(&mutex);
 }
 
 uint64_t

@@ -21,6 +21,7 @@ struct ndi_warm {
     int fd;
     dev_t dev;
     ino_t ino;
+    bool away; /* the file moved on: no memory to use, but may come back */
 };
 
 /* Takes it over and true, or false: the caller gives it back. */
@@ -28,6 +29,10 @@ bool ndi_warm_put(const struct ndi_warm *w);
 /* One of exactly these bytes: its memory holds anything. */
 bool ndi_warm_get(struct ndi_warm *w, size_t nbytes, enum nds_huge huge,
                   bool segment);
+/* The mapping of this file, which has come back. */
+bool ndi_warm_find(struct ndi_warm *w, dev_t dev, ino_t ino);
+/* Lets the files go that moved on: a sweep asks whether anybody has them. */
+void ndi_warm_forget_away(void);
 /* How often this process has forked; memory from before a fork may be shared
  * with the child. */
 uint64_t ndi_warm_forks(void);

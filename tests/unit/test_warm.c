@@ -371,6 +371,158 @@ START_TEST(it_goes_when_memory_is_wanted)
 }
 END_TEST
 
+/* ---- what moves on and comes back --------------------------------------- */
+
+static nds_queue *
+queue(void)
+{
+    nds_queue *q = NULL;
+
+    ck_assert_int_eq(nds_queue_new(&q, NULL), 0);
+    return q;
+}
+
+static void
+move(nds_queue *q, nds_array **a)
+{
+    ck_assert_int_eq(nds_queue_put_move(q, a, NULL, NDS_SEC(10)), 0);
+    ck_assert_ptr_null(*a);
+}
+
+static nds_array *
+got(nds_queue *q)
+{
+    nds_array *a = NULL;
+
+    ck_assert_int_eq(nds_queue_get(q, &a, NULL, NDS_SEC(10)), 0);
+    return a;
+}
+
+/* An array of this queue that has been through it once. */
+static nds_array *
+received(nds_queue *q)
+{
+    nds_array *a = array(NDS_SHAREABLE, false);
+
+    fill(a, 5);
+    move(q, &a);
+    return got(q);
+}
+
+START_TEST(what_moved_on_comes_back_to_its_mapping)
+{
+    nds_queue *q = queue();
+    nds_array *a;
+    void *at;
+
+    start();
+    a = received(q);
+    at = nds_array_data(a);
+    for (int i = 0; i < 5; i++) {
+        check(a, 5 + i);
+        fill(a, 6 + i);
+        move(q, &a);
+        a = got(q);
+        ck_assert_ptr_eq(nds_array_data(a), at);
+        ck_assert_int_eq(nds_array_lock(a, 0), 0);
+        ck_assert_int_eq(nds_array_unlock(a), 0);
+    }
+    move(q, &a);
+    ck_assert_uint_ge(nds_memory_trim(), SIZE);
+    a = got(q);
+    check(a, 10);
+    nds_array_close(a); // for good
+    ck_assert_uint_eq(nds_memory_trim(), 0);
+    nds_queue_close(q);
+}
+END_TEST
+
+/* Neither a sweep nor a child nor the next of the kind finds it kept. */
+START_TEST(what_moved_on_is_let_go)
+{
+    nds_queue *q = queue(), *away = queue();
+    nds_array *a;
+    pid_t pid;
+    int status;
+
+    start();
+    pid = fork();
+    if (pid == 0) {
+        nds_array *first = got(away);
+
+        check(first, 5);
+        nds_array_close(first);
+        a = got(away);
+        nds_array_close(a);
+        _exit(0);
+    }
+    a = received(q);
+    move(away, &a);
+    ck_assert_int_ge(nds_sweep(false, NULL, NULL), 0);
+    ck_assert_uint_eq(nds_memory_trim(), 0);
+    a = received(q);
+    move(away, &a);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(status, 0);
+    a = received(q); // the child has closed the other: its file is gone
+    move(q, &a);
+    ck_assert_uint_lt(nds_memory_trim(), 2 * SIZE);
+    nds_array_close(got(q));
+    a = received(q);
+    move(q, &a);
+    pid = fork();
+    if (pid == 0) {
+        _exit(nds_memory_trim() != 0);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(status, 0);
+    ck_assert_uint_eq(nds_memory_trim(), 0);
+    nds_array_close(got(q));
+    nds_queue_close(away);
+    nds_queue_close(q);
+}
+END_TEST
+
+/* Between two processes, each of which finds its own mapping again. */
+START_TEST(there_and_back)
+{
+    nds_queue *to = queue(), *from = queue();
+    nds_array *a;
+    void *at = NULL;
+    int status;
+    pid_t pid;
+
+    start();
+    pid = fork();
+    if (pid == 0) {
+        for (int i = 0; i < 40; i += 2) {
+            a = got(to);
+            check(a, i);
+            ck_assert(i < 2 || nds_array_data(a) == at);
+            at = nds_array_data(a);
+            fill(a, i + 1);
+            move(from, &a);
+        }
+        _exit(0);
+    }
+    a = array(NDS_SHAREABLE, false);
+    for (int i = 0; i < 40; i += 2) {
+        fill(a, i);
+        move(to, &a);
+        a = got(from);
+        check(a, i + 1);
+        ck_assert(i < 2 || nds_array_data(a) == at);
+        at = nds_array_data(a);
+    }
+    nds_array_close(a);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(status, 0);
+    nds_memory_trim();
+    nds_queue_close(to);
+    nds_queue_close(from);
+}
+END_TEST
+
 #define PRESSURE "/proc/pressure/memory"
 
 /* From now on the kernel's figures are what `path` holds, for this process
@@ -461,5 +613,7 @@ RUN("warm", the_same_memory_comes_back, a_recycled_segment_is_as_good_as_new,
     filled_with_zeros_or_not, large_and_zero_by_the_kernel,
     what_others_may_have_does_not_stay, a_fork_finds_nothing_kept,
     no_more_than_the_bound, no_more_than_there_are_entries,
-    it_goes_when_memory_is_wanted, it_goes_when_processes_wait_for_memory,
+    what_moved_on_comes_back_to_its_mapping, what_moved_on_is_let_go,
+    there_and_back, it_goes_when_memory_is_wanted,
+    it_goes_when_processes_wait_for_memory,
     a_closed_descriptor_is_noticed)
