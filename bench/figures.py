@@ -3,7 +3,7 @@
 """What this library wants to reach, measured here: a row for each promise.
 
     bench/figures.py [--runs 7] [--only REGEX] [--build DIR] [--json FILE]
-                     [--list]
+                     [--python PYTHON] [--list]
 
 Each group of rows is one command whose sides take turns, the same that
 docs/design/performance.md names for them; it is printed above its rows and can
@@ -207,7 +207,7 @@ def peers_small(result):
 def groups(args):
     """name, what makes its rows of the output, whether that is JSON, command"""
     build, runs = args.build, str(args.runs)
-    tests, python = f"{build}/tests", [sys.executable]
+    tests, python = f"{build}/tests", [args.python]
     run_peers = python + [f"{ROOT}/bench/peers/run.py", "--build",
                           f"{build}/peers", "--json", "-", "--budget-ms", "20",
                           "--rounds"]
@@ -273,6 +273,8 @@ def main():
     ap.add_argument("--runs", type=int, default=7)
     ap.add_argument("--only", default="")
     ap.add_argument("--build", type=pathlib.Path, default=ROOT / "build")
+    ap.add_argument("--python", default="/usr/bin/python3",
+                    help="with NumPy, for those that are scripts")
     ap.add_argument("--json", metavar="FILE")
     ap.add_argument("--list", action="store_true")
     args = ap.parse_args()
