@@ -128,6 +128,28 @@ fill_data(struct ndi_segment *s, uint64_t from, uint64_t to, void *ctx)
     }
 }
 
+/* Adds what was to be made to a failure for want of room. */
+static int
+say_which(int rc, const char *name, const nds_dtype *dtype, int ndim,
+          const int64_t *shape)
+{
+    char text[256];
+    char *dt = NULL;
+
+    // What a bad shape is said of has no other name.
+    if (rc != NDS_ENOSPC && (rc != NDS_ESHAPE || name == NULL)) {
+        return rc;
+    }
+    nds_dtype_str(dtype, &dt);
+    rc = ndi_fail_more(rc, "array %s%s%sof shape %s, dtype %s",
+                       name != NULL ? "'" : "", name != NULL ? name : "",
+                       name != NULL ? "' " : "",
+                       ndi_shape_text(text, sizeof text, ndim, shape),
+                       dt != NULL ? dt : "?");
+    free(dt);
+    return rc;
+}
+
 /* opts: a copy of the caller's, all of it there. */
 static int
 create(nds_array **out, const char *name, const nds_dtype *dtype, int ndim,
@@ -152,7 +174,7 @@ create(nds_array **out, const char *name, const nds_dtype *dtype, int ndim,
                              &spec.capacity);
     }
     if (rc < 0) {
-        return rc;
+        return say_which(rc, name, dtype, ndim, shape);
     }
     b.nbytes = (uint64_t)nbytes;
     spec.ctx = &b;
@@ -178,7 +200,7 @@ create(nds_array **out, const char *name, const nds_dtype *dtype, int ndim,
     }
     ndi_buf_fini(&b.head);
     ndi_pattern_fini(&b.pattern);
-    return rc < 0 ? rc
+    return rc < 0 ? say_which(rc, name, dtype, ndim, shape)
                   : array_of_segment(out, s, dtype, ndim, shape, order,
                                      spec.data_off);
 }
@@ -196,7 +218,6 @@ nds_array_create(nds_array **out, const char *name, const nds_dtype *dtype,
                  const nds_array_options *opts)
 {
     nds_array_options o;
-    char text[256];
     int rc;
 
     *out = NULL;
@@ -207,15 +228,6 @@ nds_array_create(nds_array **out, const char *name, const nds_dtype *dtype,
     if (rc == 0) {
         ndi_options_copy(&o, sizeof o, opts);
         rc = create(out, name, dtype, ndim, shape, &o);
-    }
-    if (rc == NDS_ENOSPC || rc == NDS_ESHAPE) {
-        char *dt = NULL;
-
-        nds_dtype_str(dtype, &dt);
-        ndi_fail_more(rc, "array '%s' of shape %s, dtype %s", name,
-                      ndi_shape_text(text, sizeof text, ndim, shape),
-                      dt != NULL ? dt : "?");
-        free(dt);
     }
     return rc;
 }

@@ -59,6 +59,27 @@ START_TEST(heap_and_shareable_are_zeros)
 }
 END_TEST
 
+START_TEST(want_of_room_names_the_array)
+{
+    nds_array_options opts = {.size = sizeof opts, .reach = NDS_SHAREABLE};
+    nds_array *a;
+
+    ck_assert_int_eq(nds_array_new(&a, NDS_FLOAT64, 2,
+                                   SHAPE(1 << 20, 1 << 20), &opts),
+                     NDS_ENOSPC);
+    ck_assert_ptr_null(a);
+    ck_assert_ptr_nonnull(strstr(nds_last_error()->message,
+                                 "of shape (1048576, 1048576), dtype <f8"));
+    ck_assert_int_eq(nds_array_create(&a, name, NDS_INT8, 1,
+                                      SHAPE((int64_t)1 << 44), NULL),
+                     NDS_ENOSPC);
+    ck_assert_ptr_nonnull(strstr(nds_last_error()->message, name));
+    ck_assert_ptr_nonnull(strstr(nds_last_error()->message,
+                                 "of shape (17592186044416,), dtype |i1"));
+    ck_assert_int_eq(nds_count_names(prefix), 0);
+}
+END_TEST
+
 START_TEST(named_is_one_memory_for_all)
 {
     nds_array *a, *b, *r, *c;
@@ -448,6 +469,7 @@ main(void)
 
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, heap_and_shareable_are_zeros);
+    tcase_add_test(tc, want_of_room_names_the_array);
     tcase_add_test(tc, named_is_one_memory_for_all);
     tcase_add_test(tc, every_dtype_comes_back);
     tcase_add_test(tc, grows_in_place_up_to_its_capacity);
