@@ -5,6 +5,8 @@
 #   make test       the same, then every test
 #   make crash      kill every operation in each of its distinct states
 #   make crash-nightly  the five hottest after every single instruction
+#   make python-versions  the package with every CPython that is there: its own
+#                   tests and CPython's; PYTHONS='...' names others than pyenv's
 #   make model      search the protocols' models, killed at every step
 #   make soak       random murder of a queue's users, SOAK_SECONDS=1800
 #   make install    PREFIX=/usr/local [DESTDIR=]
@@ -53,6 +55,10 @@ crash-nightly: bootstrap-test
 	@scripts/build release -DNDS_TESTS=ON -- step
 	@build/tests/step --every
 
+# Makes the interpreters' environments; says which it found.
+python-versions: bootstrap-test
+	@scripts/python-versions $(PYTHONS)
+
 # Builds nothing; needs spin and a C compiler.
 model:
 	@for m in chan mutex sweep; do tests/model/run.sh $$m || exit; done
@@ -97,5 +103,5 @@ clean:
 	rm -rf build
 
 .PHONY: all bootstrap-run bootstrap-test bootstrap-fuzz build run test \
-        crash crash-nightly model soak install bench bench-manager bench-peers \
+        crash crash-nightly python-versions model soak install bench bench-manager bench-peers \
         bench-compare fuzz clean

@@ -239,7 +239,10 @@ def main():
         if i % 3 == 0 and not odd:
             jobs.append(("tolist", lambda x: str(x.tolist())))
         for what, ours in jobs:
-            want = ours(a)
+            try:
+                want = ours(a)
+            except (OverflowError, SystemError):
+                continue  # NumPy 2.5 fails at far dates, which others wrap
             got = driver.ask(what, a, base)
             texts += 1
             if want != got:

@@ -8,14 +8,15 @@ from hypothesis.extra import numpy as npst
 
 import ndshare
 
-# Without titles, which are refused.
+# Without titles and names with a NUL, which are refused.
 DTYPES = st.one_of(
     npst.boolean_dtypes(), npst.integer_dtypes(), npst.floating_dtypes(),
     npst.complex_number_dtypes(), npst.datetime64_dtypes(),
     npst.timedelta64_dtypes(), npst.byte_string_dtypes(max_len=5),
     npst.unicode_string_dtypes(max_len=3),
     npst.array_dtypes(npst.integer_dtypes(), min_size=1, max_size=3).filter(
-        lambda d: all(len(field) == 2 for field in d.fields.values())))
+        lambda d: all(len(field) == 2 and "\0" not in name
+                      for name, field in d.fields.items())))
 ARRAYS = npst.arrays(DTYPES, npst.array_shapes(min_dims=0, max_dims=4,
                                                min_side=0, max_side=4))
 
