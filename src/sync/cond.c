@@ -73,6 +73,9 @@ ndi_cond_sleep(struct ndi_party *p, struct ndi_condvar *c, int64_t deadline)
     if (rc == 0) {
         rc = reacquire(p, c, deadline);
     }
+    if (rc == 0 && ndi_load_seq(&c->seq) != seen) {
+        waited = 0; // who notified had the lock while we came back for it
+    }
     return rc < 0 ? rc : waited;
 }
 

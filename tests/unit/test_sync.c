@@ -7,6 +7,7 @@
  */
 #include <harness/sync_world.h>
 
+#include <poll.h>
 #include <pthread.h>
 #include <sys/time.h>
 
@@ -169,6 +170,30 @@ START_TEST(a_condition_wakes_and_times_out)
 }
 END_TEST
 
+/* The sleeper's time is up, the lock is somebody's, and that one notifies. */
+START_TEST(a_notification_in_the_last_moment_counts)
+{
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        int bad = ndi_lock_acquire(&party, &w->cond.lock, 0);
+
+        reach(1);
+        _exit(bad != 0 || ndi_cond_sleep(&party, &w->cond,
+                                         ndi_deadline(NDS_SEC(1))) != 0);
+    }
+    await(1);
+    ck_assert_int_eq(ndi_lock_acquire(&party, &w->cond.lock,
+                                      ndi_deadline(NDS_SEC(10))), 0);
+    while (ndi_load_seq(&w->cond.sleepers) != 0) {
+        poll(NULL, 0, 1);
+    }
+    ndi_cond_wake(&w->cond, 1);
+    ndi_lock_unlock(&party, &w->cond.lock);
+    child_ok(pid);
+}
+END_TEST
+
 START_TEST(permits_are_counted_and_bounded)
 {
     ck_assert_int_eq(ndi_sem_take(&w->sem, 0), 0);
@@ -312,6 +337,7 @@ add(TCase *tc)
     tcase_add_test(tc, nonsense_in_a_word_is_an_error);
     tcase_add_test(tc, the_table_is_bounded_and_reused);
     tcase_add_test(tc, a_condition_wakes_and_times_out);
+    tcase_add_test(tc, a_notification_in_the_last_moment_counts);
     tcase_add_test(tc, permits_are_counted_and_bounded);
     tcase_add_test(tc, an_event_reaches_all);
     tcase_add_test(tc, nothing_is_counted_twice);
