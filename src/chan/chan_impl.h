@@ -245,8 +245,9 @@ bool ndi_chan_may_have_items(const struct ndi_chan *c);
 /* Asks for a slot's lines, its word's to write it. */
 void ndi_slot_prefetch(const struct ndi_chan *c, uint64_t slot,
                        uint64_t nbytes);
-/* The same for the item that will probably be claimed next. */
-void ndi_chan_prefetch(const struct ndi_chan *c);
+/* The same for the item that will probably be claimed next; of more than one
+ * their words and descriptors. */
+void ndi_chan_prefetch(const struct ndi_chan *c, int room);
 int64_t ndi_chan_size(struct ndi_chan *c);
 int ndi_chan_close(struct ndi_chan *c);
 /* Under the lock: */

@@ -138,9 +138,7 @@ ndi_chan_claim(struct ndi_chan *c, int room, uint32_t *slots, uint64_t *words,
     if (!ndi_chan_may_have_items(c) && ndi_load_acq(&c->h->closed) == 0) {
         return NDS_EAGAIN;
     }
-    if (room == 1) {
-        ndi_chan_prefetch(c); // comes while the lock is taken
-    }
+    ndi_chan_prefetch(c, room); // comes while the lock is taken
     rc = ndi_chan_lock_by(c, deadline);
     if (rc < 0) {
         return rc;

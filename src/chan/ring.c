@@ -382,21 +382,32 @@ ndi_slot_prefetch(const struct ndi_chan *c, uint64_t slot, uint64_t nbytes)
 }
 
 void
-ndi_chan_prefetch(const struct ndi_chan *c)
+ndi_chan_prefetch(const struct ndi_chan *c, int room)
 {
     uint32_t n = ndi_lanes_used(c);
 
     for (uint32_t i = 0; i < n && i < 2; i++) {
         uint64_t head = ndi_load_rlx(&c->lanes[i].head);
+        uint64_t tail = ndi_load_acq(&c->lanes[i].tail);
 
-        if (ndi_load_acq(&c->lanes[i].tail) != head) {
-            ndi_slot_prefetch(
-                c,
-                ndi_load_rlx(&c->rings[(uint64_t)i * c->lane_entries +
-                                       (head & (c->lane_entries - 1))]) >>
-                    NDI_SEQ_BITS,
-                ndi_load_rlx(&c->last_nbytes));
-            return;
+        for (int k = 0; k < room && head + (uint64_t)k != tail; k++) {
+            uint64_t at = ndi_load_rlx(
+                              &c->rings[(uint64_t)i * c->lane_entries +
+                                        ((head + (uint64_t)k) &
+                                         (c->lane_entries - 1))]) >>
+                          NDI_SEQ_BITS;
+
+            if (room == 1) {
+                ndi_slot_prefetch(c, at, ndi_load_rlx(&c->last_nbytes));
+                return;
+            }
+            // Of a run the words: each is swapped, which waits for its line.
+            if (at < c->nslots) {
+                const char *s = (const char *)ndi_slot_at(c, (uint32_t)at);
+
+                __builtin_prefetch(s, 1);
+                __builtin_prefetch(s + NDI_LINE, 0);
+            }
         }
     }
 }
