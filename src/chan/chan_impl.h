@@ -66,6 +66,7 @@ struct ndi_chan {
     _Atomic uint32_t last_nbytes; /* of the last item got, if in its slot */
     _Atomic int64_t spin_get_ns;   /* learned */
     _Atomic int64_t spin_put_ns;
+    _Atomic int64_t spin_told_ns; /* after being woken for nothing yet */
     _Atomic uint32_t spins; /* how often it came to that */
     _Atomic int64_t alive_ns;    /* when not all consumers had died */
     _Atomic uint32_t lock_stuck; /* the last wait for the lock was in vain */
@@ -75,6 +76,7 @@ struct ndi_chan {
     _Atomic uint64_t peak_now;   /* the highest end of an extent in it */
     _Atomic uint64_t peak_before;
     _Atomic uint64_t moves; /* of the whole channel, when it began */
+    _Atomic uint64_t turn; /* extent.c: where the last one of a round ended */
     struct ndi_bell *_Atomic bell; /* pollable descriptor; NULL: never asked */
     /* reserve.c. Loans ahead, all of one size; what the words say counts. */
     _Atomic uint32_t reserve_left;
@@ -172,6 +174,17 @@ void ndi_chan_grows(struct ndi_chan *c, uint64_t cold);
 /* The same once in a while, of what has not been needed lately; without the
  * lock. idle: only if nothing moves. */
 void ndi_chan_trim_now_and_then(struct ndi_chan *c, bool idle);
+
+/* ---- copy.c ------------------------------------------------------------ */
+/* A payload into a loan, without the lock. */
+void ndi_chan_copy(struct ndi_chan *c, void *to, const void *from,
+                   uint64_t nbytes);
+
+/* ---- extent.c ---------------------------------------------------------- */
+struct ndi_need;
+/* Under the lock: takes an extent out of the arena. */
+int ndi_chan_extent(struct ndi_chan *c, const struct ndi_need *need,
+                    uint64_t *off);
 
 /* ---- ring.c ------------------------------------------------------------ */
 struct ndi_need {

@@ -326,6 +326,7 @@ ndi_hub_enter_new_image(struct ndi_hub *hub)
             ndi_store_rlx(&c->alive_ns, 0);
             ndi_store_rlx(&c->spin_get_ns, 20000);
             ndi_store_rlx(&c->spin_put_ns, 20000);
+            ndi_store_rlx(&c->spin_told_ns, 50000);
         }
         ndi_store_rel(&hub->epoch, now);
         return;

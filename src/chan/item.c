@@ -257,13 +257,14 @@ warm_up(struct ndi_chan *c, uint64_t off, uint64_t nbytes)
 }
 
 static int
-copy_in(unsigned char *to, const nds_view *v, uint64_t nbytes, bool packed)
+copy_in(struct ndi_chan *c, unsigned char *to, const nds_view *v,
+        uint64_t nbytes, bool packed)
 {
     nds_view dst;
     int rc;
 
     if (packed) {
-        ndi_copy(to, v->data, nbytes);
+        ndi_chan_copy(c, to, v->data, nbytes);
     } else {
         rc = nds_view_init(&dst, v->dtype, to, nbytes, v->ndim, v->shape);
         if (rc < 0) {
@@ -328,7 +329,7 @@ fill_slot(struct ndi_chan *c, uint32_t slot, const struct plan *p,
         warm_up(c, p->need.off, p->need.extent);
     }
     if (a != NULL) {
-        rc = copy_in(payload_at(c, slot, p) + p->blob_room, &a->view,
+        rc = copy_in(c, payload_at(c, slot, p) + p->blob_room, &a->view,
                      p->need.nbytes, p->packed);
     }
     NDI_KILL_POINT("put.copied");

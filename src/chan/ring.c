@@ -491,7 +491,7 @@ ndi_loan_locked(struct ndi_chan *c, struct ndi_need *need, uint64_t word,
     }
     rc = pop_free(c, slot);
     if (rc == 0 && need->extent > 0) {
-        rc = ndi_arena_alloc(&c->arena, need->extent, need->align, &off);
+        rc = ndi_chan_extent(c, need, &off);
     }
     if (rc < 0) {
         return rc;

@@ -100,11 +100,13 @@ enough(const struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen)
     }
 }
 
+/* told: somebody woke us, but there is nothing yet. */
 static bool
-spin(struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen)
+spin(struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen, bool told)
 {
-    _Atomic int64_t *learned =
-        what == NDI_WAIT_ITEMS ? &c->spin_get_ns : &c->spin_put_ns;
+    _Atomic int64_t *learned = told                     ? &c->spin_told_ns
+                               : what == NDI_WAIT_ITEMS ? &c->spin_get_ns
+                                                        : &c->spin_put_ns;
     int64_t short_of = ndi_load_rlx(learned), budget = short_of;
     int64_t end;
 
@@ -134,7 +136,8 @@ spin(struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen)
     return false;
 }
 
-static void
+/* false: the slice is over, and nobody woke us. */
+static bool
 sleep_on(struct ndi_chan *c, struct ndi_chan_event *e,
          enum ndi_wait_for what, uint32_t seen, int64_t left)
 {
@@ -142,11 +145,9 @@ sleep_on(struct ndi_chan *c, struct ndi_chan_event *e,
 
     ndi_store_seq(&e->asleep, 1);
     ndi_fence_seq(); // pairs with the fence in ndi_event_signal()
-    if (ready(c, what, seen)) {
-        return;
-    }
-    (void)ndi_futex_wait(&e->futex, word,
-                         left < NDI_SLICE_NS ? left : NDI_SLICE_NS);
+    return ready(c, what, seen) ||
+           ndi_futex_wait(&e->futex, word,
+                          left < NDI_SLICE_NS ? left : NDI_SLICE_NS) == 0;
 }
 
 int
@@ -182,6 +183,7 @@ wait_for(struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen,
                                : what == NDI_WAIT_DONE ? &c->h->done
                                                        : &c->h->room;
     int64_t left;
+    bool told;
 
     if (deadline == 0) {
         // Who only tries buries the dead as well, and then tries again.
@@ -195,11 +197,11 @@ wait_for(struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen,
     if (left <= 0) {
         return NDS_ETIMEDOUT;
     }
-    if (spins && spin(c, what, seen)) {
+    if (spins && spin(c, what, seen, false)) {
         return 0;
     }
-    sleep_on(c, e, what, seen, left);
-    if (!ready(c, what, seen)) {
+    told = sleep_on(c, e, what, seen, left) && what == NDI_WAIT_ITEMS;
+    if (!ready(c, what, seen) && !(told && spin(c, what, seen, true))) {
         (void)ndi_hub_sweep(c->hub);
         ndi_chan_trim_now_and_then(c, true);
     }
@@ -220,6 +222,6 @@ ndi_chan_wait_room(struct ndi_chan *c, struct ndi_full *full, int64_t deadline)
         return wait_for(c, full->what, full->gen, false, deadline);
     }
     say_where(c, full->what);
-    full->search = !spin(c, full->what, full->gen);
+    full->search = !spin(c, full->what, full->gen, false);
     return 0;
 }

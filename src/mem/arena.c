@@ -132,8 +132,8 @@ ndi_arena_reset(const struct ndi_arena *a)
 }
 
 int
-ndi_arena_alloc(const struct ndi_arena *a, uint64_t nbytes, uint64_t align,
-                uint64_t *off)
+ndi_arena_alloc_within(const struct ndi_arena *a, uint64_t from, uint64_t to,
+                       uint64_t nbytes, uint64_t align, uint64_t *off)
 {
     uint32_t count;
     int rc = read_count(a, &count);
@@ -144,13 +144,23 @@ ndi_arena_alloc(const struct ndi_arena *a, uint64_t nbytes, uint64_t align,
         if (!read_entry(a, i, &e, &len)) {
             return corrupt(i);
         }
-        if (ndi_round_up_u64(e, align, &at) && at - e <= len &&
-            nbytes <= len - (at - e)) {
+        if (ndi_round_up_u64(e > from ? e : from, align, &at) &&
+            at - e <= len && nbytes <= len - (at - e)) {
+            if (at + nbytes > to) {
+                break;
+            }
             *off = at;
             return cut(a, i, count, e, len, at, nbytes);
         }
     }
     return rc < 0 ? rc : NDS_EAGAIN;
+}
+
+int
+ndi_arena_alloc(const struct ndi_arena *a, uint64_t nbytes, uint64_t align,
+                uint64_t *off)
+{
+    return ndi_arena_alloc_within(a, 0, UINT64_MAX, nbytes, align, off);
 }
 
 int

@@ -24,6 +24,10 @@ void ndi_arena_reset(const struct ndi_arena *a);
  * large enough; NDS_ECORRUPT the map makes no sense. */
 int ndi_arena_alloc(const struct ndi_arena *a, uint64_t nbytes, uint64_t align,
                     uint64_t *off);
+/* The lowest such place at or above `from` that ends at or below `to`. */
+int ndi_arena_alloc_within(const struct ndi_arena *a, uint64_t from,
+                           uint64_t to, uint64_t nbytes, uint64_t align,
+                           uint64_t *off);
 /* NDS_ECORRUPT if any of it is free already or outside. */
 int ndi_arena_free(const struct ndi_arena *a, uint64_t off, uint64_t nbytes);
 /* Takes exactly [off, off + nbytes) out of the free space, for rebuilding:

@@ -40,6 +40,31 @@ START_TEST(first_fit_from_low_addresses)
 }
 END_TEST
 
+START_TEST(a_place_can_be_asked_for_within_bounds)
+{
+    struct ndi_arena a = arena_new(65536);
+    uint64_t x;
+
+    ck_assert_int_eq(ndi_arena_alloc_within(&a, 100, 8320, 4096, 64, &x), 0);
+    ck_assert_uint_eq(x, 128);
+    ck_assert_int_eq(ndi_arena_alloc_within(&a, 0, 8320, 4096, 64, &x), 0);
+    ck_assert_uint_eq(x, 4224); // before it there are 128 bytes
+    ck_assert_int_eq(ndi_arena_alloc_within(&a, 0, 8320, 4096, 64, &x),
+                     NDS_EAGAIN);
+    ck_assert_int_eq(ndi_arena_alloc_within(&a, 0, 8320, 128, 64, &x), 0);
+    ck_assert_uint_eq(x, 0);
+    ck_assert_int_eq(ndi_arena_alloc_within(&a, 61440, 65536, 4096, 4096,
+                                            &x), 0);
+    ck_assert_uint_eq(x, 61440);
+    ck_assert_int_eq(ndi_arena_alloc_within(&a, 61441, UINT64_MAX, 64, 64,
+                                            &x), NDS_EAGAIN);
+    ck_assert_int_eq(ndi_arena_alloc_within(&a, UINT64_MAX - 8, UINT64_MAX,
+                                            64, 64, &x), NDS_EAGAIN);
+    ck_assert_uint_eq(ndi_arena_room(&a), 65536 - 3 * 4096 - 128);
+    free(a.map);
+}
+END_TEST
+
 START_TEST(neighbours_join)
 {
     struct ndi_arena a = arena_new(4096 * 3);
@@ -149,6 +174,7 @@ main(void)
     int failed;
 
     tcase_add_test(tc, first_fit_from_low_addresses);
+    tcase_add_test(tc, a_place_can_be_asked_for_within_bounds);
     tcase_add_test(tc, neighbours_join);
     tcase_add_test(tc, carving_sees_overlaps);
     tcase_add_test(tc, random_use_keeps_the_partition);
