@@ -8,9 +8,10 @@
  *         and 1 KiB a second through a queue, singly and in runs of 64; beside
  *         a bare ring that copies and waits alike (bench_ring.h)
  * large   1, 8 and 80 MiB through a queue, by value and by loan, each one added
- *         up by who gets it; beside what the same passes over memory take in
- *         one process, and beside a bare ring, whose memory goes from one
- *         processor to the other as well
+ *         up by who gets it: one at a time, four in flight ("many") and two;
+ *         beside what the same passes over memory take in one process, and
+ *         beside a bare ring, whose memory goes from one processor to the other
+ *         as well
  * move    the time from send_move until a process that waits has read the
  *         first and last byte
  * back    an array that is moved there and back again, added up and filled on
@@ -489,27 +490,45 @@ receive_by_ring(int by_loan)
     }
 }
 
+/* One way of carrying. */
+static const struct way {
+    const char *name;
+    bool by_loan, alone;
+    int depth;
+} ways[] = {
+    {"by value, one at a time", false, true, DEPTH},
+    {"by value, many", false, false, DEPTH},
+    {"by value, two in flight", false, false, 2},
+    {"by loan, one at a time", true, true, DEPTH},
+    {"by loan, many", true, false, DEPTH},
+    {"by loan, two in flight", true, false, 2},
+};
+#define WAYS ((int)(sizeof ways / sizeof *ways))
+
 /* Seconds an item, of the ring. */
 static double
-carry_by_ring(bool by_loan, bool alone)
+carry_by_ring(const struct way *w)
 {
-    one_by_one = alone;
+    one_by_one = w->alone;
     atomic_store(done, 0);
     ring_begin(&ring_to);
-    both(send_by_ring, receive_by_ring, by_loan);
+    ring_to.ring->depth = (uint32_t)w->depth;
+    both(send_by_ring, receive_by_ring, w->by_loan);
+    ring_to.ring->depth = DEPTH;
     return (ended - began) / items;
 }
 
 /* Seconds an item. */
 static double
-carry(bool by_loan, bool alone)
+carry(const struct way *w)
 {
-    nds_queue_options opts = {.size = sizeof opts, .max_items = DEPTH};
+    nds_queue_options opts = {.size = sizeof opts,
+                              .max_items = (uint32_t)w->depth};
 
-    one_by_one = alone;
+    one_by_one = w->alone;
     atomic_store(done, 0);
     must(nds_queue_new(&to, &opts), "queue");
-    both(send_large, receive_large, by_loan);
+    both(send_large, receive_large, w->by_loan);
     nds_queue_close(to);
     return (ended - began) / items;
 }
@@ -566,12 +585,20 @@ line(const char *what, int64_t mib, const double *took_each,
            median(bare, ROUNDS), median(of_ring, ROUNDS));
 }
 
+/* What a way must at least take. */
+static double
+least_of(const struct way *w, double copy, double read, double write)
+{
+    if (w->alone) {
+        return (w->by_loan ? write : copy) + read;
+    }
+    return !w->by_loan ? copy : write > read ? write : read;
+}
+
 static void
 large(int64_t mib)
 {
-    double value[ROUNDS], values[ROUNDS], loan[ROUNDS], loans[ROUNDS];
-    double copy_read[ROUNDS], copies[ROUNDS], write_read[ROUNDS];
-    double slower[ROUNDS], ring[4][ROUNDS];
+    double ours[WAYS][ROUNDS], ring[WAYS][ROUNDS], least[WAYS][ROUNDS];
     nds_array *other;
 
     nbytes_each = mib * MIB;
@@ -585,22 +612,15 @@ large(int64_t mib)
         double copy = pass_of(COPY, x, y), read = pass_of(READ, x, y);
         double write = pass_of(WRITE, x, y);
 
-        copies[r] = copy;
-        copy_read[r] = copy + read;
-        write_read[r] = write + read;
-        slower[r] = write > read ? write : read;
-        value[r] = carry(false, true);
-        values[r] = carry(false, false);
-        loan[r] = carry(true, true);
-        loans[r] = carry(true, false);
-        for (int k = 0; k < 4; k++) {
-            ring[k][r] = carry_by_ring(k >= 2, k % 2 == 0);
+        for (int k = 0; k < WAYS; k++) {
+            least[k][r] = least_of(&ways[k], copy, read, write);
+            ours[k][r] = carry(&ways[k]);
+            ring[k][r] = carry_by_ring(&ways[k]);
         }
     }
-    line("by value, one at a time", mib, value, copy_read, ring[0]);
-    line("by value, many", mib, values, copies, ring[1]);
-    line("by loan, one at a time", mib, loan, write_read, ring[2]);
-    line("by loan, many", mib, loans, slower, ring[3]);
+    for (int k = 0; k < WAYS; k++) {
+        line(ways[k].name, mib, ours[k], least[k], ring[k]);
+    }
     bench_ring_free(ring_to.ring);
     nds_array_close(item);
     nds_array_close(other);
