@@ -248,6 +248,9 @@ traverse_module(PyObject *m, visitproc visit, void *arg)
     for (int i = 0; i < PY_REF_COUNT; i++) {
         Py_VISIT(st->refs[i]);
     }
+    for (int i = 0; i < NDS_TYPE_COUNT; i++) {
+        Py_VISIT(st->builtin[i]);
+    }
     return 0;
 }
 
@@ -263,6 +266,9 @@ clear_module(PyObject *m)
     Py_CLEAR(st->dtypes);
     for (int i = 0; i < PY_REF_COUNT; i++) {
         Py_CLEAR(st->refs[i]);
+    }
+    for (int i = 0; i < NDS_TYPE_COUNT; i++) {
+        Py_CLEAR(st->builtin[i]);
     }
     return 0;
 }

@@ -52,6 +52,7 @@ struct py_state {
     PyObject *load_dtype;  /* ndshare._array's: text -> numpy.dtype */
     PyTypeObject *loan;    /* py_loan.c */
     PyObject *dtypes;      /* dict: text -> numpy.dtype */
+    PyObject *builtin[NDS_TYPE_COUNT]; /* numpy.dtype of nds_dtype_builtin */
     PyObject *refs[PY_REF_COUNT];
 };
 

@@ -136,9 +136,16 @@ py_dtype_named(struct py_state *st, PyObject *text)
 static PyObject *
 dtype_object(struct py_state *st, const nds_dtype *dtype)
 {
+    enum nds_type type = nds_dtype_type(dtype);
+    bool builtin = nds_dtype_builtin(type) == dtype;
     PyObject *key, *found;
     char *text = NULL;
-    int rc = nds_dtype_str(dtype, &text);
+    int rc;
+
+    if (builtin && st->builtin[type] != NULL) {
+        return Py_NewRef(st->builtin[type]); // no text to be made
+    }
+    rc = nds_dtype_str(dtype, &text);
 
     if (rc < 0) {
         return py_raise(rc);
@@ -150,6 +157,9 @@ dtype_object(struct py_state *st, const nds_dtype *dtype)
     }
     found = py_dtype_named(st, key);
     Py_DECREF(key);
+    if (builtin && found != NULL) {
+        Py_XSETREF(st->builtin[type], Py_NewRef(found));
+    }
     return found;
 }
 
