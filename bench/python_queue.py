@@ -8,7 +8,8 @@ trip    an object there and back between two processes, one at a time
 rate    objects a second one way, a producer and a consumer; in memory that
         was used before
 many    the same with put_many and get_many (stock Python has none)
-80 MB   an array of 10 million doubles to a consumer that looks at its ends
+80 MB   an array of 10 million doubles to a consumer that looks at its ends; also
+        with a number in a tuple
 
 Medians of the rounds; each round runs every case once for either.
 """
@@ -49,6 +50,7 @@ def drain_many(q, done, n):
 
 def look(q, done):
     while (a := q.get()) is not None:
+        a = a[1] if isinstance(a, tuple) else a
         assert a[0] == 1 and a[-1] == 1
         done.put(1)
 
@@ -132,6 +134,12 @@ def put_plain(q, a=np.ones(BIG)):
     return start
 
 
+def put_tuple(q, a=np.ones(BIG)):
+    start = time.perf_counter()
+    q.put((1, a))
+    return start
+
+
 def put_moved(q):
     a = ndshare.ones(BIG)  # made where it is filled, as any array is
     start = time.perf_counter()
@@ -147,7 +155,8 @@ def put_loaned(q):
     return start
 
 
-KIB = {"bytes": b"x" * 1024, "array": np.ones(128), "dict": {"k": "x" * 1000}}
+KIB = {"bytes": b"x" * 1024, "array": np.ones(128), "dict": {"k": "x" * 1000},
+       "(int, array)": (7, np.ones(120))}
 
 
 def cases():
@@ -163,6 +172,8 @@ def cases():
                       ("loan", put_loaned)):
         yield (f"80 MB array, {name}", "ms", lambda: big(mp.Queue, put_plain),
                lambda p=put: big(ndshare.Queue, p))
+    yield ("80 MB array in a tuple", "ms", lambda: big(mp.Queue, put_tuple),
+           lambda: big(ndshare.Queue, put_tuple))
 
 
 def main():
@@ -186,9 +197,9 @@ def main():
     if args.json:
         print(json.dumps(out, indent=1))
         return
-    print(f"{'':24}{'multiprocessing':>16}{'ndshare':>12}{'times':>8}")
+    print(f"{'':26}{'multiprocessing':>16}{'ndshare':>12}{'times':>8}")
     for r in out:
-        print(f"{r['case']:24}{r['stock']:13.5g} {r['unit']:2}"
+        print(f"{r['case']:26}{r['stock']:13.5g} {r['unit']:2}"
               f"{r['ours']:12.5g}{r['times']:8.1f}")
 
 
