@@ -85,14 +85,15 @@ static void
 fill_dense(const nds_view *dst, const struct element *e)
 {
     int64_t count = nds_view_count(dst);
-    struct fill f = {dst->data, e,
-                     count * e->nbytes >= NDI_STREAM_NBYTES &&
-                         NDI_LINE % e->nbytes == 0};
-
+    struct fill f = {.data = dst->data, .e = e};
     // All of it is overwritten: pages shared with a relative by fork are
     // replaced by zero pages, not copied one by one.
-    if (!ndi_map_renew_if_private(f.data, (size_t)(e->nbytes * count)) ||
-        !is_zero(e)) {
+    bool fresh = ndi_map_renew_if_private(f.data, (size_t)(e->nbytes * count));
+
+    // Pages that the kernel clears just now are in the caches already.
+    f.stream = !fresh && count * e->nbytes >= NDI_STREAM_NBYTES &&
+               NDI_LINE % e->nbytes == 0;
+    if (!fresh || !is_zero(e)) {
         ndi_in_pieces(count, (size_t)e->nbytes, fill_range, &f);
     }
 }
