@@ -116,7 +116,7 @@ ndi_descr_of_dtype(const nds_dtype *dt)
         }
         return v;
     }
-    if (dt->nfields == 0 && !dt->aligned) { // plain, or a record of nothing
+    if (!ndi_dtype_is_record(dt)) {
         return nds_dtype_str(dt, &text) < 0 ? NULL : owned_text(text);
     }
     for (int64_t i = 0; i < dt->nfields; i++) {
