@@ -163,11 +163,13 @@ struct ndi_slot {
     uint8_t reserved0[44];
     /* The descriptor: written by who makes the slot LOANED, first half while
      * FREE under the lock, the rest while LOANED. */
-    uint64_t off;    /* extent, bytes from the arena's start */
-    uint64_t extent; /* bytes of the arena, 0 none */
+    uint64_t off; /* extent, bytes from the arena's start */
+    _Atomic uint64_t extent; /* bytes of the arena, 0 none; who picks looks at
+                                it and at kind before the word is its own, and
+                                forgets them when the swap fails */
     uint64_t nbytes; /* of payload */
     uint32_t owner_gen;
-    uint8_t kind;
+    _Atomic uint8_t kind;
     uint8_t flags;
     uint8_t type; /* enum nds_type of a native built-in, 0: see the blob */
     uint8_t ndim;

@@ -234,7 +234,8 @@ may_pick(const struct ndi_chan *c, uint32_t me)
 static bool
 is_light(const struct ndi_slot *s)
 {
-    return s->kind <= NDI_ITEM_INLINE && s->extent == 0;
+    return ndi_load_rlx(&s->kind) <= NDI_ITEM_INLINE &&
+           ndi_load_rlx(&s->extent) == 0;
 }
 
 int

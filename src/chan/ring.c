@@ -125,10 +125,10 @@ bool
 ndi_slot_cost(const struct ndi_chan *c, uint32_t slot, uint64_t *cost)
 {
     const struct ndi_slot *s = ndi_slot_at(c, slot);
-    uint64_t extent = s->extent;
+    uint64_t extent = ndi_load_rlx(&s->extent);
 
     *cost = 0;
-    switch (s->kind) {
+    switch (ndi_load_rlx(&s->kind)) {
     case NDI_ITEM_NONE:
         return extent == 0;
     case NDI_ITEM_INLINE:
@@ -501,9 +501,9 @@ ndi_loan_locked(struct ndi_chan *c, struct ndi_need *need, uint64_t word,
     drop_popped(c, *slot);
     NDI_KILL_POINT("loan.popped");
     s = ndi_slot_at(c, *slot);
-    s->kind = (uint8_t)need->kind;
+    ndi_store_rlx(&s->kind, (uint8_t)need->kind);
     need->off = s->off = off;
-    s->extent = need->extent;
+    ndi_store_rlx(&s->extent, need->extent);
     s->nbytes = need->nbytes;
     s->owner_gen =
         ndi_owner_gen(ndi_party_self(&c->hub->segment->party));
