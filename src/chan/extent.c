@@ -4,18 +4,19 @@
  *
  * The lowest that is free, as memory that has been touched is used again before
  * any other. But an item of about the size of a processor's own cache goes
- * round in the first 8 MiB: what its reader has just left lies in that cache,
+ * round in the first 4 MiB: what its reader has just left lies in that cache,
  * and taking it from there costs the writer twice as much as taking what has
- * meanwhile gone to the cache that both share. Larger items have left by
- * themselves, and are better off with few places that all fit in the latter.
+ * meanwhile gone to the cache that both share, in which two channels and what
+ * is copied have to find room. Larger items have left by themselves, and are
+ * better off with few places that all fit in the latter.
  */
 #include <chan/chan_impl.h>
 
 #include <sync/word.h>
 
 #define LEAST (UINT64_C(1) << 20)
-#define MOST (UINT64_C(4) << 20)
-#define ROUND (UINT64_C(8) << 20)
+#define MOST (UINT64_C(2) << 20)
+#define ROUND (UINT64_C(4) << 20)
 
 int
 ndi_chan_extent(struct ndi_chan *c, const struct ndi_need *need, uint64_t *off)
