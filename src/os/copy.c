@@ -41,6 +41,13 @@ look(void)
                        (b & ERMS) != 0;
 }
 
+static bool
+string_moves(void)
+{
+    pthread_once(&look_once, look);
+    return has_string_moves;
+}
+
 static void
 copy_range(char *to, const char *from, size_t nbytes)
 {
@@ -48,8 +55,7 @@ copy_range(char *to, const char *from, size_t nbytes)
     // stores for loads to come and crawl.
     size_t behind = ((uintptr_t)to - (uintptr_t)from) % PAGE;
 
-    pthread_once(&look_once, look);
-    if (nbytes < LEAST || !has_string_moves ||
+    if (nbytes < LEAST || !string_moves() ||
         (behind > 0 && behind < NDI_LINE)) {
         memcpy(to, from, nbytes);
         return;
