@@ -233,6 +233,18 @@ folded_as(const struct reduction *r, enum nds_reduction op, enum nds_type acc)
     return as_is ? r->a->dtype->type : acc;
 }
 
+/* What NumPy does not read where it lies: it goes through a buffer. */
+static bool
+is_misaligned(const nds_view *a)
+{
+    uint64_t bits = (uintptr_t)a->data;
+
+    for (int i = 0; i < a->ndim; i++) {
+        bits |= a->shape[i] == 1 ? 0 : (uint64_t)a->strides[i];
+    }
+    return bits % (uint64_t)a->dtype->alignment != 0;
+}
+
 /* Folds a (or its squared deviations from `mean`) into r->sums. */
 static int
 fold_pass(struct reduction *r, enum nds_reduction op, enum nds_type type,
@@ -265,7 +277,8 @@ fold_pass(struct reduction *r, enum nds_reduction op, enum nds_type type,
     memcpy(p.where, input.dim, sizeof(p.where));
     p.nwhere = input.ndim;
     ndi_plan_init(&p.plan, r->a->ndim, r->dims,
-                  !mean && type != r->a->dtype->type, mean != NULL);
+                  !mean && (type != r->a->dtype->type || is_misaligned(r->a)),
+                  mean != NULL);
     ndi_pass_run(&p);
     return 0;
 }

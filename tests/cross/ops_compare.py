@@ -76,7 +76,7 @@ class Memory:
         reach = [s * (n - 1) for n, s in zip(shape, strides)] \
             if 0 not in shape else []
         at = (self.end + 15) // 16 * 16 + (
-            R.randint(1, 15) if R.random() < .1 else 0)
+            R.randint(1, 15) if R.random() < .2 else 0)
         off = at - sum(r for r in reach if r < 0)
         self.end = off + sum(r for r in reach if r > 0) + dt.itemsize
         return np.ndarray(shape, dt, self.bytes, off, strides)

@@ -247,7 +247,10 @@ def sum_model(letter, shape, strides, off, raw, axes, numpy="2.4", to=None,
     if total == 0:
         return acc
     plan = pieces_24 if numpy == "2.4" else pieces_1x
-    for start, count in plan(flat, to != letter):
+    apart = [s for n, s in zip(shape, strides) if n != 1] + [off]
+    buffered = to != letter or any(
+        s % (ITEM[letter] // (2 if comp else 1)) for s in apart)
+    for start, count in plan(flat, buffered):
         x, where = [], []
         for lin in range(start, start + count):
             a, o = place(lin)
