@@ -152,6 +152,41 @@ run_fill(const struct ndi_call *c, nds_value **out)
     return rc;
 }
 
+/* Part for part: -1 times a complex number is not its negative where the number
+ * has an infinity, a NaN or a zero. */
+static int
+negate_complex(const nds_view *to, const nds_view *from)
+{
+    const nds_dtype *real = nds_dtype_equal(from->dtype, NDS_COMPLEX64)
+                                ? NDS_FLOAT32
+                                : NDS_FLOAT64;
+    nds_view parts_to = *to, parts_from = *from;
+    int rc = 0;
+
+    parts_to.dtype = parts_from.dtype = real;
+    for (int part = 0; rc == 0 && part < 2; part++) {
+        int64_t at = part * nds_dtype_itemsize(real);
+
+        parts_to.data = (char *)to->data + at;
+        parts_from.data = (char *)from->data + at;
+        rc = nds_multiply_scalar(&parts_to, &parts_from, nds_int(-1));
+    }
+    return rc;
+}
+
+static int
+negate(const nds_view *to, const nds_view *from)
+{
+    if (nds_dtype_equal(from->dtype, NDS_COMPLEX64) ||
+        nds_dtype_equal(from->dtype, NDS_COMPLEX128)) {
+        return negate_complex(to, from);
+    }
+    // -1 * x keeps the sign of zeros; an unsigned dtype has no -1.
+    return nds_dtype_kind(from->dtype) == 'u'
+               ? nds_binary(NDS_SUBTRACT, to, to, from)
+               : nds_multiply_scalar(to, from, nds_int(-1));
+}
+
 static int
 run_neg(const struct ndi_call *c, nds_value **out)
 {
@@ -165,11 +200,7 @@ run_neg(const struct ndi_call *c, nds_value **out)
     }
     rc = nds_array_new(&a, v->dtype, v->ndim, v->shape, NULL);
     if (rc == 0) {
-        // -1 * x keeps the sign of zeros; an unsigned dtype has no -1.
-        rc = nds_dtype_kind(v->dtype) == 'u'
-                 ? nds_binary(NDS_SUBTRACT, nds_array_view(a),
-                              nds_array_view(a), v)
-                 : nds_multiply_scalar(nds_array_view(a), v, nds_int(-1));
+        rc = negate(nds_array_view(a), v);
     }
     if (rc < 0) {
         nds_array_close(a);

@@ -128,6 +128,8 @@ def step(a, p):
         at = index(a.shape)
         try:
             v = operand(a[at] if isinstance(a[at], np.ndarray) else a)
+            if not isinstance(a[at], np.ndarray) and np.size(v) == 1:
+                v = np.reshape(v, ()) if np.ndim(v) else v  # NumPy 2.5 insists
         except IndexError:
             v = 1
         v = R.choice([v, 1]) if isinstance(v, np.ndarray) else v
@@ -185,8 +187,18 @@ def plain(v):
 
 
 def close(x, y, rtol):
-    return x.dtype == y.dtype and x.shape == y.shape and \
-        np.allclose(x, y, rtol=rtol, atol=rtol / 1000, equal_nan=True)
+    """As numpy.allclose, but part for part: that takes any two complex numbers
+    with a NaN for equal."""
+    if x.dtype != y.dtype or x.shape != y.shape:
+        return False
+    if x.dtype.kind not in "fc":
+        return bool((x == y).all())
+    pair = (-1, 2 if x.dtype.kind == "c" else 1)
+    x, y = (np.ascontiguousarray(v).reshape(-1).view(v.real.dtype)
+            .astype("f8").reshape(pair) for v in (x, y))
+    size = np.where(np.isfinite(y), np.abs(y), 0).sum(-1, keepdims=True)
+    return bool(np.all((x == y) | (np.isnan(x) & np.isnan(y)) |
+                       (np.abs(x - y) <= rtol * (size + 1e-3))))
 
 
 def check(words, a, p, got, want, loose):
@@ -236,8 +248,9 @@ def main():
             words, numpys, ours = step(a, p)
             want, got = outcome(numpys), outcome(ours)
             check((SEED, i, dt, before, words), a, p, got, want,
-                  a.dtype.kind == "c" or "D" in words or "j" in words or
-                  "complex" in words)
+                  words != "__neg__()" and
+                  (a.dtype.kind == "c" or "D" in words or "j" in words or
+                   "complex" in words))
     print("%d steps alike" % STEPS)
 
 

@@ -446,18 +446,19 @@ def do_reduce():
                            else "i8")
     if refused(a):
         error = "EECAST"
+    loose = None if error else reduce_room(op, a, want)
+    if loose is not None and ddof and ddof >= a.size // max(1, want.size):
+        return None  # a mean's last bit decides between 0 / 0 and x / 0
     head = str(REDUCTIONS.index(op))
     if axes is None and not keep and R.random() < .5:
         m.seal()
         line = "\t".join(["whole", head, m.hex(), m.spell(a), str(ddof)])
-        return Case(line, None, None, error or want,
-                    None if error else reduce_room(op, a, want))
+        return Case(line, None, None, error or want, loose)
     out = put_values(m.place(want.dtype, want.shape))
     m.seal()
     line = "\t".join(["reduce", head, m.hex(), m.spell(out), m.spell(a),
                       "all" if axes is None else text(axes), str(ddof),
                       "1" if keep else "0"])
-    loose = None if error else reduce_room(op, a, want)
     out[...] = want
     return finish(line, m, out, error, loose)
 
