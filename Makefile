@@ -70,6 +70,7 @@ soak: bootstrap-test
 install: build
 	@cmake -DCMAKE_INSTALL_PREFIX=$(PREFIX) build >/dev/null
 	@cmake --install build
+	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" -ne 0 ] || ldconfig
 
 bench: build
 	@build/bin/ndshare bench --vs python $(ARGS)

@@ -256,8 +256,8 @@ print_all(const struct advise_need *need, const struct verdict *all, int fits,
     printf("take    %d %s\n", take->way, bench_way_name(take->way));
     printf("why     %s\n", advise_reason(take->way, need));
     if (measured) {
-        printf("        and it is the fastest here, or within a tenth of "
-               "it\n");
+        printf("        and for %s it is the fastest here, or within a tenth "
+               "of it\n", need->many ? "many arrays" : "one array");
     }
     printf("cost    %s\n", advise_cost(take->way, need));
     print_lines("C", advise_c(take->way, need));
@@ -397,7 +397,11 @@ const struct cli_command cli_advise = {
     "  --need            the array, or only results of it, as its sum; else "
     "array\n"
     "  --start-method    how processes are started; else fork\n"
-    "  --measure         times the ways that fit, here, before it answers\n"
+    "  --measure         times the ways that fit, here, before it answers: "
+    "one array\n"
+    "                    made, written, handed over and read (once), then "
+    "handed over\n"
+    "                    and read (again)\n"
     "  --json            all of it\n\n"
     "example: ndshare advise --size 80MB --readers 4 --writes both "
     "--measure\n",
