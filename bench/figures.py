@@ -75,13 +75,14 @@ def large(text):
               "by value, many": (0.8, "memcpy"),
               "by loan, one at a time": (0.9, "write + read"),
               "by loan, many": (0.9, "the slower of write and read")}
-    for mib, how, part, ring in re.findall(
-            r"^queue, (\d+) MiB, (by .*?) +[\d.]+ us .* fraction ([\d.]+), "
-            r"of the ring's ([\d.]+)$", text, re.M):
+    for mib, how, part, two in re.findall(
+            r"^queue, (\d+) MiB, (by .*?(?:many|time)) +[\d.]+ us .* "
+            r"limit +[\d.]+ us, fraction ([\d.]+), .* fraction ([\d.]+)$",
+            text, re.M):
         bar, limit = limits[how]
         yield Row(f"{mib} MiB {how}: part of {limit} in one processor",
                   float(part), bar,
-                  floor=float(part) / max(float(ring), 0.01))
+                  floor=float(part) / max(float(two), 0.01))
 
 
 def against_python(report):

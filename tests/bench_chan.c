@@ -2,16 +2,17 @@
 /*
  * bench_chan.c - what a channel costs, between two processes
  *
- *     bench_chan [small | large | move [bytes, default 800000000] | back]
+ *     bench_chan [small | large [MiB] | move [bytes, default 800000000] | back]
  *
  * small   round trip of 1 KiB through a two-way pipe and through two queues,
  *         and 1 KiB a second through a queue, singly and in runs of 64; beside
  *         a bare ring that copies and waits alike (bench_ring.h)
  * large   1, 8 and 80 MiB through a queue, by value and by loan, each one added
  *         up by who gets it: one at a time, four in flight ("many") and two;
- *         beside what the same passes over memory take in one process, and
- *         beside a bare ring, whose memory goes from one processor to the other
- *         as well
+ *         beside what the same passes over memory take in one process; beside
+ *         what they take in two at once, each over memory of its own, so that
+ *         only the lines' way from one to the other is left out; and beside a
+ *         bare ring
  * move    the time from send_move until a process that waits has read the
  *         first and last byte
  * back    an array that is moved there and back again, added up and filled on
@@ -25,10 +26,8 @@
  */
 #include "bench.h"
 #include "bench_ring.h"
+#include "bench_two.h"
 
-#include <ndshare/ndshare.h>
-
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,22 +44,6 @@
 #define DEPTH 4 /* large items in flight */
 #define WARM 16 /* until the memory of all of them has been touched */
 
-static void
-must(int rc, const char *what)
-{
-    if (rc < 0) {
-        fprintf(stderr, "%s: %s: %s\n", what, nds_error_name(rc),
-                nds_last_error()->message);
-        exit(1);
-    }
-}
-
-static double
-now(void)
-{
-    return (double)bench_ring_now() * 1e-9;
-}
-
 static double
 median(const double *v, int n)
 {
@@ -69,60 +52,6 @@ median(const double *v, int n)
     memcpy(sorted, v, (size_t)n * sizeof *v);
     qsort(sorted, (size_t)n, sizeof *v, bench_by_value);
     return sorted[n / 2];
-}
-
-/* The which-th of the processors that this process may use. */
-static void
-pin(const cpu_set_t *all, int which)
-{
-    cpu_set_t one;
-
-    CPU_ZERO(&one);
-    for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(all) > 1; cpu++) {
-        if (CPU_ISSET(cpu, all) && which-- == 0) {
-            CPU_SET(cpu, &one);
-            sched_setaffinity(0, sizeof one, &one);
-        }
-    }
-}
-
-/* here(arg) and, in a child, there(arg), each on its processor; seconds. */
-static double
-both(void (*here)(int arg), void (*there)(int arg), int arg)
-{
-    cpu_set_t all;
-    int status = 1;
-    double t;
-
-    sched_getaffinity(0, sizeof all, &all);
-    if (fork() == 0) {
-        pin(&all, 1);
-        there(arg);
-        _exit(0);
-    }
-    pin(&all, 0);
-    t = now();
-    here(arg);
-    wait(&status);
-    t = now() - t;
-    sched_setaffinity(0, sizeof all, &all);
-    if (status != 0) {
-        exit(1); // it has said why
-    }
-    return t;
-}
-
-static nds_array *
-array_of(int64_t nbytes)
-{
-    int64_t count = nbytes / 8;
-    nds_array *a = NULL;
-
-    must(nds_array_new(&a, NDS_FLOAT64, 1, &count, NULL), "array");
-    for (int64_t i = 0; i < count; i++) {
-        ((double *)nds_array_data(a))[i] = 1;
-    }
-    return a;
 }
 
 /* ---- 1 KiB -------------------------------------------------------------- */
@@ -371,9 +300,12 @@ static int64_t nbytes_each;
 static int items; /* of one measurement */
 static volatile double sink;
 
-/* Whether each waits for the one before to be read; raised by who reads. */
+/* Whether each waits for the one before to be read. */
 static bool one_by_one;
-static _Atomic int *done;
+static struct {
+    _Atomic int done; /* items; raised by who reads */
+    double read_each; /* seconds */
+} *told;
 static double began, ended;
 
 static double
@@ -400,7 +332,7 @@ fill(double *x, int64_t count)
 static void
 await(int n)
 {
-    while (atomic_load_explicit(done, memory_order_acquire) < n) {
+    while (atomic_load_explicit(&told->done, memory_order_acquire) < n) {
         sched_yield();
     }
 }
@@ -447,7 +379,7 @@ receive_large(int by_loan)
         } else {
             nds_array_close(y);
         }
-        atomic_store_explicit(done, i + 1, memory_order_release);
+        atomic_store_explicit(&told->done, i + 1, memory_order_release);
     }
 }
 
@@ -486,7 +418,7 @@ receive_by_ring(int by_loan)
     for (int i = 0; i < items + WARM; i++) {
         sink = sum_of(bench_ring_take(&in), nbytes_each / 8);
         bench_ring_drop(&in);
-        atomic_store_explicit(done, i + 1, memory_order_release);
+        atomic_store_explicit(&told->done, i + 1, memory_order_release);
     }
 }
 
@@ -505,12 +437,61 @@ static const struct way {
 };
 #define WAYS ((int)(sizeof ways / sizeof *ways))
 
+/* Into half of the ring, while the other half is read. */
+static void
+write_apart(int by_loan)
+{
+    int half = (int)ring_to.ring->depth / 2;
+
+    await(1);
+    began = now();
+    for (int i = 0; i < items; i++) {
+        char *slot = ring_to.ring->slots + i % half * nbytes_each;
+
+        if (by_loan) {
+            fill((double *)(void *)slot, nbytes_each / 8);
+        } else {
+            bench_ring_copy(slot, nds_array_data(item), (size_t)nbytes_each);
+        }
+    }
+    ended = now();
+    atomic_store(&told->done, 2);
+}
+
+static void
+read_apart(int by_loan)
+{
+    int half = (int)ring_to.ring->depth / 2, n = 0;
+    double start = now();
+
+    (void)by_loan;
+    atomic_store(&told->done, 1);
+    do {
+        sink = sum_of((double *)(void *)(ring_to.ring->slots +
+                                         (half + n++ % half) * nbytes_each),
+                      nbytes_each / 8);
+    } while (atomic_load(&told->done) < 2);
+    told->read_each = (now() - start) / n;
+}
+
+/* Seconds an item of the slower of the two, if they need not wait. */
+static double
+apart(const struct way *w)
+{
+    atomic_store(&told->done, 0);
+    ring_to.ring->depth = (uint32_t)w->depth;
+    both(write_apart, read_apart, w->by_loan);
+    ring_to.ring->depth = DEPTH;
+    return (ended - began) / items > told->read_each
+               ? (ended - began) / items : told->read_each;
+}
+
 /* Seconds an item, of the ring. */
 static double
 carry_by_ring(const struct way *w)
 {
     one_by_one = w->alone;
-    atomic_store(done, 0);
+    atomic_store(&told->done, 0);
     ring_begin(&ring_to);
     ring_to.ring->depth = (uint32_t)w->depth;
     both(send_by_ring, receive_by_ring, w->by_loan);
@@ -526,7 +507,7 @@ carry(const struct way *w)
                               .max_items = (uint32_t)w->depth};
 
     one_by_one = w->alone;
-    atomic_store(done, 0);
+    atomic_store(&told->done, 0);
     must(nds_queue_new(&to, &opts), "queue");
     both(send_large, receive_large, w->by_loan);
     nds_queue_close(to);
@@ -565,24 +546,26 @@ pass_of(enum pass pass, double *x, double *y)
 /* One way of carrying, against what it must at least take. */
 static void
 line(const char *what, int64_t mib, const double *took_each,
-     const double *least, const double *ring)
+     const double *least, const double *two, const double *ring)
 {
-    double fraction[ROUNDS], rate[ROUNDS], of_ring[ROUNDS], bare[ROUNDS];
+    double fraction[ROUNDS], rate[ROUNDS], bare[ROUNDS], of_two[ROUNDS];
     char name[64];
 
     for (int r = 0; r < ROUNDS; r++) {
         fraction[r] = least[r] / took_each[r];
         bare[r] = least[r] / ring[r];
-        of_ring[r] = ring[r] / took_each[r];
+        of_two[r] = two[r] / took_each[r];
         rate[r] = (double)nbytes_each / took_each[r] * 1e-9;
     }
     snprintf(name, sizeof name, "queue, %lld MiB, %s", (long long)mib, what);
     bench_say(name, median(rate, ROUNDS) * 1e9, "bytes/s");
     printf("%-38s %8.1f us %6.2f GB/s, limit %8.1f us, fraction %.2f, "
-           "the bare ring's %.2f, of the ring's %.2f\n",
+           "the bare ring's %.2f, limit of two at once %8.1f us, "
+           "fraction %.2f\n",
            name, median(took_each, ROUNDS) * 1e6, median(rate, ROUNDS),
            median(least, ROUNDS) * 1e6, median(fraction, ROUNDS),
-           median(bare, ROUNDS), median(of_ring, ROUNDS));
+           median(bare, ROUNDS), median(two, ROUNDS) * 1e6,
+           median(of_two, ROUNDS));
 }
 
 /* What a way must at least take. */
@@ -599,10 +582,11 @@ static void
 large(int64_t mib)
 {
     double ours[WAYS][ROUNDS], ring[WAYS][ROUNDS], least[WAYS][ROUNDS];
+    double two[WAYS][ROUNDS];
     nds_array *other;
 
     nbytes_each = mib * MIB;
-    items = mib == 1 ? 200 : mib == 8 ? 40 : 8;
+    items = mib <= 2 ? 200 : mib <= 32 ? 40 : 8;
     item = array_of(nbytes_each);
     other = array_of(nbytes_each);
     ring_to.ring = bench_ring_new(DEPTH, (size_t)nbytes_each, true);
@@ -614,12 +598,14 @@ large(int64_t mib)
 
         for (int k = 0; k < WAYS; k++) {
             least[k][r] = least_of(&ways[k], copy, read, write);
+            // One after the other: nothing is at once.
+            two[k][r] = ways[k].alone ? least[k][r] : apart(&ways[k]);
             ours[k][r] = carry(&ways[k]);
             ring[k][r] = carry_by_ring(&ways[k]);
         }
     }
     for (int k = 0; k < WAYS; k++) {
-        line(ways[k].name, mib, ours[k], least[k], ring[k]);
+        line(ways[k].name, mib, ours[k], least[k], two[k], ring[k]);
     }
     bench_ring_free(ring_to.ring);
     nds_array_close(item);
@@ -739,14 +725,16 @@ main(int argc, char **argv)
     const char *what = argc > 1 ? argv[1] : "";
     bool all = *what == '\0' || (*what >= '0' && *what <= '9');
 
-    done = mmap(NULL, sizeof *done, PROT_READ | PROT_WRITE,
+    told = mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE,
                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    must(done != MAP_FAILED ? 0 : NDS_ENOMEM, "shared memory");
+    must(told != MAP_FAILED ? 0 : NDS_ENOMEM, "shared memory");
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (all || strcmp(what, "small") == 0) {
         small();
     }
-    if (all || strcmp(what, "large") == 0) {
+    if (argc > 2 && strcmp(what, "large") == 0) {
+        large(atoll(argv[2]));
+    } else if (all || strcmp(what, "large") == 0) {
         large(1);
         large(8);
         large(80);

@@ -13,6 +13,7 @@
 #include <nd/shape.h>
 #include <nd/spread.h>
 #include <nd/view_impl.h>
+#include <os/os.h>
 
 #include <stdlib.h>
 
@@ -51,7 +52,7 @@ assign_row(void *ctx, char *const data[], const int64_t step[], int64_t at,
                        (size_t)item);
         }
     } else if (j->stream && step[0] == item && step[1] == item) {
-        ndi_stream_copy(data[0], data[1], count * item);
+        ndi_copy_past(data[0], data[1], (size_t)(count * item));
     } else {
         convert(j->cast, data[0], step[0], data[1], step[1], count);
     }

@@ -58,7 +58,6 @@ typedef void ndi_make_fn(const void *ctx, char *to, int64_t first,
                          int64_t count);
 void ndi_stream_row(char *to, int64_t item, int64_t count, ndi_make_fn *make,
                     const void *ctx);
-void ndi_stream_copy(char *to, const char *from, int64_t nbytes);
 /* nbytes of elements; an item divides a line, which is no more than nbytes. */
 void ndi_stream_fill(char *to, int64_t nbytes, const void *element,
                      int64_t item);

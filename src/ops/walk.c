@@ -128,19 +128,6 @@ ndi_stream_row(char *to, int64_t item, int64_t count, ndi_make_fn *make,
 }
 
 void
-ndi_stream_copy(char *to, const char *from, int64_t nbytes)
-{
-    int64_t head = to_line(to) < nbytes ? to_line(to) : nbytes;
-    int64_t lines = (nbytes - head) / NDI_LINE * NDI_LINE;
-
-    memcpy(to, from, (size_t)head);
-    ndi_kernels()->stream(to + head, from + head, (size_t)lines);
-    head += lines;
-    memcpy(to + head, from + head, (size_t)(nbytes - head));
-    fence();
-}
-
-void
 ndi_stream_fill(char *to, int64_t nbytes, const void *element, int64_t item)
 {
     // Of so large a fill, and one line holds a whole number of elements.

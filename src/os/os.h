@@ -84,6 +84,8 @@ void ndi_in_pieces(int64_t count, size_t nbytes_each,
 /* ---- copy.c --------------------------------------------------------------- */
 /* memcpy, by several threads if it is large, into memory that others read. */
 void ndi_copy(void *to, const void *from, size_t nbytes);
+/* memcpy past the caches, where the processor can. */
+void ndi_copy_past(char *to, const char *from, size_t nbytes);
 
 /* ---- file.c ------------------------------------------------------------ */
 int ndi_os_open(int *fd, const char *path, int flags, unsigned mode);

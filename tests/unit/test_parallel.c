@@ -67,11 +67,12 @@ END_TEST
 
 #define ROOM ((size_t)20 << 20)
 
-/* Around the size from which the processor's own instruction copies, and in
- * pieces; at any place within a line, the two places apart by any of them. */
+/* Around the size from which the processor's own instruction copies, in pieces,
+ * and past the caches; at any place within a line, the two places apart by any
+ * of them. */
 START_TEST(a_copy_is_whole_and_no_more)
 {
-    static const size_t sizes[] = {1, 4096, (256 << 10) - 1, 256 << 10,
+    static const size_t sizes[] = {1, 70, 4096, (256 << 10) - 1, 256 << 10,
                                    (256 << 10) + 65, (8 << 20) + 1,
                                    (17 << 20) + 3};
     unsigned char *from = malloc(ROOM), *to = malloc(ROOM);
@@ -85,12 +86,19 @@ START_TEST(a_copy_is_whole_and_no_more)
         size_t n = sizes[k];
 
         for (size_t off = 0; off < 130; off += n < 1 << 20 ? 3 : 61) {
-            memset(to, 0x5a, n + 4096);
-            ndi_copy(to + 64 + off, from + off / 2, n);
-            ck_assert_mem_eq(to + 64 + off, from + off / 2, n);
-            for (size_t i = 0; i < 64 + off; i++) {
-                ck_assert_int_eq(to[i], 0x5a);
-                ck_assert_int_eq(to[64 + off + n + i], 0x5a);
+            for (int past = 0; past < 2; past++) {
+                memset(to, 0x5a, n + 4096);
+                if (past) {
+                    ndi_copy_past((char *)to + 64 + off,
+                                  (const char *)from + off / 2, n);
+                } else {
+                    ndi_copy(to + 64 + off, from + off / 2, n);
+                }
+                ck_assert_mem_eq(to + 64 + off, from + off / 2, n);
+                for (size_t i = 0; i < 64 + off; i++) {
+                    ck_assert_int_eq(to[i], 0x5a);
+                    ck_assert_int_eq(to[64 + off + n + i], 0x5a);
+                }
             }
         }
     }

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bench_two.h - two processes, each on a processor of its own
+ */
+#ifndef NDS_BENCH_TWO_H
+#define NDS_BENCH_TWO_H
+
+#include "bench_ring.h"
+
+#include <ndshare/ndshare.h>
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static inline void
+must(int rc, const char *what)
+{
+    if (rc < 0) {
+        fprintf(stderr, "%s: %s: %s\n", what, nds_error_name(rc),
+                nds_last_error()->message);
+        exit(1);
+    }
+}
+
+static inline double
+now(void)
+{
+    return (double)bench_ring_now() * 1e-9;
+}
+
+/* The which-th of the processors that this process may use. */
+static inline void
+pin(const cpu_set_t *all, int which)
+{
+    cpu_set_t one;
+
+    CPU_ZERO(&one);
+    for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(all) > 1; cpu++) {
+        if (CPU_ISSET(cpu, all) && which-- == 0) {
+            CPU_SET(cpu, &one);
+            sched_setaffinity(0, sizeof one, &one);
+        }
+    }
+}
+
+/* here(arg) and, in a child, there(arg), each on its processor; seconds. */
+static inline double
+both(void (*here)(int arg), void (*there)(int arg), int arg)
+{
+    cpu_set_t all;
+    int status = 1;
+    double t;
+
+    sched_getaffinity(0, sizeof all, &all);
+    if (fork() == 0) {
+        pin(&all, 1);
+        there(arg);
+        _exit(0);
+    }
+    pin(&all, 0);
+    t = now();
+    here(arg);
+    wait(&status);
+    t = now() - t;
+    sched_setaffinity(0, sizeof all, &all);
+    if (status != 0) {
+        exit(1); // it has said why
+    }
+    return t;
+}
+
+/* Of float64 ones. */
+static inline nds_array *
+array_of(int64_t nbytes)
+{
+    int64_t count = nbytes / 8;
+    nds_array *a = NULL;
+
+    must(nds_array_new(&a, NDS_FLOAT64, 1, &count, NULL), "array");
+    for (int64_t i = 0; i < count; i++) {
+        ((double *)nds_array_data(a))[i] = 1;
+    }
+    return a;
+}
+
+#endif
