@@ -22,16 +22,25 @@ struct job {
     bool stream; /* a copy that no cache holds */
 };
 
-/* Numbers in native order or the same dtype: neither can fail. */
+/* Numbers in native order or the same dtype: neither can fail. What is copied
+ * as it is may pass for numbers of that size. */
 static void
 convert(const struct ndi_cast *c, char *to, int64_t to_step, const char *from,
         int64_t step, int64_t count)
 {
-    if (c->same) {
-        (void)ndi_cast_run(c, to, to_step, from, step, count);
-    } else {
+    static const enum nds_type sized[] = {
+        [1] = NDS_TYPE_UINT8,  [2] = NDS_TYPE_UINT16, [4] = NDS_TYPE_UINT32,
+        [8] = NDS_TYPE_UINT64, [16] = NDS_TYPE_COMPLEX128};
+    int64_t item = c->to->itemsize;
+
+    if (!c->same) {
         ndi_ops_convert(c->to->type, to, to_step, c->from->type, from, step,
                         count);
+    } else if (item <= 16 && sized[item] != 0) {
+        ndi_ops_convert(sized[item], to, to_step, sized[item], from, step,
+                        count);
+    } else {
+        (void)ndi_cast_run(c, to, to_step, from, step, count);
     }
 }
 

@@ -17,7 +17,7 @@
 
 struct operand {
     enum nds_type type;
-    bool aligned;
+    bool direct; /* the kernel gets it where it is */
 };
 
 struct job {
@@ -42,7 +42,7 @@ run_chunk(const struct job *j, char *const at[3], const int64_t step[3],
 
         s[k] = step[k];
         p[k] = at[k];
-        if (o->aligned) {
+        if (o->direct) {
             continue;
         }
         if (k > 0) {
@@ -53,7 +53,7 @@ run_chunk(const struct job *j, char *const at[3], const int64_t step[3],
         s[k] = k > 0 && step[k] == 0 ? 0 : item;
     }
     j->kernel(p[0], p[1], p[2], s[0], s[1], s[2], n);
-    if (!j->op[0].aligned) {
+    if (!j->op[0].direct) {
         ndi_ops_convert(j->op[0].type, at[0], step[0], j->type, buf[0], item,
                         n);
     }
@@ -87,7 +87,7 @@ run_row(void *ctx, char *const data[], const int64_t step[], int64_t at,
                        &(struct row){j, data, step});
         return;
     }
-    if (j->op[0].aligned && j->op[1].aligned && j->op[2].aligned) {
+    if (j->op[0].direct && j->op[1].direct && j->op[2].direct) {
         j->kernel(data[0], data[1], data[2], step[0], step[1], step[2], count);
         return;
     }
@@ -97,6 +97,16 @@ run_row(void *ctx, char *const data[], const int64_t step[], int64_t at,
 
         run_chunk(j, p, step, count - i < CHUNK ? count - i : CHUNK);
     }
+}
+
+/* Backwards, or every other element: quicker from a copy, which is made in
+ * vectors, than one by one; but for large items that lie apart. */
+static bool
+is_vector_copy(int64_t step, enum nds_type type)
+{
+    int64_t item = ndi_ops_itemsize(type);
+
+    return (step == -item && item <= 8) || (step == 2 * item && item < 8);
 }
 
 /* views: out, a, b in out's shape. */
@@ -117,14 +127,15 @@ run_job(struct job *j, const nds_view *const views[3])
         struct operand *o = &j->op[k];
 
         o->type = views[k]->dtype->type;
-        o->aligned = o->type == j->type &&
-                     ((uintptr_t)it.data[k] | (size_t)it.step[k]) % align == 0;
+        o->direct = o->type == j->type &&
+                    !is_vector_copy(it.step[k], j->type) &&
+                    ((uintptr_t)it.data[k] | (size_t)it.step[k]) % align == 0;
         for (int i = 0; i < it.ndim; i++) {
-            o->aligned &= it.strides[k][i] % (int64_t)align == 0;
+            o->direct &= it.strides[k][i] % (int64_t)align == 0;
         }
         moved += it.step[k] != 0 ? (size_t)ndi_ops_itemsize(o->type) : 0;
     }
-    j->stream = j->op[0].aligned && j->op[1].aligned && j->op[2].aligned &&
+    j->stream = j->op[0].direct && j->op[1].direct && j->op[2].direct &&
                 it.step[0] == views[0]->dtype->itemsize &&
                 it.data[0] != it.data[1] && it.data[0] != it.data[2] &&
                 nds_view_nbytes(views[0]) >= NDI_STREAM_NBYTES;

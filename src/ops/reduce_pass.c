@@ -304,14 +304,10 @@ static void
 sum_rows(const struct ndi_pass *p, struct ndi_terms *t, const char *src,
          int64_t inner, int64_t step, int64_t rows, int64_t at)
 {
-    ndi_pairwise_fn *pairwise = ndi_kernels()->pairwise;
-    struct slot sum;
-
-    for (; rows > 0; rows--, src += step, at += p->where[1].out) {
-        t->mean = mean_of(p, at);
-        pairwise(t, src, inner, sum.acc);
-        end_loop(p, at, sum.acc);
-    }
+    t->mean = mean_of(p, at);
+    ndi_kernels()->pairwise_rows(t, src, inner, step, rows,
+                                 p->sums + at * ndi_ops_itemsize(p->acc),
+                                 p->where[1].out);
 }
 
 /* Rows without a gap that have to be converted, several at a time. */

@@ -171,11 +171,13 @@ END_TEST
 
 START_TEST(conversions)
 {
+    static const int apart[][2] = {{1, 1}, {2, 2}, {1, 2}, {1, -1}};
+
     choose(_i);
-    for (int k = 0; k < NDI_NUMBERS * NDI_NUMBERS * 3 * 2; k++) {
+    for (int k = 0; k < NDI_NUMBERS * NDI_NUMBERS * 3 * 4; k++) {
         int from = k % NDI_NUMBERS, to = k / NDI_NUMBERS % NDI_NUMBERS;
         int kind = k / NDI_NUMBERS / NDI_NUMBERS % 3;
-        int64_t apart = 1 + k / NDI_NUMBERS / NDI_NUMBERS / 3;
+        const int *pace = apart[k / NDI_NUMBERS / NDI_NUMBERS / 3];
         int64_t w = ndi_ops_itemsize((enum nds_type)to);
         int64_t r = ndi_ops_itemsize((enum nds_type)from);
 
@@ -186,9 +188,9 @@ START_TEST(conversions)
         for (int i = 0; i < LENGTHS; i++) {
             for (int l = 0; l < 2; l++) {
                 memset(out[l], 7, ROOM);
-                both[l]->convert((enum nds_type)to, out[l], apart * w,
-                                 (enum nds_type)from, a, apart * r,
-                                 lengths[i]);
+                both[l]->convert((enum nds_type)to, out[l], pace[0] * w,
+                                 (enum nds_type)from, a + MOST * r,
+                                 pace[1] * r, lengths[i]);
             }
             same((enum nds_type)to, out[0], out[1], 2 * MOST, "conversion", i);
         }
@@ -279,34 +281,66 @@ START_TEST(folds)
 }
 END_TEST
 
+/* Three rows at once are three rows. */
+static void
+rows_are_trees(const struct ndi_terms *terms, enum nds_type acc, int i)
+{
+    int64_t item = ndi_ops_itemsize(terms->type);
+    int64_t width = ndi_ops_itemsize(acc);
+    struct ndi_terms t = *terms;
+    const struct ndi_fold *add = &both[1]->fold[NDS_SUM][acc];
+    const char *src = (const char *)a + MOST * ndi_ops_itemsize(t.from);
+
+    memset(out, 0, sizeof out);
+    both[1]->pairwise_rows(&t, src, lengths[i], t.stride, 3, out[1], 2);
+    for (int r = 0; r < 3; r++) {
+        unsigned char *to = out[0] + 2 * r * width;
+        _Alignas(16) unsigned char sum[32];
+
+        t.mean = terms->mean ? (const char *)terms->mean + 2 * r * item : NULL;
+        both[0]->pairwise(&t, src + r * t.stride, lengths[i], sum);
+        add->fold(to, sum, 16, 1);
+        if (t.half) {
+            both[0]->halve((float *)(void *)to, 1);
+        }
+    }
+    same(acc, out[0], out[1], 5, "rows", i);
+}
+
 START_TEST(trees_and_squares)
 {
+    static const int apart[] = {1, 2, -1, 3};
+
     choose(_i);
-    for (int k = 0; k < NDI_NUMBERS * 3 * 2 * 2; k++) {
+    for (int k = 0; k < NDI_NUMBERS * 3 * 2 * 4; k++) {
         enum nds_type from = (enum nds_type)(k % NDI_NUMBERS);
         enum nds_type t = from <= NDS_TYPE_UINT64 ? NDS_TYPE_FLOAT64
                           : from == NDS_TYPE_FLOAT16 ? NDS_TYPE_FLOAT32
                                                      : from;
         bool square = k / NDI_NUMBERS % 2 == 1;
-        struct ndi_terms terms = {from, t,
-                                  (1 + k / NDI_NUMBERS / 2 % 2) *
-                                      ndi_ops_itemsize(from),
-                                  square ? b : NULL,
+        enum nds_type acc = square ? part_of(t) : t;
+        int64_t item = ndi_ops_itemsize(from);
+        int64_t step = apart[k / NDI_NUMBERS / 2 % 4] * item;
+        struct ndi_terms terms = {from, t, step, square ? b : NULL,
                                   from == NDS_TYPE_FLOAT16};
 
         if (from == 0) {
             continue;
         }
-        numbers(from, k / NDI_NUMBERS / 4);
+        numbers(from, k / NDI_NUMBERS / 8);
         fill_numbers(t, 0, b, MOST);
         for (int i = 1; i < LENGTHS; i++) {
-            for (int l = 0; l < 2; l++) {
-                both[l]->pairwise(&terms, (const char *)a, lengths[i], out[l]);
+            if (step < 2 * item || lengths[i] < MOST / 2) {
+                for (int l = 0; l < 2; l++) {
+                    both[l]->pairwise(&terms, (const char *)a + MOST * item,
+                                      lengths[i], out[l]);
+                }
+                same(acc, out[0], out[1], 1, "tree", i);
+                rows_are_trees(&terms, acc, i);
             }
-            same(square ? part_of(t) : t, out[0], out[1], 1, "tree", i);
             for (int l = 0; l < 2; l++) {
-                ndi_ops_convert(t, out[l], ndi_ops_itemsize(t), from, a,
-                                ndi_ops_itemsize(from), MOST);
+                ndi_ops_convert(t, out[l], ndi_ops_itemsize(t), from, a, item,
+                                MOST);
                 both[l]->square(t, terms.half, out[l], b, 1, lengths[i]);
             }
             same(part_of(t), out[0], out[1], lengths[i], "square", i);

@@ -175,32 +175,54 @@ CONVERTER(longdouble, long double, P_G)
 CONVERTER(c64, ndi_c64, P_CF)
 CONVERTER(c128, ndi_c128, P_CD)
 
-/* Bits go over as they are, NaN payloads included. */
-#define COPY_EACH(n)                                                          \
-    for (int64_t i = 0; i < count; i++) {                                     \
-        memcpy(d + i * ds, s + i * ss, n);                                    \
+/* Bits go over as they are, NaN payloads included. Backwards and every other
+ * element are distances for which compilers have vectors; of others four are
+ * read before the first is written. */
+#define COPY_AT(T, from)                                                      \
+    NDI_IVDEP                                                                 \
+    for (; i < count; i++) {                                                  \
+        memcpy(d + i * (int64_t)sizeof(T), s + i * (from), sizeof(T));        \
+    }
+#define COPY_EACH(T)                                                          \
+    if (ds == item && ss == -item) {                                          \
+        COPY_AT(T, -(int64_t)sizeof(T))                                       \
+    } else if (ds == item && ss == 2 * item) {                                \
+        COPY_AT(T, 2 * (int64_t)sizeof(T))                                    \
+    }                                                                         \
+    for (T v[4]; i + 4 <= count; i += 4) {                                    \
+        for (int k = 0; k < 4; k++) {                                         \
+            memcpy(&v[k], s + (i + k) * ss, sizeof(T));                       \
+        }                                                                     \
+        for (int k = 0; k < 4; k++) {                                         \
+            memcpy(d + (i + k) * ds, &v[k], sizeof(T));                       \
+        }                                                                     \
+    }                                                                         \
+    for (; i < count; i++) {                                                  \
+        memcpy(d + i * ds, s + i * ss, sizeof(T));                            \
     }                                                                         \
     break
 
-static void
-copy_same(char *d, int64_t ds, const char *s, int64_t ss, int64_t item,
-          int64_t count)
+void
+NDI_OF(ndi_copy)(char *d, int64_t ds, const char *s, int64_t ss, int64_t item,
+                 int64_t count)
 {
+    int64_t i = 0;
+
     if (ds == item && ss == item) {
         memmove(d, s, (size_t)(count * item));
         return;
     }
     switch (item) {
     case 1:
-        COPY_EACH(1);
+        COPY_EACH(uint8_t);
     case 2:
-        COPY_EACH(2);
+        COPY_EACH(uint16_t);
     case 4:
-        COPY_EACH(4);
+        COPY_EACH(uint32_t);
     case 8:
-        COPY_EACH(8);
+        COPY_EACH(uint64_t);
     default:
-        COPY_EACH(16);
+        COPY_EACH(ndi_c128);
     }
 }
 
@@ -217,8 +239,8 @@ NDI_OF(ndi_convert)(enum nds_type to, void *dst, int64_t dst_stride,
         to_double, to_longdouble, to_c64, to_c128};
 
     if (to == from) {
-        copy_same(dst, dst_stride, src, src_stride, ndi_ops_itemsize(to),
-                  count);
+        NDI_OF(ndi_copy)(dst, dst_stride, src, src_stride,
+                         ndi_ops_itemsize(to), count);
         return;
     }
     table[to](dst, dst_stride, from, src, src_stride, count);

@@ -29,9 +29,8 @@
                                                                               \
             m = n < FEW(S) ? n : FEW(S);                                      \
             if (stride != (int64_t)sizeof(S)) {                               \
-                for (int64_t i = 0; i < m; i++) {                             \
-                    buf[i] = *(const S *)(const void *)(at + i * stride);     \
-                }                                                             \
+                NDI_OF(ndi_copy)((char *)buf, (int64_t)sizeof(S), at, stride, \
+                                 (int64_t)sizeof(S), m);                      \
                 x = buf;                                                      \
             }                                                                 \
             BODY(p, x, m);                                                    \

@@ -82,6 +82,11 @@ struct ndi_terms {
  * squares. */
 typedef void ndi_pairwise_fn(const struct ndi_terms *t, const char *x,
                              int64_t count, void *sum);
+/* The same of rows that begin `step` bytes apart; each is added to its own
+ * accumulator, `apart` of them from one to the next, and so are the means. */
+typedef void ndi_pairwise_rows_fn(const struct ndi_terms *t, const char *x,
+                                  int64_t count, int64_t step, int64_t rows,
+                                  void *acc, int64_t apart);
 /* x[i] = (x[i] - mean[i * step])^2 of count contiguous elements, step 0 or 1;
  * squares of complex numbers are real and lie in the first half of x. half: all
  * steps are rounded to what a half can hold. */
@@ -116,6 +121,7 @@ struct ndi_kernels {
     ndi_binary_fn *const (*binary)[4];
     const struct ndi_fold (*fold)[NDI_NUMBERS]; /* by reduction, input */
     ndi_pairwise_fn *pairwise;
+    ndi_pairwise_rows_fn *pairwise_rows;
     ndi_square_fn *square;
     ndi_halve_fn *halve;
     const struct ndi_arg (*arg)[2]; /* min, max */
@@ -148,9 +154,13 @@ int64_t ndi_ops_itemsize(enum nds_type type);
 
 extern const struct ndi_kernels NDI_OF(ndi_kernels);
 ndi_convert_fn NDI_OF(ndi_convert);
+/* Items of 1, 2, 4, 8 or 16 bytes, `ds` and `ss` bytes apart, as they are. */
+void NDI_OF(ndi_copy)(char *d, int64_t ds, const char *s, int64_t ss,
+                      int64_t item, int64_t count);
 extern ndi_binary_fn *const NDI_OF(ndi_binary)[NDI_NUMBERS][4];
 extern const struct ndi_fold NDI_OF(ndi_folds)[NDS_ALL + 1][NDI_NUMBERS];
 ndi_pairwise_fn NDI_OF(ndi_pairwise);
+ndi_pairwise_rows_fn NDI_OF(ndi_pairwise_rows);
 ndi_square_fn NDI_OF(ndi_square);
 ndi_halve_fn NDI_OF(ndi_halve);
 extern const struct ndi_arg NDI_OF(ndi_args)[NDI_NUMBERS][2];

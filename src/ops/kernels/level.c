@@ -11,6 +11,7 @@ const struct ndi_kernels NDI_OF(ndi_kernels) = {
     .binary = NDI_OF(ndi_binary),
     .fold = NDI_OF(ndi_folds),
     .pairwise = NDI_OF(ndi_pairwise),
+    .pairwise_rows = NDI_OF(ndi_pairwise_rows),
     .square = NDI_OF(ndi_square),
     .halve = NDI_OF(ndi_halve),
     .arg = NDI_OF(ndi_args),
