@@ -70,6 +70,7 @@ soak: bootstrap-test
 install: build
 	@cmake -DCMAKE_INSTALL_PREFIX=$(PREFIX) build >/dev/null
 	@cmake --install build
+	@rm -f build/install_manifest.txt # root's would stop the next one's
 	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" -ne 0 ] || ldconfig
 
 bench: build
