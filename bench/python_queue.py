@@ -8,14 +8,21 @@ trip    an object there and back between two processes, one at a time
 rate    objects a second one way, a producer and a consumer; in memory that
         was used before
 many    the same with put_many and get_many (stock Python has none)
-80 MB   an array of 10 million doubles to a consumer that looks at its ends; also
-        with a number in a tuple
+80 MB   an array of 10 million doubles to a consumer that looks at its ends;
+        also with a number in a tuple. Beside it one copy of as many bytes into
+        memory that was used before, the quickest of NumPy's and of all
+        processors' (if cmake --build build --target bench_limit was run), and
+        how many times faster than stock Python that is: the most that can be
+        had by value
 
 Medians of the rounds; each round runs every case once for either.
 """
 import argparse
+import ctypes
 import json
 import multiprocessing as mp
+import os
+import pathlib
 import statistics
 import time
 
@@ -26,6 +33,8 @@ import ndshare
 TRIPS = 2000
 ITEMS = 20000
 BIG = 10_000_000
+LIMIT = (pathlib.Path(__file__).resolve().parent.parent /
+         "build/tests/libbench_limit.so")
 
 
 def echo(there, back):
@@ -128,6 +137,25 @@ def big(kind, put):
     return min(took[1:]) * 1e3
 
 
+def copy_alone(to=np.zeros(BIG + 8), a=np.ones(BIG + 8)):
+    """Milliseconds."""
+    def by_numpy():
+        start = time.perf_counter()
+        np.copyto(to, a)
+        return time.perf_counter() - start
+
+    ways = [by_numpy]
+    if LIMIT.exists():
+        copy = ctypes.CDLL(str(LIMIT)).bench_limit
+        copy.restype = ctypes.c_double
+        ends = [ctypes.c_void_p(x.ctypes.data + -x.ctypes.data % 64)
+                for x in (to, a)]
+        ways += [lambda p=past: copy(1, p, *ends, ctypes.c_size_t(BIG * 8),
+                                     len(os.sched_getaffinity(0)))
+                 for past in (0, 1)]
+    return min(way() for way in ways for _ in range(5)) * 1e3
+
+
 def put_plain(q, a=np.ones(BIG)):
     start = time.perf_counter()
     q.put(a)
@@ -155,6 +183,7 @@ def put_loaned(q):
     return start
 
 
+BY_VALUE = {"80 MB array, put", "80 MB array in a tuple"}
 KIB = {"bytes": b"x" * 1024, "array": np.ones(128), "dict": {"k": "x" * 1000},
        "(int, array)": (7, np.ones(120))}
 
@@ -183,24 +212,31 @@ def main():
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     rows = [c for c in cases() if args.only in c[0]]
-    seen = [([], []) for _ in rows]
+    seen = [([], [], []) for _ in rows]
     for _ in range(args.rounds):
-        for (_, _, stock, ours), (a, b) in zip(rows, seen):
+        for (name, _, stock, ours), (a, b, least) in zip(rows, seen):
             a.append(stock())
             b.append(ours())
+            if name in BY_VALUE:
+                least.append(copy_alone())
     out = []
-    for (name, unit, _, _), (a, b) in zip(rows, seen):
+    for (name, unit, _, _), (a, b, least) in zip(rows, seen):
         stock, ours = statistics.median(a), statistics.median(b)
         times = ours / stock if unit == "/s" else stock / ours
         out.append(dict(case=name, unit=unit, stock=stock, ours=ours,
                         times=times))
+        if least:
+            copy = statistics.median(least)
+            out[-1].update(copy=copy, most=stock / copy)
     if args.json:
         print(json.dumps(out, indent=1))
         return
-    print(f"{'':26}{'multiprocessing':>16}{'ndshare':>12}{'times':>8}")
+    print(f"{'':26}{'multiprocessing':>16}{'ndshare':>12}{'times':>8}"
+          f"{'a copy':>12}{'at most':>8}")
     for r in out:
         print(f"{r['case']:26}{r['stock']:13.5g} {r['unit']:2}"
-              f"{r['ours']:12.5g}{r['times']:8.1f}")
+              f"{r['ours']:12.5g}{r['times']:8.1f}" +
+              (f"{r['copy']:12.5g}{r['most']:8.1f}" if "copy" in r else ""))
 
 
 if __name__ == "__main__":
