@@ -86,4 +86,17 @@ array_of(int64_t nbytes)
     return a;
 }
 
+static inline double
+sum_of(const double *x, int64_t count)
+{
+    double s[8] = {0};
+
+    for (int64_t i = 0; i + 8 <= count; i += 8) {
+        for (int k = 0; k < 8; k++) {
+            s[k] += x[i + k];
+        }
+    }
+    return s[0] + s[1] + s[2] + s[3] + s[4] + s[5] + s[6] + s[7];
+}
+
 #endif
