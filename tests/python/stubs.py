@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The stubs say what the package has, as mypy sees it; exit 77: no mypy.
+"""The stubs say what the package has, as mypy sees it; exit 77: no mypy 1.
 
     stubs.py [PYTHON]
 
@@ -13,6 +13,11 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
+# Mypy 0.942 (Ubuntu 22.04) breaks on NumPy's own stubs.
+NEEDED = """
+import mypy.version, numpy, ndshare
+raise SystemExit(mypy.version.__version__.startswith("0."))
+"""
 USER = '''
 import ndshare
 from multiprocessing import Process
@@ -62,8 +67,8 @@ def strict(python, work, text):
 def main():
     python = (sys.argv[1:] + [os.environ.get("NDS_MYPY_PYTHON")
                               or sys.executable])[0]
-    if run(python, "-c", "import mypy, numpy, ndshare").returncode != 0:
-        print(f"no mypy, no NumPy or no ndshare for {python}: the stubs were "
+    if run(python, "-c", NEEDED).returncode != 0:
+        print(f"no mypy 1, no NumPy or no ndshare for {python}: the stubs were "
               "not compared")
         return 77
     with tempfile.TemporaryDirectory() as work:
