@@ -65,6 +65,8 @@ typedef struct nds_queue_options {
     uint64_t keep_bytes;     /* see nds_queue_trim; 0: the default */
 } nds_queue_options;
 
+/* max_bytes 0: 1 GiB, of which memory is what is used; named, 64 MiB, but no more
+ * than a quarter of what is free in /dev/shm. */
 NDS_API int nds_queue_new(nds_queue **out, const nds_queue_options *opts);
 NDS_API int nds_queue_create(nds_queue **out, const char *name,
                              const nds_queue_options *opts);

@@ -48,7 +48,8 @@ class Queue(Handle, _core.Queue):
         Other programs join by ``Queue.attach(name)``.
     max_bytes : int
         Shared memory for arrays, reserved at once for named queues. 0: 1 GiB,
-        used as it is needed; 64 MiB for a named queue.
+        used as it is needed; 64 MiB for a named queue, at most a quarter of
+        what is free.
     redelivery : {'again', 'drop', 'park'}
         What becomes of an item whose consumer died.
     max_deliveries : int

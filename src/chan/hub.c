@@ -83,6 +83,20 @@ pow2_up(uint64_t n, uint32_t low, uint32_t high)
     return p;
 }
 
+/* What a named one reserves if nobody says how much: no more than a quarter of
+ * what is free, for a container may have 64 MB of /dev/shm in all. */
+static uint64_t
+named_arena(void)
+{
+    uint64_t total, left;
+
+    if (ndi_shm_room(&total, &left) == 0 && total != 0 &&
+        left / 4 < ARENA_NAMED) {
+        return left / 4 & ~(uint64_t)(PAGE - 1);
+    }
+    return ARENA_NAMED;
+}
+
 static void
 consts_of(const struct ndi_hub_spec *spec, struct ndi_chan_header *h)
 {
@@ -90,7 +104,7 @@ consts_of(const struct ndi_hub_spec *spec, struct ndi_chan_header *h)
     uint64_t most = spec->max_bytes;
 
     if (most == 0) {
-        most = sparse ? ARENA_ANON : ARENA_NAMED;
+        most = sparse ? ARENA_ANON : named_arena();
     }
     h->magic = NDI_CHAN_MAGIC;
     h->version = NDI_CHAN_VERSION;

@@ -10,10 +10,12 @@
 #include <sync/word.h>
 
 #include <check.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -503,6 +505,32 @@ START_TEST(a_listed_item_is_picked)
 }
 END_TEST
 
+/* A queue whose size nobody gave, in a container's /dev/shm of 64 MB. */
+START_TEST(a_small_memory_is_not_reserved_whole)
+{
+    char dir[] = "/tmp/t-reserve-XXXXXX";
+    int root = geteuid() == 0 ? 0 : CLONE_NEWUSER;
+    bool can;
+
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    ck_assert_int_eq(setenv("NDSHARE_SHM_DIR", dir, 1), 0);
+    can = unshare(CLONE_NEWNS | root) == 0 &&
+          mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+          mount("shm", dir, "tmpfs", 0, "size=64m") == 0;
+    if (can) {
+        open_queues(0, 0);
+        ck_assert_uint_gt(chan_of(one)->h->arena_nbytes, 15 << 20);
+        ck_assert_uint_le(chan_of(one)->h->arena_nbytes, 16 << 20);
+        close_queues();
+        one = two = NULL;
+        ck_assert_int_eq(umount2(dir, MNT_DETACH), 0);
+    } else {
+        perror("not done, no mount over a directory");
+    }
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -528,6 +556,7 @@ main(void)
     tcase_add_test(tc, order_holds);
     tcase_add_test(tc, the_dead_have_picked_nothing);
     tcase_add_test(tc, a_listed_item_is_picked);
+    tcase_add_test(tc, a_small_memory_is_not_reserved_whole);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);

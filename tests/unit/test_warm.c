@@ -331,18 +331,24 @@ END_TEST
 START_TEST(no_more_than_there_are_entries)
 {
     nds_array *a[20];
+    enum nds_reach reach = NDS_SHAREABLE;
+    uint64_t total, left;
     void *last;
 
     start();
     nds_memory_keep(UINT64_MAX);
+    ck_assert_int_eq(ndi_shm_room(&total, &left), 0);
+    if (left < 21 * SIZE) {
+        reach = NDS_HEAP; // a container's /dev/shm, often of 64 MB
+    }
     for (int i = 0; i < 20; i++) {
-        a[i] = array(NDS_SHAREABLE, false);
+        a[i] = array(reach, false);
     }
     last = nds_array_data(a[19]);
     for (int i = 0; i < 20; i++) {
         nds_array_close(a[i]);
     }
-    a[0] = array(NDS_SHAREABLE, false);
+    a[0] = array(reach, false);
     ck_assert_ptr_eq(nds_array_data(a[0]), last);
     nds_array_close(a[0]);
     ck_assert_uint_ge(nds_memory_trim(), 16 * SIZE);
