@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 
 #define BLOCK 1024 /* gathered at a time */
+#define FIRST 64   /* of bools: it may well be there */
 #define SHORT 16   /* elements of a result, for which a call is too much */
 
 void
@@ -77,6 +78,7 @@ look_row(void *ctx, char *const data[], const int64_t step[], int64_t at,
     const struct ndi_search *s = t->s;
     _Alignas(16) unsigned char buf[BLOCK * 16];
     const char *src = data[0];
+    int64_t room = s->last >= 0 ? FIRST : BLOCK;
 
     if (s->from == s->type && (step[0] == s->item || count == 1) &&
         (uintptr_t)src % (size_t)s->item == 0) {
@@ -84,7 +86,8 @@ look_row(void *ctx, char *const data[], const int64_t step[], int64_t at,
         return;
     }
     for (int64_t n; count > 0; src += n * step[0], at += n, count -= n) {
-        n = count < BLOCK ? count : BLOCK;
+        n = count < room ? count : room;
+        room = BLOCK;
         if (t->best.place >= 0 && t->best.value[0] == s->last) {
             break;
         }

@@ -14,14 +14,9 @@
 #define BLOCK_C 1024 /* of complex numbers, gathered */
 #define STRIP 64 /* of a block, looked at in lanes for the place */
 
-/*
- * The place in x[0..n) of the first element that is best, if it beats *best,
- * which then becomes it; else -1. Another process may write meanwhile: if the
- * value is gone from its block, the answer is the block's first element.
- */
-#define ARG(NAME, T, BLOCK_OF, BEATS, IS_NAN, IS_LAST)                        \
-    /* The first whole strip that has it, or what is left. */                 \
-    static int64_t NAME##_strip(const T *x, int64_t n, T top)                 \
+/* The first whole strip of x that has `top` in it, or what is left. */
+#define NEAR(S, T)                                                            \
+    static int64_t S##_near(const T *x, int64_t n, T top)                     \
     {                                                                         \
         int64_t i = 0;                                                        \
         unsigned there = 0;                                                   \
@@ -35,7 +30,49 @@
             }                                                                 \
         }                                                                     \
         return i;                                                             \
-    }                                                                         \
+    }
+/* With comparisons that make bits: the element itself. */
+#define NEAR_REAL(S, T)                                                       \
+    static int64_t S##_near(const T *x, int64_t n, T top)                     \
+    {                                                                         \
+        enum { LANES = (int)(sizeof(reg_##S) / sizeof(T)) };                  \
+        T tops[LANES];                                                        \
+        int64_t i = 0;                                                        \
+        reg_##S p, q[4];                                                      \
+                                                                              \
+        for (int k = 0; k < LANES; k++) {                                     \
+            tops[k] = top;                                                    \
+        }                                                                     \
+        memcpy(&p, tops, sizeof(p));                                          \
+        for (; n - i >= 4 * LANES; i += 4 * LANES) {                          \
+            unsigned same[4];                                                 \
+                                                                              \
+            memcpy(q, x + i, sizeof(q));                                      \
+            for (int k = 0; k < 4; k++) {                                     \
+                same[k] = SAME_##S(q[k], p);                                  \
+            }                                                                 \
+            if ((same[0] | same[1] | same[2] | same[3]) != 0) {               \
+                int k = same[0] != 0 ? 0 : same[1] != 0 ? 1                   \
+                        : same[2] != 0 ? 2 : 3;                               \
+                                                                              \
+                return i + k * LANES + __builtin_ctz(same[k]);                \
+            }                                                                 \
+        }                                                                     \
+        for (; n - i >= LANES; i += LANES) {                                  \
+            memcpy(q, x + i, sizeof(*q));                                     \
+            if (SAME_##S(q[0], p) != 0) {                                     \
+                return i + __builtin_ctz((unsigned)SAME_##S(q[0], p));        \
+            }                                                                 \
+        }                                                                     \
+        return i;                                                             \
+    }
+
+/*
+ * The place in x[0..n) of the first element that is best, if it beats *best,
+ * which then becomes it; else -1. Another process may write meanwhile: if the
+ * value is gone from its block, the answer is the block's first element.
+ */
+#define ARG(NAME, S, T, BLOCK_OF, BEATS, IS_NAN, IS_LAST)                     \
     static int64_t NAME(const void *src, int64_t n, void *best)               \
     {                                                                         \
         const T *x = src;                                                     \
@@ -58,7 +95,7 @@
         }                                                                     \
         n = n - block < BLOCK ? n - block : BLOCK;                            \
         x += block;                                                           \
-        i = odd ? 0 : NAME##_strip(x, n, top);                                \
+        i = odd ? 0 : S##_near(x, n, top);                                    \
         while (i < n && !(odd ? IS_NAN(x[i]) : x[i] == top)) {                \
             i++;                                                              \
         }                                                                     \
@@ -100,8 +137,9 @@
     {                                                                         \
         return p == HIGH;                                                     \
     }                                                                         \
-    ARG(argmin_##S, T, least_##S, LESS, NEVER, S##_lowest)                    \
-    ARG(argmax_##S, T, most_##S, MORE, NEVER, S##_highest)
+    NEAR(S, T)                                                                \
+    ARG(argmin_##S, S, T, least_##S, LESS, NEVER, S##_lowest)                 \
+    ARG(argmax_##S, S, T, most_##S, MORE, NEVER, S##_highest)
 
 INTEGER(i8, int8_t, INT8_MIN, INT8_MAX)
 INTEGER(u8, uint8_t, 0, UINT8_MAX)
@@ -111,16 +149,23 @@ INTEGER(i32, int32_t, INT32_MIN, INT32_MAX)
 INTEGER(u32, uint32_t, 0, UINT32_MAX)
 INTEGER(i64, int64_t, INT64_MIN, INT64_MAX)
 INTEGER(u64, uint64_t, 0, UINT64_MAX)
-ARG(argmin_f, float, least_f, LESS, NAN_IS, NEVER)
-ARG(argmax_f, float, most_f, MORE, NAN_IS, NEVER)
-ARG(argmin_d, double, least_d, LESS, NAN_IS, NEVER)
-ARG(argmax_d, double, most_d, MORE, NAN_IS, NEVER)
+#if defined(SAME_f)
+NEAR_REAL(f, float)
+NEAR_REAL(d, double)
+#else
+NEAR(f, float)
+NEAR(d, double)
+#endif
+ARG(argmin_f, f, float, least_f, LESS, NAN_IS, NEVER)
+ARG(argmax_f, f, float, most_f, MORE, NAN_IS, NEVER)
+ARG(argmin_d, d, double, least_d, LESS, NAN_IS, NEVER)
+ARG(argmax_d, d, double, most_d, MORE, NAN_IS, NEVER)
 ARG_EACH(argmin_g, long double, LESS, NAN_IS)
 ARG_EACH(argmax_g, long double, MORE, NAN_IS)
 
-/* Complex numbers go by their real parts, then the imaginary ones: a block is
- * looked at one by one only if a real part in it could win. */
-#define ARG_COMPLEX(NAME, S, T, BLOCK_OF, BEATS, PART_BEATS)                  \
+/* Complex numbers go by their real parts, then the imaginary ones: of a block
+ * those with its best real part are compared, if that could win. */
+#define ARG_COMPLEX(NAME, S, T, L, BLOCK_OF, BEATS, PART_BEATS)               \
     ARG_EACH(NAME##_each, struct S, BEATS, S##_nan)                           \
     static int64_t NAME(const void *src, int64_t n, void *best)               \
     {                                                                         \
@@ -144,9 +189,17 @@ ARG_EACH(argmax_g, long double, MORE, NAN_IS)
                 odd_im |= x[2 * (i + k) + 1] != x[2 * (i + k) + 1];           \
             }                                                                 \
             odd = BLOCK_OF(re, m, &t);                                        \
-            if (odd || odd_im != 0 || !PART_BEATS(top[0], t)) {               \
+            if (odd || odd_im != 0) {                                         \
                 at = NAME##_each(x + 2 * i, m, best);                         \
                 found = at >= 0 ? i + at : found;                             \
+                continue;                                                     \
+            }                                                                 \
+            at = PART_BEATS(top[0], t) ? m : L##_near(re, m, t);              \
+            for (; at < m; at++) {                                            \
+                if (re[at] == t &&                                            \
+                    NAME##_each(x + 2 * (i + at), 1, best) >= 0) {            \
+                    found = i + at;                                           \
+                }                                                             \
             }                                                                 \
         }                                                                     \
         return found;                                                         \
@@ -169,8 +222,8 @@ ARG_EACH(argmax_g, long double, MORE, NAN_IS)
     {                                                                         \
         return isnan(p.re) || isnan(p.im);                                    \
     }                                                                         \
-    ARG_COMPLEX(argmin_##S, S, T, least_##L, S##_less, LESS)                  \
-    ARG_COMPLEX(argmax_##S, S, T, most_##L, S##_more, MORE)
+    ARG_COMPLEX(argmin_##S, S, T, L, least_##L, S##_less, LESS)               \
+    ARG_COMPLEX(argmax_##S, S, T, L, most_##L, S##_more, MORE)
 
 COMPLEX(cf, float, f)
 COMPLEX(cd, double, d)
@@ -201,11 +254,14 @@ COMPLEX(cd, double, d)
 #define EACH_REAL(S, T, P)                                                    \
     EACH(argmin_each_##S, T, P, (q < p) | ((q != q) & (p == p)))              \
     EACH(argmax_each_##S, T, P, (q > p) | ((q != q) & (p == p)))
+/* Without branches, which nobody could foresee lane by lane. */
+#define NO_NAN(p) (((p).re == (p).re) & ((p).im == (p).im))
+#define BEATS_C(q, p, OP)                                                     \
+    (NO_NAN(p) & (((q).re OP (p).re) | !NO_NAN(q) |                           \
+                  (((q).re == (p).re) & ((q).im OP (p).im))))
 #define EACH_COMPLEX(S)                                                       \
-    EACH(argmin_each_##S, struct S, uint64_t,                                 \
-         !S##_nan(p) && (S##_less(q, p) || S##_nan(q)))                       \
-    EACH(argmax_each_##S, struct S, uint64_t,                                 \
-         !S##_nan(p) && (S##_more(q, p) || S##_nan(q)))
+    EACH(argmin_each_##S, struct S, uint64_t, BEATS_C(q, p, <))               \
+    EACH(argmax_each_##S, struct S, uint64_t, BEATS_C(q, p, >))
 
 EACH_INT(i8, int8_t, uint8_t)
 EACH_INT(u8, uint8_t, uint8_t)

@@ -30,6 +30,8 @@ typedef unsigned odd_d;
 #define ODD_d(o, q, p) ((o) | _mm512_cmp_pd_mask(q, p, _CMP_UNORD_Q))
 #define IS_ODD_f(o) ((o) != 0)
 #define IS_ODD_d(o) ((o) != 0)
+#define SAME_f(p, q) _mm512_cmp_ps_mask(p, q, _CMP_EQ_OQ)
+#define SAME_d(p, q) _mm512_cmp_pd_mask(p, q, _CMP_EQ_OQ)
 #elif defined(__AVX__)
 typedef __m256 reg_f;
 typedef __m256d reg_d;
@@ -43,6 +45,10 @@ typedef __m256d odd_d;
 #define ODD_d(o, q, p) _mm256_or_pd(o, _mm256_cmp_pd(q, p, _CMP_UNORD_Q))
 #define IS_ODD_f(o) (_mm256_movemask_ps(o) != 0)
 #define IS_ODD_d(o) (_mm256_movemask_pd(o) != 0)
+#define SAME_f(p, q)                                                          \
+    (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(p, q, _CMP_EQ_OQ))
+#define SAME_d(p, q)                                                          \
+    (unsigned)_mm256_movemask_pd(_mm256_cmp_pd(p, q, _CMP_EQ_OQ))
 #elif defined(__x86_64__)
 typedef __m128 reg_f;
 typedef __m128d reg_d;
@@ -56,6 +62,8 @@ typedef __m128d odd_d;
 #define ODD_d(o, q, p) _mm_or_pd(o, _mm_cmpunord_pd(q, p))
 #define IS_ODD_f(o) (_mm_movemask_ps(o) != 0)
 #define IS_ODD_d(o) (_mm_movemask_pd(o) != 0)
+#define SAME_f(p, q) (unsigned)_mm_movemask_ps(_mm_cmpeq_ps(p, q))
+#define SAME_d(p, q) (unsigned)_mm_movemask_pd(_mm_cmpeq_pd(p, q))
 #else /* vectors of 16 bytes, whose comparisons are masks */
 typedef float reg_f __attribute__((vector_size(16)));
 typedef double reg_d __attribute__((vector_size(16)));
@@ -76,26 +84,35 @@ typedef int64_t odd_d __attribute__((vector_size(16)));
 /* A page further, for what looks ahead in the processor. */
 #define NDI_AHEAD(p) __builtin_prefetch((const char *)(p) + 4096)
 
+/* What is left at the end is looked at together with what lies before it. */
 #define NDI_EXTREME_REAL(NAME, T, S, BEST, OP)                                \
-    static inline bool NAME(const T *x, int64_t n, T *top)                    \
+    /* GCC 12 keeps p in memory where it is inlined. */                       \
+    static __attribute__((noinline)) bool NAME(const T *x, int64_t n, T *top) \
     {                                                                         \
         enum { LANES = (int)(sizeof(reg_##S) / sizeof(T)) };                  \
-        T best = x[0];                                                        \
-        int64_t i = 0;                                                        \
+        T best = x[0], lane[LANES];                                           \
+        reg_##S p[4], q[4];                                                   \
+        odd_##S o = {0};                                                      \
         bool odd = false;                                                     \
                                                                               \
+        if (n < LANES) {                                                      \
+            for (int64_t i = 0; i < n; i++) {                                 \
+                best = x[i] OP best ? x[i] : best;                            \
+                odd |= x[i] != x[i];                                          \
+            }                                                                 \
+            *top = best;                                                      \
+            return odd;                                                       \
+        }                                                                     \
         if (n >= 4 * LANES) {                                                 \
-            reg_##S p[4], q[4];                                               \
-            odd_##S o = {0};                                                  \
-            T lane[LANES];                                                    \
-                                                                              \
             memcpy(p, x, sizeof(p));                                          \
             o = ODD_##S(o, p[0], p[1]);                                       \
             o = ODD_##S(o, p[2], p[3]);                                       \
-            for (i = 4 * LANES; i + 4 * LANES <= n; i += 4 * LANES) {         \
-                NDI_AHEAD(x + i);                                             \
-                NDI_AHEAD(x + i + 2 * LANES);                                 \
-                memcpy(q, x + i, sizeof(q));                                  \
+            for (int64_t i = 4 * LANES; i < n; i += 4 * LANES) {              \
+                const T *at = x + (i + 4 * LANES <= n ? i : n - 4 * LANES);   \
+                                                                              \
+                NDI_AHEAD(at);                                                \
+                NDI_AHEAD(at + 2 * LANES);                                    \
+                memcpy(q, at, sizeof(q));                                     \
                 for (int k = 0; k < 4; k++) {                                 \
                     p[k] = BEST##_##S(q[k], p[k]);                            \
                 }                                                             \
@@ -105,18 +122,23 @@ typedef int64_t odd_d __attribute__((vector_size(16)));
             p[0] = BEST##_##S(p[0], p[1]);                                    \
             p[2] = BEST##_##S(p[2], p[3]);                                    \
             p[0] = BEST##_##S(p[0], p[2]);                                    \
-            memcpy(lane, p, sizeof(lane));                                    \
-            for (int k = 0; k < LANES; k++) {                                 \
-                best = lane[k] OP best ? lane[k] : best;                      \
+        } else {                                                              \
+            memcpy(p, x, sizeof(*p));                                         \
+            o = ODD_##S(o, p[0], p[0]);                                       \
+            for (int64_t i = LANES; i < n; i += LANES) {                      \
+                memcpy(q, x + (i + LANES <= n ? i : n - LANES), sizeof(*q));  \
+                p[0] = BEST##_##S(q[0], p[0]);                                \
+                o = ODD_##S(o, q[0], q[0]);                                   \
             }                                                                 \
-            odd = IS_ODD_##S(o);                                              \
         }                                                                     \
-        for (; i < n; i++) {                                                  \
-            best = x[i] OP best ? x[i] : best;                                \
-            odd |= x[i] != x[i];                                              \
+        memcpy(lane, p, sizeof(lane));                                        \
+        for (int w = LANES / 2; w > 0; w /= 2) {                              \
+            for (int k = 0; k < w; k++) {                                     \
+                lane[k] = lane[k + w] OP lane[k] ? lane[k + w] : lane[k];     \
+            }                                                                 \
         }                                                                     \
-        *top = best;                                                          \
-        return odd;                                                           \
+        *top = lane[0];                                                       \
+        return IS_ODD_##S(o);                                                 \
     }
 
 #define NDI_EXTREME_INT(NAME, T, OP)                                          \

@@ -13,10 +13,11 @@
 
 #define CHUNK 8192
 #define FEW(T) (CHUNK / (int64_t)sizeof(T))
+#define MANY(T) (8 * FEW(T)) /* 65535 times as many fit 31 bits */
 
 /* Both loops call BODY(p, x, m) for m elements x that lie side by side; *p is
- * the accumulator, or the first of m. */
-#define OVER_CHUNKS(NAME, A, S, DONE, BODY, PER)                              \
+ * the accumulator, or the first of m. MOST: of what already lies so. */
+#define OVER_CHUNKS(NAME, A, S, DONE, BODY, PER, MOST)                        \
     static void NAME(void *acc, const void *src, int64_t stride, int64_t n)   \
     {                                                                         \
         const char *at = src;                                                 \
@@ -27,8 +28,9 @@
                                           p += (PER) * m) {                   \
             const S *x = (const S *)(const void *)at;                         \
                                                                               \
-            m = n < FEW(S) ? n : FEW(S);                                      \
+            m = n < (MOST) ? n : (MOST);                                      \
             if (stride != (int64_t)sizeof(S)) {                               \
+                m = m < FEW(S) ? m : FEW(S);                                  \
                 NDI_OF(ndi_copy)((char *)buf, (int64_t)sizeof(S), at, stride, \
                                  (int64_t)sizeof(S), m);                      \
                 x = buf;                                                      \
@@ -59,8 +61,8 @@
             acc[i] = EACH;                                                    \
         }                                                                     \
     }                                                                         \
-    OVER_CHUNKS(NAME, A, S, false, NAME##_body, 0)                            \
-    OVER_CHUNKS(NAME##_each, A, S, false, NAME##_each_body, 1)
+    OVER_CHUNKS(NAME, A, S, false, NAME##_body, 0, MANY(S))                   \
+    OVER_CHUNKS(NAME##_each, A, S, false, NAME##_each_body, 1, n)
 #define FOLD(NAME, A, S, EXPR) FOLD_IN(NAME, A, S, A, *acc, p, EXPR, EXPR)
 
 /* ---- sums and products ---------------------------------------------------- */
@@ -110,8 +112,8 @@ MINMAX_INT(i64, int64_t)
 MINMAX_INT(u64, uint64_t)
 
 /* The first NaN stays. */
-#define F_MIN ((q < p) | ((q != q) & (p == p)) ? q : p)
-#define F_MAX ((q > p) | ((q != q) & (p == p)) ? q : p)
+#define F_MIN ((p <= q) | (p != p) ? p : q)
+#define F_MAX ((p >= q) | (p != p) ? p : q)
 #define ONLY_EACH(NAME, T, EXPR)                                              \
     static inline void NAME##_each_body(T *acc, const T *x, int64_t n)        \
     {                                                                         \
@@ -122,7 +124,7 @@ MINMAX_INT(u64, uint64_t)
             acc[i] = EXPR;                                                    \
         }                                                                     \
     }                                                                         \
-    OVER_CHUNKS(NAME##_each, T, T, false, NAME##_each_body, 1)
+    OVER_CHUNKS(NAME##_each, T, T, false, NAME##_each_body, 1, n)
 #define EXTREME(NAME, T, BLOCK, OP)                                           \
     static inline void NAME##_body(T *acc, const T *x, int64_t n)             \
     {                                                                         \
@@ -141,7 +143,7 @@ MINMAX_INT(u64, uint64_t)
             *acc = top == 0 ? x[i] : top;                                     \
         }                                                                     \
     }                                                                         \
-    OVER_CHUNKS(NAME, T, T, *p != *p, NAME##_body, 0)
+    OVER_CHUNKS(NAME, T, T, *p != *p, NAME##_body, 0, MANY(T))
 
 EXTREME(min_f, float, least_f, <)
 EXTREME(min_d, double, least_d, <)
@@ -192,10 +194,10 @@ FOLD(max_g, long double, long double, F_MAX)
             acc[i] &= (BITS) != 0;                                            \
         }                                                                     \
     }                                                                         \
-    OVER_CHUNKS(any_##S, uint8_t, T, *p != 0, any_##S##_body, 0)              \
-    OVER_CHUNKS(all_##S, uint8_t, T, *p == 0, all_##S##_body, 0)              \
-    OVER_CHUNKS(any_##S##_each, uint8_t, T, false, any_##S##_each_body, 1)    \
-    OVER_CHUNKS(all_##S##_each, uint8_t, T, false, all_##S##_each_body, 1)
+    OVER_CHUNKS(any_##S, uint8_t, T, *p != 0, any_##S##_body, 0, FEW(T))      \
+    OVER_CHUNKS(all_##S, uint8_t, T, *p == 0, all_##S##_body, 0, FEW(T))      \
+    OVER_CHUNKS(any_##S##_each, uint8_t, T, false, any_##S##_each_body, 1, n) \
+    OVER_CHUNKS(all_##S##_each, uint8_t, T, false, all_##S##_each_body, 1, n)
 
 struct two {
     uint64_t re;
