@@ -42,7 +42,7 @@ ndi_array_nbytes(const nds_dtype *dtype, int ndim, const int64_t *shape,
                  int64_t *nbytes)
 {
     int64_t n = nds_dtype_itemsize(dtype);
-    bool empty = n == 0;
+    bool empty = n == 0, fits = true;
     char text[256];
 
     if (ndim < 0 || ndim > NDS_MAX_NDIM) {
@@ -56,15 +56,15 @@ ndi_array_nbytes(const nds_dtype *dtype, int ndim, const int64_t *shape,
                             ndi_shape_text(text, sizeof text, ndim, shape));
         }
         empty |= shape[i] == 0;
+        // As NumPy: extents beside a zero must fit together all the same.
+        fits = fits && (shape[i] == 0 ||
+                        ndi_mul_i64(n == 0 ? 1 : n, shape[i], &n));
     }
-    // As NumPy: extents beside a zero must fit together all the same.
-    for (int i = 0; i < ndim; i++) {
-        if (shape[i] != 0 && !ndi_mul_i64(n == 0 ? 1 : n, shape[i], &n)) {
-            return ndi_fail(NDS_ESHAPE,
-                            "an array of shape %s is too large: its bytes do "
-                            "not fit 64 bits",
-                            ndi_shape_text(text, sizeof text, ndim, shape));
-        }
+    if (!fits) {
+        return ndi_fail(NDS_ESHAPE,
+                        "an array of shape %s is too large: its bytes do not "
+                        "fit 64 bits",
+                        ndi_shape_text(text, sizeof text, ndim, shape));
     }
     *nbytes = empty ? 0 : n;
     return 0;

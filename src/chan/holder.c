@@ -47,7 +47,7 @@ ndi_held_put(struct ndi_held *held)
     struct ndi_hub *hub;
 
     if (held == NULL ||
-        (ndi_load_acq(&held->refs) != 1 && ndi_sub_seq(&held->refs, 1) != 1)) {
+        (ndi_load_acq(&held->refs) != 1 && ndi_own_add(&held->refs, UINT32_MAX) != 1)) {
         return;
     }
     hub = held->chan->hub;
@@ -71,7 +71,7 @@ ndi_held_pass(struct ndi_held *held, enum ndi_held_state from,
         if (STATE(was) != from) {
             return false;
         }
-    } while (!ndi_cas_seq(&held->status, &was, (was & OPEN) | to));
+    } while (!ndi_own_cas(&held->status, &was, (was & OPEN) | to));
     *open = (was & OPEN) != 0;
     return true;
 }
@@ -82,7 +82,7 @@ ndi_held_list(struct ndi_held *held)
     struct ndi_hub *hub = held->chan->hub;
 
     pthread_mutex_lock(&hub->mutex);
-    ndi_add_seq(&held->refs, 1);
+    ndi_own_add(&held->refs, 1);
     held->listed = true;
     held->prev = hub->held_last;
     held->next = NULL;
@@ -120,7 +120,7 @@ ndi_held_closed(void *ctx)
     uint32_t was = ndi_load_acq(&held->status);
 
     if (ours(held)) {
-        while (!ndi_cas_seq(&held->status, &was,
+        while (!ndi_own_cas(&held->status, &was,
                             STATE(was) == NDI_HELD_GOT ? NDI_HELD_GOT
                                                        : NDI_HELD_OVER)) {
         }
@@ -177,7 +177,7 @@ acknowledge(struct ndi_held *held, enum ndi_held_state from)
         return rc;
     }
     was = NDI_HELD_OVER | OPEN;
-    return ndi_cas_seq(&held->status, &was, NDI_HELD_ADOPTED | OPEN)
+    return ndi_own_cas(&held->status, &was, NDI_HELD_ADOPTED | OPEN)
                ? 0 : ndi_chan_free(held->chan, held->slot, NDS_FOREVER);
 }
 
@@ -192,12 +192,12 @@ ndi_held_release(struct ndi_held *held, nds_array **item)
         return ndi_fail(NDS_EINVAL, "release: the array was not taken from "
                         "this queue, or was released before");
     }
-    ndi_add_seq(&held->refs, 1);
+    ndi_own_add(&held->refs, 1);
     // Mostly this was the only view: then the slot is free.
     nds_array_close(*item);
     *item = NULL;
     was = NDI_HELD_OVER | OPEN;
-    rc = ndi_cas_seq(&held->status, &was, NDI_HELD_TAKEN | OPEN)
+    rc = ndi_own_cas(&held->status, &was, NDI_HELD_TAKEN | OPEN)
              ? acknowledge(held, NDI_HELD_TAKEN) : let_go(held);
     ndi_held_put(held);
     return rc;
@@ -244,7 +244,7 @@ ndi_held_abandon(struct ndi_hub *hub)
         }
         // An open one goes back when its array closes.
         was = NDI_HELD_GOT | OPEN;
-        if (!ndi_cas_seq(&held->status, &was, NDI_HELD_TAKEN | OPEN) &&
+        if (!ndi_own_cas(&held->status, &was, NDI_HELD_TAKEN | OPEN) &&
             ndi_held_pass(held, NDI_HELD_GOT, NDI_HELD_OVER, &open)) {
             (void)ndi_chan_give_back(held->chan, held->slot, NDS_FOREVER);
         }

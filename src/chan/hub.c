@@ -469,14 +469,14 @@ ndi_hub_create(struct ndi_hub **out, const struct ndi_hub_spec *spec)
 struct ndi_hub *
 ndi_hub_get(struct ndi_hub *hub)
 {
-    ndi_add_seq(&hub->refs, 1);
+    ndi_own_add(&hub->refs, 1);
     return hub;
 }
 
 void
 ndi_hub_put(struct ndi_hub *hub)
 {
-    if (hub == NULL || ndi_sub_seq(&hub->refs, 1) != 1) {
+    if (hub == NULL || ndi_own_add(&hub->refs, UINT32_MAX) != 1) {
         return;
     }
     ndi_hub_enter_image(hub);

@@ -445,8 +445,8 @@ ndi_item_put(struct ndi_chan *c, const nds_array *a, const nds_tag *tag,
     if (a == NULL) {
         return ndi_item_put_none(c, deadline);
     }
-    if (nds_view_nbytes(&a->view) > NDI_INLINE_NBYTES &&
-        ndi_array_is_frozen(a)) {
+    if (ndi_array_is_frozen(a) &&
+        nds_view_nbytes(&a->view) > NDI_INLINE_NBYTES) {
         rc = put_ticket(c, a, tag, true, deadline);
     }
     return rc == NDS_ENOTSUP ? put_value(c, a, tag, deadline) : rc;
@@ -511,8 +511,8 @@ static bool
 goes_alone(const struct ndi_chan *c, const nds_array *a, const struct plan *p)
 {
     return a != NULL && (p->need.extent > c->arena.nbytes ||
-                         (nds_view_nbytes(&a->view) > NDI_INLINE_NBYTES &&
-                          ndi_array_is_frozen(a)));
+                         (ndi_array_is_frozen(a) &&
+                          nds_view_nbytes(&a->view) > NDI_INLINE_NBYTES));
 }
 
 /* Of the arrays to come as many as can go together; *rc: why not more. */

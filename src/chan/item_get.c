@@ -286,7 +286,7 @@ open_array(struct ndi_chan *c, struct item *it, enum ndi_get_how how,
     }
     if (file && (how == NDI_TAKE || slots_are_plenty(c))) {
         // The memory is a file of its own: the handle tells of its end.
-        ndi_add_seq(&held->refs, 1);
+        ndi_own_add(&held->refs, 1);
         (*out)->on_close = handle_closed;
         (*out)->close_ctx = held;
         (*out)->own_file = how == NDI_GET;
@@ -395,7 +395,7 @@ settle(struct ndi_chan *c, enum ndi_get_how how, struct opened *o, int n,
     // never too short; killed between the two, burial settles the difference.
     counted = how == NDI_GET && count > 0 && ndi_chan_me(c, &me) == 0;
     if (counted) {
-        ndi_add_rlx(&c->counters[me - 1].left, (uint64_t)count);
+        ndi_own_add64(&c->counters[me - 1].left, (uint64_t)count);
         NDI_KILL_POINT("get.counted");
     }
     if (n == 1 && o->light && ndi_give_up(c, o->slot, o->word)) {
@@ -414,7 +414,7 @@ settle(struct ndi_chan *c, enum ndi_get_how how, struct opened *o, int n,
         }
     }
     if (rc < 0 && counted) {
-        ndi_add_rlx(&c->counters[me - 1].left, 0 - (uint64_t)count);
+        ndi_own_add64(&c->counters[me - 1].left, 0 - (uint64_t)count);
     }
     return rc;
 }

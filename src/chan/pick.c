@@ -308,7 +308,7 @@ collect(struct ndi_chan *c)
 static void
 note(struct ndi_chan *c, uint32_t slot)
 {
-    uint32_t n = ndi_add_rlx(&c->given_count, 1) & (c->give - 1);
+    uint32_t n = ndi_own_add(&c->given_count, 1) & (c->give - 1);
 
     ndi_store_rel(&c->given[n], slot + 1);
     if (n == c->give - 1 && ndi_chan_lock_by(c, 0) == 0) {

@@ -299,7 +299,8 @@ lane_push(struct ndi_chan *c, const uint32_t *slots, int n, uint64_t seq,
         NDI_KILL_POINT("publish.entry");
     }
     c->lane_tail = tail + (uint64_t)n;
-    ndi_store_rel(&l->tail, c->lane_tail); // pairs with ndi_lane_head()
+    // Pairs with ndi_lane_head(), and is the fence of ndi_chan_publish().
+    ndi_swap_seq(&l->tail, c->lane_tail);
 }
 
 bool
@@ -640,10 +641,12 @@ ndi_chan_publish(struct ndi_chan *c, const uint32_t *slots, int n,
     }
     commit(c, slots, n, me, tail, room);
     pthread_mutex_unlock(&c->publish_mutex);
-    if (spills) {
+    if (NDI_UNLIKELY(spills)) {
         ndi_chan_unlock(c);
+        ndi_event_signal(&c->h->items, n);
+    } else if (NDI_UNLIKELY(ndi_load_seq(&c->h->items.asleep) != 0)) {
+        ndi_event_wake(&c->h->items, n);
     }
-    ndi_event_signal(&c->h->items, n);
     return 0;
 }
 

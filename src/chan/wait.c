@@ -144,7 +144,7 @@ sleep_on(struct ndi_chan *c, struct ndi_chan_event *e,
     uint32_t word = ndi_load_seq(&e->futex);
 
     ndi_store_seq(&e->asleep, 1);
-    ndi_fence_seq(); // pairs with the fence in ndi_event_signal()
+    ndi_fence_seq(); // pairs with those of who signals
     return ready(c, what, seen) ||
            ndi_futex_wait(&e->futex, word,
                           left < NDI_SLICE_NS ? left : NDI_SLICE_NS) == 0;

@@ -34,7 +34,7 @@ ndi_block_make(nds_block **out, enum nds_reach reach, enum nds_mode mode)
 nds_block *
 nds_block_get(nds_block *b)
 {
-    ndi_add_seq(&b->refs, 1);
+    ndi_own_add(&b->refs, 1);
     return b;
 }
 
@@ -43,7 +43,7 @@ nds_block_close(nds_block *b)
 {
     // The only one that has it cannot be overtaken.
     if (b == NULL ||
-        (ndi_load_acq(&b->refs) != 1 && ndi_sub_seq(&b->refs, 1) != 1)) {
+        (ndi_load_acq(&b->refs) != 1 && ndi_own_add(&b->refs, UINT32_MAX) != 1)) {
         return;
     }
     if (b->fini != NULL) {

@@ -18,6 +18,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#define LEAST ((size_t)256 << 10) /* below it there is no difference */
+
 #ifndef __has_feature
 #define __has_feature(x) 0
 #endif
@@ -28,7 +30,6 @@
 #include <cpuid.h>
 #include <immintrin.h>
 
-#define LEAST ((size_t)256 << 10) /* below it there is no difference */
 #define PAGE 4096
 #define ERMS (1u << 9) /* of leaf 7, ebx */
 
@@ -135,7 +136,9 @@ ndi_copy(void *to, const void *from, size_t nbytes)
 {
     struct copy c = {to, from, nbytes >= PAST};
 
-    if (nbytes > 0) {
+    if (nbytes >= LEAST) {
         ndi_in_pieces((int64_t)nbytes, 1, copy_piece, &c);
+    } else if (nbytes > 0) {
+        memcpy(to, from, nbytes);
     }
 }
