@@ -354,14 +354,21 @@ int ndi_chan_wait(struct ndi_chan *c, enum ndi_wait_for what, uint32_t seen,
 int ndi_chan_wait_room(struct ndi_chan *c, struct ndi_full *full,
                        int64_t deadline);
 void ndi_event_wake(struct ndi_chan_event *e, int count);
-/* Wakes those who may sleep, after a fence. */
+/* Wakes those who may sleep. After a swap of just what they wait for, or a fence:
+ * pairs with the fence in sleep_on(). */
+static inline void
+ndi_event_changed(struct ndi_chan_event *e, int count)
+{
+    if (NDI_UNLIKELY(ndi_load_seq(&e->asleep) != 0)) {
+        ndi_event_wake(e, count);
+    }
+}
+/* The same after mere stores. */
 static inline void
 ndi_event_signal(struct ndi_chan_event *e, int count)
 {
-    ndi_fence_seq(); // pairs with the fence in sleep_on()
-    if (NDI_UNLIKELY(ndi_load_rlx(&e->asleep) != 0)) {
-        ndi_event_wake(e, count);
-    }
+    ndi_fence_seq();
+    ndi_event_changed(e, count);
 }
 /* Buries the dead, at most every SWEEP_NS; how many. */
 int ndi_hub_sweep(struct ndi_hub *hub);

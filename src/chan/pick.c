@@ -215,9 +215,7 @@ tell_of_room(struct ndi_chan *c)
     if (NDI_UNLIKELY(ndi_load_seq(&c->h->given) == 0)) {
         ndi_swap_seq(&c->h->given, 1);
     }
-    if (NDI_UNLIKELY(ndi_load_seq(&c->h->room.asleep) != 0)) {
-        ndi_event_wake(&c->h->room, 1);
-    }
+    ndi_event_changed(&c->h->room, 1);
 }
 
 /* Small queues are not worth it, what comes back goes first, what is closed
@@ -295,7 +293,7 @@ collect(struct ndi_chan *c)
     for (uint32_t i = 0; i < NDI_GIVEN && rc == 0; i++) {
         uint32_t slot = ndi_load_rlx(&c->given[i]);
 
-        if (slot != 0 && (slot = ndi_swap_seq(&c->given[i], 0)) != 0) {
+        if (slot != 0 && ndi_own_cas(&c->given[i], &slot, 0)) {
             rc = ndi_slot_take_back(c, slot - 1, &did);
         }
     }

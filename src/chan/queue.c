@@ -189,7 +189,7 @@ nds_queue_release(nds_queue *q, nds_array **item)
                         "this queue by this process");
     }
     rc = ndi_held_release(held, item);
-    ndi_event_signal(&c->h->done, INT32_MAX);
+    ndi_event_changed(&c->h->done, INT32_MAX);
     return rc;
 }
 

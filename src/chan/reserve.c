@@ -47,7 +47,9 @@ ndi_word_settle(struct ndi_chan *c, uint32_t slot, uint64_t *word)
         uint32_t owner = ndi_word_owner(*word);
         bool was_got = !ndi_word_is_reserved(*word);
 
-        if (!ndi_cas_seq(at, word, now)) {
+        if (ndi_word_is_given(*word)) {
+            ndi_store_rel(at, now); // nobody else's while the lock is ours
+        } else if (!ndi_cas_seq(at, word, now)) {
             continue; // its owner was first
         }
         NDI_KILL_POINT("settle.word");

@@ -644,8 +644,8 @@ ndi_chan_publish(struct ndi_chan *c, const uint32_t *slots, int n,
     if (NDI_UNLIKELY(spills)) {
         ndi_chan_unlock(c);
         ndi_event_signal(&c->h->items, n);
-    } else if (NDI_UNLIKELY(ndi_load_seq(&c->h->items.asleep) != 0)) {
-        ndi_event_wake(&c->h->items, n);
+    } else {
+        ndi_event_changed(&c->h->items, n);
     }
     return 0;
 }

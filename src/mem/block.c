@@ -174,8 +174,9 @@ ndi_block_of_memory(nds_block **out, void *data, size_t nbytes, bool readonly,
     if (b == NULL) {
         return ndi_fail_nomem(sizeof *b, "a block");
     }
-    *b = (nds_block){.refs = 1, .reach = NDS_HEAP, .mode = NDS_READWRITE,
-                     .readonly = readonly, .spare = true, .data = data,
-                     .nbytes = nbytes, .done = done, .ctx = ctx};
+    ndi_block_begin(b, true, data, nbytes);
+    b->readonly = readonly;
+    b->done = done;
+    b->ctx = ctx;
     return 0;
 }

@@ -113,9 +113,7 @@ ndi_block_new_heap(nds_block **out, size_t nbytes, bool zeroed,
     if (b == NULL) {
         return ndi_fail_nomem(nbytes, "an array");
     }
-    *b = (nds_block){.refs = 1, .reach = NDS_HEAP, .mode = NDS_READWRITE,
-                     .spare = spare, .data = (char *)b + HEAD,
-                     .nbytes = nbytes};
+    ndi_block_begin(b, spare, (char *)b + HEAD, nbytes);
     if (zeroed) {
         memset(b->data, 0, room);
     }

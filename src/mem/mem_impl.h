@@ -4,6 +4,7 @@
 #define NDI_MEM_IMPL_H
 
 #include <mem/segment.h>
+#include <sync/word.h>
 
 #include <sys/stat.h>
 
@@ -103,6 +104,33 @@ struct nds_block {
     void (*done)(void *ctx);    /* memory of the caller's */
     void *ctx;
 };
+/* One count, over private memory, on a piece of base/spare.h or not. Field by
+ * field: for a whole structure compilers take an instruction that is slow to
+ * start. */
+static inline void
+ndi_block_begin(nds_block *b, bool spare, void *data, size_t nbytes)
+{
+    ndi_store_rlx(&b->refs, 1);
+    b->reach = NDS_HEAP;
+    b->mode = NDS_READWRITE;
+    b->readonly = false;
+    b->spare = spare;
+    ndi_store_rlx(&b->truncated, 0);
+    b->data = data;
+    b->nbytes = nbytes;
+    b->map = NULL;
+    b->map_nbytes = 0;
+    b->off = 0;
+    b->huge = NDS_HUGE_AUTO;
+    b->forks = 0;
+    b->path = NULL;
+    b->dev = 0;
+    b->ino = 0;
+    b->segment = NULL;
+    b->fini = NULL;
+    b->done = NULL;
+    b->ctx = NULL;
+}
 /* A block of these properties with one count. */
 int ndi_block_make(nds_block **out, enum nds_reach reach, enum nds_mode mode);
 
