@@ -51,6 +51,7 @@ PEERS = {
     "mpi": ("peer_mpi", "-", "spins", "peer"),
     "ring-spin": ("peer_ring", "spin", "spins", "reference"),
     "ring": ("peer_ring", "sleep", "sleeps", "reference"),
+    "ring-words": ("peer_ring", "words", "sleeps", "reference"),
 }
 LABEL = {1024: "1 KiB", 1 << 20: "1 MiB", 80 << 20: "80 MiB"}
 # What iox-roudi leaves, if it was not there before: its own files and the
@@ -360,7 +361,8 @@ def table(result):
                 print(f"    {name}: {reason}")
     print("\n* a reference, not a peer: a bare ring, one process on each "
           "side, no death, no\n  second size; by value of slots, by loan of "
-          "offsets")
+          "offsets. With words: each slot has\n  a state and says what is in "
+          "it")
 
 
 def bars(result):
@@ -393,8 +395,8 @@ def bars(result):
         bar("round trip ahead of all that sleep when idle", "trip",
             [n for n in peers if PEERS[n][2] == "sleeps"], True, 1)
         bar("round trip within 1.5 times of those that spin", "trip",
-            [n for n in names if PEERS[n][2] == "spins"], True, 1.5)
-        offsets = [n for n in names if n.startswith("ring")]
+            [n for n in peers if PEERS[n][2] == "spins"], True, 1.5)
+        offsets = [n for n in names if n in ("ring", "ring-spin")]
         bar("by loan, throughput within 1.2 times of an offset ring", "loan",
             offsets, False, 1 / 1.2)
         bar("by loan, round trip within 1.2 times of an offset ring", "ltrip",
