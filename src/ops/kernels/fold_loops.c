@@ -112,8 +112,8 @@ MINMAX_INT(i64, int64_t)
 MINMAX_INT(u64, uint64_t)
 
 /* The first NaN stays. */
-#define F_MIN ((p <= q) | (p != p) ? p : q)
-#define F_MAX ((p >= q) | (p != p) ? p : q)
+#define F_MIN (((p <= q) | (p != p)) ? p : q)
+#define F_MAX (((p >= q) | (p != p)) ? p : q)
 #define ONLY_EACH(NAME, T, EXPR)                                              \
     static inline void NAME##_each_body(T *acc, const T *x, int64_t n)        \
     {                                                                         \
