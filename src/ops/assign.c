@@ -80,8 +80,7 @@ copy_apart(const struct ndi_cast *cast, const nds_view *dst,
         return 0;
     }
     if (cast->same || (ndi_is_number(cast->to) && ndi_is_number(cast->from))) {
-        struct job j = {cast, cast->same &&
-                                  nds_view_nbytes(dst) >= NDI_STREAM_NBYTES};
+        struct job j = {cast, cast->same && ndi_is_streamed(dst)};
 
         ndi_walk_rows(&it,
                       (size_t)(cast->to->itemsize + cast->from->itemsize),

@@ -138,7 +138,7 @@ run_job(struct job *j, const nds_view *const views[3])
     j->stream = j->op[0].direct && j->op[1].direct && j->op[2].direct &&
                 it.step[0] == views[0]->dtype->itemsize &&
                 it.data[0] != it.data[1] && it.data[0] != it.data[2] &&
-                nds_view_nbytes(views[0]) >= NDI_STREAM_NBYTES;
+                ndi_is_streamed(views[0]);
     ndi_walk_rows(&it, moved, run_row, j);
 }
 

@@ -90,9 +90,7 @@ fill_dense(const nds_view *dst, const struct element *e)
     // replaced by zero pages, not copied one by one.
     bool fresh = ndi_map_renew_if_private(f.data, (size_t)(e->nbytes * count));
 
-    // Pages that the kernel clears just now are in the caches already.
-    f.stream = !fresh && count * e->nbytes >= NDI_STREAM_NBYTES &&
-               NDI_LINE % e->nbytes == 0;
+    f.stream = !fresh && NDI_LINE % e->nbytes == 0 && ndi_is_streamed(dst);
     if (!fresh || !is_zero(e)) {
         ndi_in_pieces(count, (size_t)e->nbytes, fill_range, &f);
     }

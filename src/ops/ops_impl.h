@@ -50,8 +50,10 @@ void ndi_walk_rows(const struct ndi_iter *it, size_t nbytes_each,
 /* Elements [from, to) of a walk that has just begun. */
 void ndi_walk_range(const struct ndi_iter *it, int64_t from, int64_t to,
                     ndi_row_fn *row, void *ctx);
-/* An output that large goes past the caches: none holds it. */
+/* An output that large goes past the caches: none holds it. Not one whose end
+ * was never written: the kernel clears each page in the caches just before. */
 #define NDI_STREAM_NBYTES ((int64_t)64 << 20)
+bool ndi_is_streamed(const nds_view *to);
 /* Writes count elements of `item` bytes that lie side by side, a buffer's worth
  * at a time: make() puts elements [first, first + count) at `to`. */
 typedef void ndi_make_fn(const void *ctx, char *to, int64_t first,

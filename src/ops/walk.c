@@ -82,6 +82,20 @@ ndi_walk_rows(const struct ndi_iter *it, size_t nbytes_each, ndi_row_fn *row,
     }
 }
 
+bool
+ndi_is_streamed(const nds_view *to)
+{
+    const char *last = to->data;
+
+    if (nds_view_nbytes(to) < NDI_STREAM_NBYTES) {
+        return false;
+    }
+    for (int i = 0; i < to->ndim; i++) {
+        last += (to->shape[i] - 1) * to->strides[i];
+    }
+    return ndi_map_has_memory(last);
+}
+
 #define BUFFER 4096 /* stays in the first cache */
 
 /* Bytes before `p` begins a line. */

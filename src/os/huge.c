@@ -113,14 +113,13 @@ struct collapse {
     char *from;
 };
 
-/* Has the file memory at the page that addr lies in? */
-static bool
-has_memory(const void *addr)
+bool
+ndi_map_has_memory(const void *addr)
 {
+    uintptr_t page = (uintptr_t)addr / SMALL_PAGE * SMALL_PAGE;
     unsigned char in = 1;
 
-    return mincore((void *)(uintptr_t)addr, SMALL_PAGE, &in) < 0 ||
-           (in & 1) != 0;
+    return mincore((void *)page, SMALL_PAGE, &in) < 0 || (in & 1) != 0;
 }
 
 size_t
@@ -129,7 +128,7 @@ ndi_map_cold(const void *addr, size_t nbytes)
     size_t cold = 0;
 
     for (size_t at = 0; at < nbytes; at += HUGE) {
-        if (!has_memory((const char *)addr + at)) {
+        if (!ndi_map_has_memory((const char *)addr + at)) {
             cold += nbytes - at < HUGE ? nbytes - at : HUGE;
         }
     }
@@ -144,7 +143,7 @@ collapse_range(void *ctx, int64_t from, int64_t to)
     for (int64_t at = from; at < to; at += (int64_t)HUGE) {
         size_t left = (size_t)(to - at);
 
-        if (!has_memory(c->from + at)) {
+        if (!ndi_map_has_memory(c->from + at)) {
             ndi_collapse_step(&c->pace, c->from + at,
                               left < HUGE ? left : HUGE);
         }

@@ -188,6 +188,9 @@ struct ndi_collapse {
     _Atomic bool over;
 };
 void ndi_collapse_step(struct ndi_collapse *c, void *addr, size_t nbytes);
+/* Is there memory behind this address, in the file or in this process? If not,
+ * the first touch brings zeros into the caches. True where it cannot be told. */
+bool ndi_map_has_memory(const void *addr);
 /* Bytes of a shared mapping in stretches of 2 MiB that begin without memory. */
 size_t ndi_map_cold(const void *addr, size_t nbytes);
 /* How much of the mappings around [addr, addr + nbytes) lies in 2 MiB pages in
