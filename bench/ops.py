@@ -3,7 +3,7 @@
 """Arithmetic and reductions beside NumPy's and beside the memory's limits.
 
     bench/ops.py [--mb 64 | --elements N] [--runs 7] [--types f8,i4]
-                 [--only REGEX] [--missed] [--build DIR] [--json]
+                 [--only REGEX] [--missed] [--least] [--build DIR] [--json]
     (first: cmake --build build --target ndshare bench_limit)
 
 Each case is one operation on one dtype and layout, over the same memory: by
@@ -23,7 +23,8 @@ Layouts: `flat` contiguous; `::2` every other element; `::-1` backwards; `.T` a
 transposed square, into one that is not; `rows` a 2-D view that leaves out a few
 columns (a run for each row); `axis 0` and `axis 1` of rows of 1000, `short` of
 rows of 8. --missed: only what is slower than NumPy on one thread, or with --mb
-below 0.85 of the limit on all. Needs NumPy; results are compared as well.
+below 0.85 of the limit on all. --least: the quickest turn of each instead of
+the median, for a machine with other work. Needs NumPy; results are compared.
 """
 import argparse
 import ctypes as c
@@ -248,7 +249,7 @@ def timed(call, again):
     return time.perf_counter() - start
 
 
-def measure(lib, case, memory, runs, cores):
+def measure(lib, case, memory, o, cores):
     name, numpys, ours, kind, nbytes, results = case
 
     def with_threads(n):
@@ -269,8 +270,8 @@ def measure(lib, case, memory, runs, cores):
                   lambda past=past: limit(past, cores)]
     for t in turns[1:3]:
         t()
-    took = [[None] * len(turns) for _ in range(runs)]
-    for i in range(runs):
+    took = [[None] * len(turns) for _ in range(o.runs)]
+    for i in range(o.runs):
         for k in range(len(turns)):
             k = (i + k) % len(turns)
             took[i][k] = turns[k]() / again
@@ -279,10 +280,12 @@ def measure(lib, case, memory, runs, cores):
         x, y = (r.astype("D") for r in results)
         off = np.nanmax(np.abs(x - y) / np.maximum(np.abs(x), 1e-300))
         note = "off by %.1g" % off
-    median = [statistics.median(t[k] for t in took) for k in range(len(turns))]
+    middle = min if o.least else statistics.median
+    median = [middle(t[k] for t in took) for k in range(len(turns))]
     best = [min(range(at, len(turns), 2), key=lambda k: median[k])
             for at in (3, 4)]
-    ratio = [statistics.median(t[i] / t[k] for t in took)
+    ratio = [median[i] / median[k] if o.least else
+             statistics.median(t[i] / t[k] for t in took)
              for i, k in ((0, 1), (best[0], 1), (best[1], 2))]
     return {"case": name,
             "ms": [round(median[k] * 1e3, 6) for k in (0, 1, 2, *best)],
@@ -297,6 +300,7 @@ def main():
     p.add_argument("--elements", type=int)
     p.add_argument("--types", default=",".join(TYPES + DATES))
     p.add_argument("--only", default="")
+    p.add_argument("--least", action="store_true")
     p.add_argument("--missed", action="store_true")
     p.add_argument("--build", default=ROOT / "build", type=pathlib.Path)
     p.add_argument("--json", action="store_true")
@@ -318,7 +322,7 @@ def main():
         memory = [aligned(nbytes) for _ in range(4)]
         for case in cases(lib, memory, [t]):
             if re.search(o.only, case[0]):
-                say(measure(lib, case, memory, o.runs, cores), o)
+                say(measure(lib, case, memory, o, cores), o)
 
 
 def say(r, o):

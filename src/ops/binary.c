@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #define CHUNK 1024
+#define CACHED ((int64_t)2 << 20) /* bytes of an output, so with its inputs */
 
 struct operand {
     enum nds_type type;
@@ -100,13 +101,15 @@ run_row(void *ctx, char *const data[], const int64_t step[], int64_t at,
 }
 
 /* Backwards, or every other element: quicker from a copy, which is made in
- * vectors, than one by one; but for large items that lie apart. */
+ * vectors, than one by one; but for large items that lie apart, and while it is
+ * not memory that all wait for. */
 static bool
-is_vector_copy(int64_t step, enum nds_type type)
+is_vector_copy(int64_t step, enum nds_type type, int64_t nbytes)
 {
     int64_t item = ndi_ops_itemsize(type);
+    bool fits = step == -item ? item <= 8 : step == 2 * item && item <= 4;
 
-    return (step == -item && item <= 8) || (step == 2 * item && item < 8);
+    return fits && (item <= 2 || nbytes <= CACHED);
 }
 
 /* views: out, a, b in out's shape. */
@@ -128,7 +131,8 @@ run_job(struct job *j, const nds_view *const views[3])
 
         o->type = views[k]->dtype->type;
         o->direct = o->type == j->type &&
-                    !is_vector_copy(it.step[k], j->type) &&
+                    !is_vector_copy(it.step[k], j->type,
+                                    nds_view_nbytes(views[0])) &&
                     ((uintptr_t)it.data[k] | (size_t)it.step[k]) % align == 0;
         for (int i = 0; i < it.ndim; i++) {
             o->direct &= it.strides[k][i] % (int64_t)align == 0;
