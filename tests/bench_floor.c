@@ -15,9 +15,11 @@
  * quickest way we know: two threads, 2 MiB pages, one copy, no library and no
  * text. What ndshare takes above it is ndshare's; what Python takes divided by
  * it is about the most that can be had. bench/reference.py runs it beside ours.
- * The random numbers are the cheapest that fill a double (xorshift128+, eight at
- * a time), not those that NumPy's Philox would give.
+ * Only way 3's random numbers, which are to be NumPy's, are made by the library's
+ * loops (nds_random, one call for each piece): we know no quicker ones.
  */
+#include <ndshare/ndshare.h>
+
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -326,7 +328,6 @@ manager_private(void)
 
 /* ---- way 3 -------------------------------------------------------------- */
 
-#define LANES 8
 #define SLOTS 3 /* in flight at most: what has been made is warm */
 #define SLOT ((size_t)32 << 20)
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
@@ -341,44 +342,20 @@ struct item { /* through a pipe: shorter than what a pipe takes whole */
 
 static size_t backed[SLOTS]; /* bytes of each that have memory */
 
-WIDEST static void
-randoms(double *x, size_t n, uint64_t seed)
-{
-    uint64_t a[LANES], b[LANES];
-
-    for (size_t k = 0; k < LANES; k++) {
-        a[k] = (seed + k + 1) * UINT64_C(0x9e3779b97f4a7c15);
-        b[k] = ~a[k] * UINT64_C(0xbf58476d1ce4e5b9);
-    }
-    for (size_t i = 0; i < n; i += LANES) {
-        double out[LANES];
-
-        for (size_t k = 0; k < LANES; k++) {
-            uint64_t s = a[k], t = b[k], bits;
-
-            a[k] = t;
-            s ^= s << 23;
-            b[k] = s ^ t ^ (s >> 18) ^ (t >> 5);
-            bits = ((b[k] + t) >> 12) | UINT64_C(0x3ff0000000000000);
-            memcpy(&out[k], &bits, sizeof bits);
-        }
-        for (size_t k = 0; k < LANES; k++) {
-            out[k] -= 1;
-        }
-        memcpy(x + i, out, (n - i < LANES ? n - i : LANES) * sizeof *x);
-    }
-}
-
 static void
 random_piece(char *at, size_t n)
 {
     size_t slot = (size_t)(at - memory) / SLOT;
     size_t off = (size_t)(at - memory) % SLOT;
+    int64_t count = (int64_t)(n / sizeof(double));
+    nds_view v;
 
     if (off >= backed[slot]) {
         back_by_huge(at, n);
     }
-    randoms((double *)(void *)at, n / sizeof(double), (uint64_t)(at - memory));
+    must(nds_view_init(&v, NDS_FLOAT64, at, n, 1, &count) == 0 &&
+             nds_random(&v, (uint64_t)(at - memory)) == 0, "random");
+    nds_view_fini(&v);
 }
 
 WIDEST static double
