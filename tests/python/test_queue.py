@@ -3,6 +3,7 @@
 import gc
 import multiprocessing as mp
 import os
+import pathlib
 import pickle
 import queue
 import signal
@@ -170,6 +171,15 @@ def spill(q, spilt, n):
     time.sleep(60)
 
 
+def stop(pid):
+    """Back when it has stopped: a signal takes its time where much runs."""
+    os.kill(pid, signal.SIGSTOP)
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        stat = pathlib.Path(f"/proc/{pid}/task/{thread}/stat")
+        while stat.read_text().rpartition(")")[2].split()[0] != "T":
+            time.sleep(0.001)
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("dies", [False, True])
 def test_join_waits_for_what_another_process_spilled(method, dies):
@@ -179,7 +189,7 @@ def test_join_waits_for_what_another_process_spilled(method, dies):
     p.start()
     try:
         spilt.wait()
-        os.kill(p.pid, signal.SIGSTOP)
+        stop(p.pid)
         got = 0
         while not q.empty():
             q.get()
@@ -191,8 +201,13 @@ def test_join_waits_for_what_another_process_spilled(method, dies):
             q.get()
             q.task_done()
             got += 1
+        deadline = time.monotonic() + 30
         while dies and not q.join(0.1):
-            q.get(timeout=10)  # what was on its way
+            assert time.monotonic() < deadline
+            try:
+                q.get(timeout=0.1)  # what was on its way
+            except queue.Empty:
+                continue  # its death is not known yet
             q.task_done()
         assert q.join(10)
     finally:
