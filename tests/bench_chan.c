@@ -246,6 +246,7 @@ small(void)
     nds_pipe_options duplex = {.size = sizeof duplex, .duplex = true};
     nds_queue_options opts = {.size = sizeof opts, .max_items = 1024};
     double mid[3][ROUNDS], late[3][ROUNDS], times[3][ROUNDS];
+    struct way_between between = {0};
 
     item = array_of(SMALL);
     must(nds_queue_new(&to, &opts), "queue");
@@ -256,6 +257,7 @@ small(void)
     must(ring_to.ring != NULL && ring_from.ring != NULL ? 0 : NDS_ENOMEM,
          "ring");
     for (int r = 0; r < ROUNDS; r++) {
+        look_between(&between);
         for (int w = 0; w < 3; w++) {
             ring_begin(&ring_to);
             ring_begin(&ring_from);
@@ -273,6 +275,7 @@ small(void)
                median(times[w], ROUNDS));
     }
     for (int r = 0; r < ROUNDS; r++) {
+        look_between(&between);
         for (int w = 0; w < 3; w++) {
             ring_begin(&ring_to);
             mid[w][r] = MESSAGES / both(rates[w].here, rates[w].there,
@@ -285,6 +288,7 @@ small(void)
         printf("%-28s %8.2f million/s, %5.2f of the ring's\n", rates[w].name,
                median(mid[w], ROUNDS) * 1e-6, median(times[w], ROUNDS));
     }
+    say_between(&between);
     bench_ring_free(ring_to.ring);
     bench_ring_free(ring_from.ring);
     nds_pipe_close(left);
@@ -570,6 +574,7 @@ large(int64_t mib)
 {
     double ours[WAYS][ROUNDS], ring[WAYS][ROUNDS], least[WAYS][ROUNDS];
     double two[WAYS][ROUNDS];
+    struct way_between between = {0};
     nds_array *other;
 
     nbytes_each = mib * MIB;
@@ -583,6 +588,7 @@ large(int64_t mib)
         double copy = pass_of(COPY, x, y), read = pass_of(READ, x, y);
         double write = pass_of(WRITE, x, y);
 
+        look_between(&between);
         for (int k = 0; k < WAYS; k++) {
             least[k][r] = least_of(&ways[k], copy, read, write);
             // One after the other: nothing is at once.
@@ -594,6 +600,7 @@ large(int64_t mib)
     for (int k = 0; k < WAYS; k++) {
         line(ways[k].name, mib, ours[k], least[k], two[k], ring[k]);
     }
+    say_between(&between);
     bench_ring_free(ring_to.ring);
     nds_array_close(item);
     nds_array_close(other);
