@@ -76,6 +76,9 @@ struct ndi_chan {
     _Atomic uint64_t peak_now;   /* the highest end of an extent in it */
     _Atomic uint64_t peak_before;
     _Atomic uint64_t moves; /* of the whole channel, when it began */
+    _Atomic uint64_t warm_from; /* bytes of the arena that had memory when */
+    _Atomic uint64_t warm_to;   /* looked at ... */
+    _Atomic int64_t warm_ns;    /* ... then, or a moment later; 0: never */
     _Atomic uint64_t turn; /* extent.c: where the last one of a round ended */
     struct ndi_bell *_Atomic bell; /* pollable descriptor; NULL: never asked */
     /* reserve.c. Loans ahead, all of one size; what the words say counts. */
@@ -174,6 +177,10 @@ void ndi_chan_grows(struct ndi_chan *c, uint64_t cold);
 /* The same once in a while, of what has not been needed lately; without the
  * lock. idle: only if nothing moves. */
 void ndi_chan_trim_now_and_then(struct ndi_chan *c, bool idle);
+/* Were these bytes of the arena looked at a moment ago, and have memory? Another
+ * process may have taken it since: then it comes by small pages. */
+bool ndi_chan_is_warm(const struct ndi_chan *c, uint64_t from, uint64_t to);
+void ndi_chan_warmed(struct ndi_chan *c, uint64_t from, uint64_t to);
 
 /* ---- copy.c ------------------------------------------------------------ */
 /* A payload into a loan, without the lock. */

@@ -245,7 +245,7 @@ warm_up(struct ndi_chan *c, uint64_t off, uint64_t nbytes)
             break;
         }
     }
-    if (nbytes < 2 * BIG) {
+    if (nbytes < 2 * BIG || ndi_chan_is_warm(c, off, end)) {
         return;
     }
     // Also below `warm`, where there may be holes.
@@ -254,6 +254,7 @@ warm_up(struct ndi_chan *c, uint64_t off, uint64_t nbytes)
         ndi_chan_grows(c, cold);
         ndi_map_collapse(c->data + off, nbytes, c->hub->segment->huge);
     }
+    ndi_chan_warmed(c, off, end);
 }
 
 static int

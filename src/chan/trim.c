@@ -32,7 +32,38 @@
 #define UNIT (UINT64_C(2) << 20)
 #define STRETCH (UINT64_C(64) << 20) /* one hold of the lock: some ms */
 
+/* For so long what had memory is taken to have it: a look is a call for each 2
+ * MiB, 28 us for 80, and nobody gives back what was needed in an epoch. */
+#define WARM_NS 100000000
+
 int64_t ndi_trim_epoch_ns = 500000000;
+
+bool
+ndi_chan_is_warm(const struct ndi_chan *c, uint64_t from, uint64_t to)
+{
+    int64_t seen = ndi_load_rlx(&c->warm_ns);
+
+    return seen != 0 && from >= ndi_load_rlx(&c->warm_from) &&
+           to <= ndi_load_rlx(&c->warm_to) && ndi_now_ns() - seen < WARM_NS;
+}
+
+void
+ndi_chan_warmed(struct ndi_chan *c, uint64_t from, uint64_t to)
+{
+    uint64_t low = ndi_load_rlx(&c->warm_from);
+    uint64_t high = ndi_load_rlx(&c->warm_to);
+    int64_t now = ndi_now_ns(), seen = ndi_load_rlx(&c->warm_ns);
+
+    // Threads that mix their ranges may believe too much, as a look may.
+    if (seen != 0 && now - seen < WARM_NS && from <= high && to >= low) {
+        from = from < low ? from : low;
+        to = to > high ? to : high;
+        now = seen;
+    }
+    ndi_store_rlx(&c->warm_from, from);
+    ndi_store_rlx(&c->warm_to, to);
+    ndi_store_rlx(&c->warm_ns, now);
+}
 
 void
 ndi_chan_saw_end(struct ndi_chan *c, uint64_t end)
@@ -64,6 +95,7 @@ punch_one(struct ndi_chan *c, uint64_t low, uint64_t *top)
     } while (from >= to);
     from = to - from > STRETCH ? to - STRETCH : from;
     *top = from;
+    ndi_store_rlx(&c->warm_ns, 0);
     rc = ndi_map_punch(c->data + from, (size_t)(to - from));
     NDI_KILL_POINT("trim.punched");
     // Lowered afterwards: killed in between, it says too much, as it may.
