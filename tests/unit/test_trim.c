@@ -71,6 +71,40 @@ check(nds_array *a, int value)
     ck_assert_int_eq(nds_scalar_int64(&high), value);
 }
 
+/* What a loan of 20 MiB looked at is not looked at again, until it is given back
+ * here or a tenth of a second is over. */
+START_TEST(warm_memory_is_known_for_a_moment)
+{
+    nds_queue *q = queue(UINT64_MAX);
+    struct ndi_chan *c = chan_of(q);
+    uint64_t end = 20 * (uint64_t)MIB;
+    int64_t seen;
+    bool known;
+
+    ck_assert(!ndi_chan_is_warm(c, 0, end));
+    seen = ndi_now_ns();
+    ndi_chan_warmed(c, 0, end);
+    ndi_chan_warmed(c, end, 2 * end); // beside it: one stretch
+    known = ndi_chan_is_warm(c, 0, 2 * end);
+    if (ndi_now_ns() - seen < 100000000) { // not stopped for so long
+        ck_assert(known);
+    }
+    ck_assert(!ndi_chan_is_warm(c, 0, 2 * end + 1));
+    seen = ndi_now_ns();
+    while (ndi_now_ns() - seen <= 100000000) {
+    }
+    ck_assert(!ndi_chan_is_warm(c, 0, end));
+    put(q, 20 * MIB, 1);
+    nds_array_close(get(q));
+    put(q, 20 * MIB, 2);
+    ck_assert_int_ne(ndi_load_rlx(&c->warm_ns), 0);
+    nds_array_close(get(q));
+    ck_assert_int_eq(nds_queue_trim(q, 0), 0);
+    ck_assert_int_eq(ndi_load_rlx(&c->warm_ns), 0);
+    nds_queue_close(q);
+}
+END_TEST
+
 START_TEST(what_is_free_goes_and_what_is_used_stays)
 {
     nds_queue *q = queue(UINT64_MAX);
@@ -280,7 +314,8 @@ START_TEST(both_ways_of_a_pipe)
 }
 END_TEST
 
-RUN("trim", what_is_free_goes_and_what_is_used_stays,
+RUN("trim", warm_memory_is_known_for_a_moment,
+    what_is_free_goes_and_what_is_used_stays,
     pages_come_back_as_large_as_they_were,
     what_was_not_needed_lately_goes_by_itself, kept_if_the_user_says_so,
     named_queues_keep_what_they_reserved,
