@@ -298,19 +298,32 @@ take_warm(struct ndi_segment *s, const struct ndi_segment_spec *spec,
     return true;
 }
 
+/* Is it as it was mapped, for one who may keep the mapping? *st: the file's. */
+static bool
+is_whole(const struct ndi_segment *s, struct stat *st)
+{
+    return !s->frozen && s->body != NULL && ndi_load_acq(&s->truncated) == 0 &&
+           s->forks == ndi_warm_forks() && ndi_os_fstat(s->fd, st) == 0 &&
+           st->st_dev == s->dev && st->st_ino == s->ino &&
+           (uint64_t)st->st_size == s->nbytes;
+}
+
+static bool
+keep(const struct ndi_segment *s, bool away)
+{
+    return ndi_warm_put(&(struct ndi_warm){s->body, s->map_nbytes, s->huge,
+                                           s->ctl, s->fd, s->dev, s->ino,
+                                           away});
+}
+
 /* Can nobody else have it, and does it stay? */
 static bool
 put_warm(struct ndi_segment *s)
 {
-    struct ndi_warm w = {s->body, s->map_nbytes, s->huge, s->ctl,
-                         s->fd,   s->dev,        s->ino,  false};
     struct stat st;
 
-    return s->ours && !ndi_load_seq(&s->lent) && !s->frozen &&
-           s->body != NULL && ndi_load_acq(&s->truncated) == 0 &&
-           s->forks == ndi_warm_forks() && ndi_os_fstat(s->fd, &st) == 0 &&
-           st.st_dev == s->dev && st.st_ino == s->ino && st.st_nlink == 0 &&
-           (uint64_t)st.st_size == s->nbytes && ndi_warm_put(&w);
+    return s->ours && !ndi_load_seq(&s->lent) && is_whole(s, &st) &&
+           st.st_nlink == 0 && keep(s, false);
 }
 
 /* May the file come back through the channel that it left by? Its mapping then
@@ -318,17 +331,11 @@ put_warm(struct ndi_segment *s)
 static bool
 put_away(struct ndi_segment *s)
 {
-    struct ndi_warm w = {s->body, s->map_nbytes, s->huge, s->ctl,
-                         s->fd,   s->dev,        s->ino,  true};
     struct stat st;
 
-    return s->moved_on && !ndi_load_seq(&s->given) && !s->frozen &&
-           s->mode == NDS_READWRITE && s->body != NULL &&
-           ndi_load_acq(&s->truncated) == 0 &&
-           s->forks == ndi_warm_forks() && ndi_os_fstat(s->fd, &st) == 0 &&
-           st.st_dev == s->dev && st.st_ino == s->ino && st.st_nlink > 0 &&
-           (uint64_t)st.st_size == s->nbytes &&
-           ndi_lock_release(s->fd, NDI_BYTE_IN_USE) == 0 && ndi_warm_put(&w);
+    return s->moved_on && !ndi_load_seq(&s->given) &&
+           s->mode == NDS_READWRITE && is_whole(s, &st) && st.st_nlink > 0 &&
+           ndi_lock_release(s->fd, NDI_BYTE_IN_USE) == 0 && keep(s, true);
 }
 
 void
