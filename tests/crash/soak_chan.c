@@ -17,7 +17,7 @@
  *
  * Exit 0 for ok, 1 for anything else.
  */
-#include <chan/chan_impl.h>
+#include <harness/chan_of.h>
 #include <os/os.h>
 #include <sync/word.h>
 
@@ -398,7 +398,7 @@ drained(nds_queue_info *info)
 static bool
 files_left(void)
 {
-    struct ndi_chan *c = &(*(struct ndi_hub **)queue)->chan[0];
+    struct ndi_chan *c = chan_of(queue);
 
     for (uint32_t i = 0; i < c->nslots; i++) {
         char name[NDI_TICKET_NAME];

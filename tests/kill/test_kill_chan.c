@@ -7,7 +7,7 @@
  * finds by get, the words and the caches must agree with one of the two
  * histories, done or not done, and a redelivered item says so.
  */
-#include <chan/chan_impl.h>
+#include <harness/chan_of.h>
 #include <os/killpoint.h>
 #include <sync/word.h>
 
@@ -18,12 +18,6 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static struct ndi_chan *
-chan_of(nds_queue *q)
-{
-    return &(*(struct ndi_hub **)q)->chan[0];
-}
 
 static nds_array *
 numbers(int64_t count, double first, enum nds_reach reach)

@@ -6,7 +6,7 @@
  * processes, some of which are killed on the way. Each item carries who made
  * it and its number; consumers tick it off in a table that all share.
  */
-#include <chan/chan_impl.h>
+#include <harness/chan_of.h>
 #include <os/os.h>
 #include <sync/word.h>
 
@@ -30,12 +30,6 @@ struct table {
 };
 static struct table *table;
 static nds_queue *queue;
-
-static struct ndi_chan *
-chan_of(nds_queue *q)
-{
-    return &(*(struct ndi_hub **)q)->chan[0];
-}
 
 static int
 make_one(int maker, int i)

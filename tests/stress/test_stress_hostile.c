@@ -9,7 +9,7 @@
  * worker also gets to where things look well at first.
  */
 #include <array/array_impl.h>
-#include <chan/chan_impl.h>
+#include <harness/chan_of.h>
 #include <ndshare/ops.h>
 #include <os/os.h>
 
@@ -234,7 +234,7 @@ START_TEST(a_queue_under_fire)
 
     name_it("queue");
     ck_assert_int_eq(nds_queue_create(&q, name, &opts), 0);
-    c = &(*(struct ndi_hub **)q)->chan[0];
+    c = chan_of(q);
     start_scribbler(queue_ranges(c, ranges));
     for (int n = 0; ndi_now_ns() < until; n++) {
         put_some(q, &t, sizes[n % 5]);

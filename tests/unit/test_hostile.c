@@ -6,7 +6,7 @@
  * point), and asks for an error or a right answer in time.
  */
 #include <array/array_impl.h>
-#include <chan/chan_impl.h>
+#include <harness/chan_of.h>
 #include <mem/mem_impl.h>
 #include <ndshare/sync.h>
 #include <os/killpoint.h>
@@ -41,7 +41,7 @@ open_queue(void)
                               .max_bytes = 1 << 20};
 
     ck_assert_int_eq(nds_queue_new(&queue, &opts), 0);
-    chan = &(*(struct ndi_hub **)queue)->chan[0];
+    chan = chan_of(queue);
 }
 
 static void

@@ -2,7 +2,7 @@
 /* test_large.c - where large items lie, and who is woken for them and when */
 #include "nd_check.h"
 
-#include <chan/chan_impl.h>
+#include <harness/chan_of.h>
 #include <ndshare/array.h>
 #include <ndshare/chan.h>
 #include <os/killpoint.h>
@@ -14,12 +14,6 @@
 #include <unistd.h>
 
 #define MIB ((int64_t)1 << 20)
-
-static struct ndi_chan *
-chan_of(nds_queue *q)
-{
-    return &(*(struct ndi_hub **)q)->chan[0];
-}
 
 static nds_queue *
 queue(uint64_t max_bytes)

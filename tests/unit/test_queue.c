@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* test_queue.c - what goes in comes out: kinds of item, bounds, hand-over */
-#include <chan/chan_impl.h>
+#include <harness/chan_of.h>
 #include <os/os.h>
 #include <sync/word.h>
 
@@ -13,12 +13,6 @@
 #include <unistd.h>
 
 /* The hub behind a handle: its first and only field. */
-static struct ndi_chan *
-chan_of(nds_queue *q)
-{
-    return &(*(struct ndi_hub **)q)->chan[0];
-}
-
 static nds_array *
 numbers(int64_t count, double first)
 {

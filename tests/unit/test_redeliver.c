@@ -5,7 +5,7 @@
  * Every death here is a real one: a child does something with the queue and
  * kills itself, so that nothing of the library runs after it.
  */
-#include <chan/chan_impl.h>
+#include <harness/chan_of.h>
 #include <os/os.h>
 #include <sync/word.h>
 
@@ -13,12 +13,6 @@
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static struct ndi_chan *
-chan_of(nds_queue *q)
-{
-    return &(*(struct ndi_hub **)q)->chan[0];
-}
 
 static nds_queue *
 queue_new(const nds_queue_options *opts)

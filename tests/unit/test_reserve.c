@@ -6,7 +6,7 @@
  * Two handles on one named queue are two participants: what one holds ahead,
  * or has not told of, must be the other's as soon as it would be missed.
  */
-#include <chan/chan_impl.h>
+#include <harness/chan_of.h>
 #include <sync/word.h>
 
 #include <check.h>
@@ -23,12 +23,6 @@
 
 static char name[64];
 static nds_queue *one, *two;
-
-static struct ndi_chan *
-chan_of(nds_queue *q)
-{
-    return &(*(struct ndi_hub **)q)->chan[0];
-}
 
 static void
 open_queues(uint32_t items, uint64_t bytes)

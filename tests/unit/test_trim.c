@@ -2,7 +2,7 @@
 /* test_trim.c - free memory of a channel goes back, what is in use stays */
 #include "nd_check.h"
 
-#include <chan/chan_impl.h>
+#include <harness/chan_of.h>
 #include <ndshare/ops.h>
 #include <os/killpoint.h>
 #include <os/os.h>
@@ -13,12 +13,6 @@
 #include <unistd.h>
 
 #define MIB ((int64_t)1 << 20)
-
-static struct ndi_chan *
-chan_of(nds_queue *q)
-{
-    return &(*(struct ndi_hub **)q)->chan[0];
-}
 
 /* MiB that the queue's file holds. */
 static int64_t
